@@ -1,0 +1,97 @@
+"""The project's Kedro context: parameters that are not valid are reported by file and key."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.config import OmegaConfigLoader
+from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
+from kedro.validation import ParameterValidationError, TypeExtractor
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ValidationError
+
+
+class InputError(click.ClickException):
+    """What the user gave cannot be run. A command ends with its message and no traceback."""
+
+
+class ProjectContext(KedroContext):
+    """Kedro's context, with an answer to what is wrong in which file."""
+
+    config_loader: OmegaConfigLoader
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The validated parameters.
+
+        Raises:
+            InputError: Some are not valid; the message names file, key and what is allowed.
+        """
+        try:
+            return super().params
+        except ParameterValidationError as error:
+            problems = list(self._problems())
+            message = "\n".join(
+                [
+                    f"{len(problems)} parameters are not valid:"
+                    if len(problems) > 1
+                    else "A parameter is not valid:",
+                    *(f"  {problem}" for problem in problems),
+                ]
+            )
+            raise InputError(message if problems else str(error)) from None
+
+    def place_of(self, key: str, kind: str = "parameters") -> str:
+        """Where this dotted key of the conf files of a kind gets its value: a file, or `--params`."""
+        path = key.split(".")
+        if kind == "parameters" and _reaches(self._runtime_params or {}, path) == len(path):
+            return "--params"
+        best, place = 0, "conf"
+        loader = self.config_loader
+        for env in (loader.base_env, self.env or loader.default_run_env):
+            for file in sorted((Path(loader.conf_source) / env).rglob(f"{kind}*.yml")):
+                depth = _reaches(_read(file), path)
+                # Of files that reach as deep, the later one, the environment's, decides.
+                if depth and depth >= best:
+                    best, place = depth, os.path.relpath(file, self.project_path)
+        return place
+
+    def _problems(self) -> Iterator[str]:
+        requested = {name: pipelines[name] for name in self._pipelines_to_validate or list(pipelines)}
+        for key, kind in TypeExtractor(requested).extract_types_from_pipelines().items():
+            value = self.config_loader["parameters"].get(key)
+            if not issubclass(kind, BaseModel) or value is None:
+                continue
+            try:
+                kind.model_validate(value)
+            except ValidationError as error:
+                for detail in error.errors():
+                    where = ".".join([key, *_names(detail["loc"])])
+                    message = detail["msg"].removeprefix("Value error, ")
+                    given = detail["input"]
+                    shown = "" if isinstance(given, dict) else f" (given: {given!r})"
+                    yield f"{self.place_of(where)}: {where}: {message}{shown}"
+
+
+def _names(location: tuple[int | str, ...]) -> list[str]:
+    """The part of a pydantic location that stands in the file: without names of union members."""
+    return [str(step) for step in location if isinstance(step, int) or step.isidentifier()]
+
+
+def _reaches(tree: Any, path: list[str]) -> int:
+    """How many steps of the path the tree has."""
+    for depth, step in enumerate(path):
+        if isinstance(tree, list) and step.isdigit() and int(step) < len(tree):
+            tree = tree[int(step)]
+        elif isinstance(tree, dict) and step in tree:
+            tree = tree[step]
+        else:
+            return depth
+    return len(path)
+
+
+def _read(file: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(file))

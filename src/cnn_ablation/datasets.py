@@ -1,0 +1,240 @@
+"""Catalog datasets of this project: the edge between the nodes and files or MLflow."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from kedro.io import AbstractDataset
+from kedro_datasets.json import JSONDataset
+from kedro_mlflow.io.models import MlflowModelTrackingDataset
+
+from cnn_ablation import fashion_mnist
+from cnn_ablation.parameters import Trial
+from cnn_ablation.results import TrialRun
+
+# What is heavy to import (torch, MLflow) is imported where it is used: the catalog is built for every
+# command, these only by a run.
+
+
+class FashionMNISTDataset(AbstractDataset[None, dict[str, np.ndarray]]):
+    """Fashion-MNIST's raw images and labels, fetched on the first load; see `fashion_mnist.load`.
+
+    Args:
+        path: Folder of the four `.gz` files.
+        sha256: Checksums of their content, for another data set of the same form.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        sha256: dict[str, str] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._sha256 = sha256 or fashion_mnist.SHA256
+        self.metadata = metadata
+
+    def load(self) -> dict[str, np.ndarray]:
+        """The arrays that `fashion_mnist.load` returns."""
+        return fashion_mnist.load(self._path, self._sha256)
+
+    def save(self, data: None) -> None:
+        """Not possible: raw data is only read."""
+        raise NotImplementedError("Raw data is only read.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
+
+
+class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
+    """Named NumPy arrays in one safetensors file.
+
+    Args:
+        filepath: The file.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        from safetensors.numpy import load_file
+
+        arrays: dict[str, np.ndarray] = load_file(self._filepath)
+        return arrays
+
+    def save(self, data: dict[str, np.ndarray]) -> None:
+        """Write all arrays, whole or not at all."""
+        from safetensors.numpy import save_file
+
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._filepath.with_suffix(".unfinished")
+        save_file(data, unfinished)
+        unfinished.replace(self._filepath)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+
+class TrialsDataset(JSONDataset):  # type: ignore[misc]
+    """The trials of an experiment as JSON."""
+
+    def load(self) -> list[Trial]:
+        """The trials, validated."""
+        return [Trial.model_validate(trial) for trial in super().load()]
+
+    def save(self, data: list[Trial]) -> None:
+        """Write the trials."""
+        super().save([trial.model_dump() for trial in data])
+
+
+class TrialStoreDataset(AbstractDataset[None, Any]):
+    """The store of trained trials. Loading gives the store itself, which nodes read and add to.
+
+    Args:
+        path: Folder of the store.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> Any:
+        """A `store.TrialStore`."""
+        from cnn_ablation.store import TrialStore
+
+        return TrialStore(self._path)
+
+    def save(self, data: None) -> None:
+        """Not possible: nodes add to the store that loading gives."""
+        raise NotImplementedError("Add trials to the store that loading gives.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
+
+
+class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
+    """One nested MLflow run per trial, under the run of `kedro run`; and a table of them as CSV.
+
+    A node saves its trials one by one, as they finish: what is tracked survives a later failure. The
+    first save of a session starts the table anew.
+
+    Args:
+        filepath: The table: condition, seed, key (in the trial store), reused, mlflow_run_id.
+        experiment: Name of the experiment, set as a tag.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, filepath: str, experiment: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self._experiment = experiment
+        self.metadata = metadata
+        self._rows: list[dict[str, Any]] = []
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def save(self, data: TrialRun) -> None:
+        """Track one trial."""
+        self._rows.append(
+            {
+                "condition": data.trial.condition.name,
+                "seed": data.trial.seed,
+                "key": data.key,
+                "reused": data.reused,
+                "mlflow_run_id": self._track(data) if self._logging_activated else "",
+            }
+        )
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(self._rows).to_csv(self._filepath, index=False)
+
+    def load(self) -> pd.DataFrame:
+        """The table of the trials that were saved last."""
+        return pd.read_csv(self._filepath, dtype={"key": str, "mlflow_run_id": str})
+
+    def _track(self, run: TrialRun) -> str:
+        import mlflow
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+        from mlflow.utils.time import get_current_time_millis
+
+        parent = mlflow.active_run()
+        if parent is None:
+            raise RuntimeError("Trials are tracked under the MLflow run of `kedro run`: none is on.")
+        client = mlflow.MlflowClient()
+        now = get_current_time_millis()
+        tags = {
+            "experiment": self._experiment,
+            "condition": run.trial.condition.name,
+            "seed": str(run.trial.seed),
+            "trial_key": run.key,
+            "reused": str(run.reused).lower(),
+        }
+        seconds = 0 if run.reused else sum(row["seconds"] for row in run.history)
+        child: str = client.create_run(
+            parent.info.experiment_id,
+            start_time=now - int(1000 * seconds),
+            run_name=run.trial.name,
+            tags={MLFLOW_PARENT_RUN_ID: parent.info.run_id},
+        ).info.run_id
+        curves = [
+            Metric(name, value, now, int(row["epoch"]))
+            for row in run.history
+            for name, value in row.items()
+            if name != "epoch"
+        ]
+        last_epoch = int(run.history[-1]["epoch"])
+        finals = [Metric(name, value, now, last_epoch) for name, value in run.metrics.items()]
+        metrics = [metric for metric in curves + finals if metric.value == metric.value]
+        client.log_batch(
+            child,
+            params=[Param(name, str(value)) for name, value in run.settings.items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
+        # MLflow takes at most 1,000 metrics at once.
+        for start in range(0, len(metrics), 1000):
+            client.log_batch(child, metrics=metrics[start : start + 1000])
+        client.set_terminated(child)
+        return child
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "experiment": self._experiment}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+
+class MlflowFinalModelDataset(MlflowModelTrackingDataset):  # type: ignore[misc]
+    """A PyTorch model logged to MLflow with its signature and input example, without pickles.
+
+    Saved as {"model": nn.Module, "input_example": float32 array of at least two inputs}; the batch is
+    the one dimension that may differ.
+    """
+
+    def _save(self, model: dict[str, Any]) -> None:
+        if not self._logging_activated:
+            return
+        import torch
+        from mlflow.models import infer_signature
+
+        example = model["input_example"]
+        with torch.inference_mode():
+            logits = model["model"](torch.from_numpy(example)).numpy()
+        self._save_args |= {
+            "input_example": example,
+            "signature": infer_signature(example, logits),
+        }
+        super()._save(model["model"])

@@ -1,0 +1,55 @@
+"""Scores of predictions, per trial, and their summary per condition."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torchmetrics.functional import classification
+
+CALIBRATION_BINS = 15
+"""As in Guo et al., 2017."""
+
+
+def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Top-1 accuracy, percent; mean cross-entropy, nats; expected calibration error, 0 to 1.
+
+    The calibration error (Guo et al., "On calibration of modern neural networks", 2017) is the mean
+    distance between confidence and accuracy over bins of equal width, weighted by their images.
+
+    Args:
+        logits: float (N, classes).
+        labels: int (N,).
+    """
+    scores, truth = torch.from_numpy(logits), torch.from_numpy(labels)
+    return {
+        "accuracy": 100 * (scores.argmax(1) == truth).sum().item() / len(truth),
+        "loss": torch.nn.functional.cross_entropy(scores, truth).item(),
+        "expected_calibration_error": classification.multiclass_calibration_error(
+            scores.softmax(1), truth, num_classes=logits.shape[1], n_bins=CALIBRATION_BINS
+        ).item(),
+    }
+
+
+def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts, int (classes, classes): row the true class, column the predicted one."""
+    matrix: np.ndarray = classification.multiclass_confusion_matrix(
+        torch.from_numpy(logits), torch.from_numpy(labels), num_classes=logits.shape[1]
+    ).numpy()
+    return matrix
+
+
+def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over seeds, a row per condition in the order of the trials.
+
+    Columns: condition, seeds (their number), total_params, and for each metric its mean, sd (sample
+    standard deviation, NaN with one seed), min and max, as `<metric>_mean` and so on.
+
+    Args:
+        trial_metrics: A row per trial: condition, seed, key, total_params and metrics.
+    """
+    described = {"condition", "seed", "key", "total_params"}
+    metrics = [name for name in trial_metrics.columns if name not in described]
+    groups = trial_metrics.groupby("condition", sort=False)
+    spread = groups[metrics].agg(["mean", "std", "min", "max"]).rename(columns={"std": "sd"}, level=1)
+    spread.columns = ["_".join(names) for names in spread.columns]
+    counts = groups.agg(seeds=("seed", "size"), total_params=("total_params", "first"))
+    return counts.join(spread).reset_index()

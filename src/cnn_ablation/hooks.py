@@ -1,0 +1,134 @@
+"""What surrounds a run: checks before it, a word about its results after it."""
+
+import urllib.error
+import urllib.request
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+
+from cnn_ablation import fashion_mnist
+from cnn_ablation.context import InputError, ProjectContext
+from cnn_ablation.parameters import (
+    ExperimentParameters,
+    ParameterError,
+    expand_trials,
+)
+
+SERVER_TIMEOUT = 5
+"""Seconds in which a tracking server must answer."""
+
+SHARED_GROUPS = ("data", "baseline", "seeds", "execution")
+
+
+class StudyHooks:
+    """Fail early and in plain words; end with the results."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: ProjectContext) -> None:
+        """Check that the tracking server answers, before kedro-mlflow waits minutes for it."""
+        self._context = context
+        context.config_loader.config_patterns.setdefault(
+            "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
+        )
+        uri = context.config_loader["mlflow"].get("server", {}).get("mlflow_tracking_uri") or ""
+        if uri.startswith(("http://", "https://")):
+            try:
+                urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT)
+            except urllib.error.HTTPError:
+                pass  # It answers, be it with a refusal that MLflow's own credentials will lift.
+            except OSError as error:
+                key = "server.mlflow_tracking_uri"
+                raise InputError(
+                    f"{context.place_of(key, 'mlflow')}: {key}: {uri} cannot be reached "
+                    f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
+                    "leave the key out: then conf/base/mlflow.yml has the project's own store"
+                ) from None
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Resolve every trial of the run and build its network, without computing anything."""
+        self._check_groups()
+        if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
+            return
+        from cnn_ablation.training import resolve_device
+
+        try:
+            resolve_device(catalog.load("params:execution").device)
+        except ParameterError as error:
+            raise self._invalid(error.key, error.reason) from None
+        for name in _experiments(pipeline):
+            self._check_experiment(name, catalog)
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Report what the user can mend without a traceback."""
+        reported: BaseException | None = error
+        while reported is not None:
+            if isinstance(reported, ParameterError):
+                raise self._invalid(reported.key, reported.reason) from None
+            if isinstance(reported, fashion_mnist.DataUnavailableError):
+                raise InputError(str(reported)) from None
+            reported = reported.__cause__  # Kedro wraps what a dataset raises.
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Print a table per experiment that was evaluated, and where its figures are."""
+        outputs = pipeline.all_outputs()
+        evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
+        if not evaluated:
+            return
+        from cnn_ablation.summary_table import print_summary
+
+        reports = self._context.config_loader["globals"]["reports"]
+        for name in evaluated:
+            title = catalog.load(f"params:{name}").title
+            summary = catalog.load(f"{name}.condition_summary")
+            print_summary(title, summary, f"{reports}/{name}")
+
+    def _check_groups(self) -> None:
+        """Reject groups of parameters that nothing reads, and miss none that everything needs."""
+        from cnn_ablation.pipeline_registry import EXPERIMENTS
+
+        groups = self._context.config_loader["parameters"]
+        allowed = (*SHARED_GROUPS, *EXPERIMENTS)
+        for group in groups:
+            if group not in allowed:
+                raise self._invalid(group, f"no such group; allowed: {', '.join(allowed)}")
+        for group in SHARED_GROUPS:
+            if group not in groups:
+                raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
+
+    def _check_experiment(self, name: str, catalog: DataCatalog) -> None:
+        from cnn_ablation.network import describe_network
+
+        if name not in self._context.config_loader["parameters"]:
+            raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
+        experiment: ExperimentParameters = catalog.load(f"params:{name}")
+        try:
+            trials = expand_trials(
+                experiment, catalog.load("params:baseline"), catalog.load("params:seeds")
+            )
+        except ParameterError as error:
+            raise self._invalid(f"{name}.{error.key}", error.reason) from None
+        for condition in {trial.condition.name: trial.condition for trial in trials}.values():
+            try:
+                describe_network(
+                    condition.model, fashion_mnist.IMAGE_SHAPE, len(fashion_mnist.CLASS_NAMES)
+                )
+            except ParameterError as error:
+                setting = error.key.removeprefix("model.")
+                origin = experiment.origin(condition.name, "model", setting)
+                key = f"{name}.{origin}" if origin else f"baseline.{error.key}"
+                raise self._invalid(key, f"{condition.name}: {error.reason}") from None
+
+    def _invalid(self, key: str, reason: str) -> InputError:
+        return InputError(f"{self._context.place_of(key)}: {key}: {reason}")
+
+
+def _experiments(pipeline: Pipeline) -> list[str]:
+    """Names of the experiments that have nodes in the pipeline, in the registry's order."""
+    from cnn_ablation.pipeline_registry import EXPERIMENTS
+
+    namespaces = {node.namespace for node in pipeline.nodes}
+    return [name for name in EXPERIMENTS if name in namespaces]

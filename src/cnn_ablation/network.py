@@ -1,0 +1,173 @@
+"""The convolutional network whose parts the study takes away and puts back."""
+
+from typing import cast
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnn_ablation import random_streams
+from cnn_ablation.parameters import ModelParameters, ParameterError
+
+ImageShape = tuple[int, int, int]
+"""Channels, height and width of an image, pixels."""
+
+
+class SeededDropout(nn.Module):
+    """Inverted dropout (Srivastava et al., 2014) whose masks come from a generator of its own.
+
+    PyTorch's own draws from the process-wide generator, which everything else may advance.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Zero each activation with probability `rate` and scale up the others, in training only."""
+        if not self.training or self.rate == 0:
+            return activations
+        keep = 1 - self.rate
+        mask = torch.empty_like(activations).bernoulli_(keep, generator=self.generator)
+        return activations * mask.div_(keep)
+
+    def extra_repr(self) -> str:
+        """What `print(network)` shows in the module's parentheses."""
+        return f"rate={self.rate}"
+
+
+class ConvNet(nn.Module):
+    """Convolutional layers, then fully connected ones, as in the journal.
+
+    A convolutional layer is Conv2d (padded to keep the size), BatchNorm2d, MaxPool2d, ReLU; a hidden
+    fully connected one is Linear, ReLU, dropout. The journal has ReLU before the pooling; the maximum
+    and ReLU commute, so the function is the same and ReLU sees a quarter of the elements.
+
+    Args:
+        parameters: The architecture.
+        image_shape: Channels, height and width of the input images.
+        num_classes: Number of logits.
+
+    Raises:
+        ParameterError: Pooling would shrink the image to nothing; names the layer.
+    """
+
+    def __init__(self, parameters: ModelParameters, image_shape: ImageShape, num_classes: int) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        # Names of modules are the names of streams of initial weights: a layer is called the same
+        # in every network that has it.
+        self.conv = nn.ModuleList()
+        for index, out_channels in enumerate(parameters.conv_channels, start=1):
+            layer = nn.Sequential()
+            layer.add_module(
+                "conv",
+                nn.Conv2d(
+                    channels,
+                    out_channels,
+                    parameters.kernel_size,
+                    padding=parameters.kernel_size // 2,
+                ),
+            )
+            if parameters.use_batch_norm:
+                layer.add_module("norm", nn.BatchNorm2d(out_channels))
+            if parameters.use_pooling:
+                if min(height, width) < 2:
+                    raise ParameterError(
+                        "model.conv_channels",
+                        f"layer {index} of {len(parameters.conv_channels)} cannot pool an image of "
+                        f"{height}x{width} pixels: pooling would shrink it to nothing. Images of "
+                        f"{image_shape[1]}x{image_shape[2]} pixels allow {index - 1} pooled layers; "
+                        "name fewer, or set use_pooling to false",
+                    )
+                height, width = height // 2, width // 2
+                layer.add_module("pool", nn.MaxPool2d(2))
+            layer.add_module("relu", nn.ReLU())
+            self.conv.append(layer)
+            channels = out_channels
+        features = channels * height * width
+        self.flatten = nn.Flatten()
+        self.hidden = nn.ModuleList()
+        for units in parameters.fc_units:
+            layer = nn.Sequential()
+            layer.add_module("linear", nn.Linear(features, units))
+            layer.add_module("relu", nn.ReLU())
+            layer.add_module("dropout", SeededDropout(parameters.dropout_rate))
+            self.hidden.append(layer)
+            features = units
+        self.output = nn.Linear(features, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (N, classes), of normalized images, (N, channels, height, width)."""
+        activations = images
+        for layer in self.conv:
+            activations = layer(activations)
+        activations = self.flatten(activations)
+        for layer in self.hidden:
+            activations = layer(activations)
+        return cast(Tensor, self.output(activations))
+
+    def seed(self, seed: int) -> None:
+        """Draw initial weights, and point dropout at its own stream, both from the seed.
+
+        The distribution is PyTorch's default for these layers: uniform in ±1/sqrt(fan_in) (LeCun et
+        al., 1998); batch normalization starts as the identity. Each layer has a stream of its own, so
+        that a layer of the same name and shape starts the same in every network.
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                bound = module.weight[0].numel() ** -0.5
+                stream = random_streams.generator(seed, "initial weights", name)
+                for parameter in module.parameters(recurse=False):
+                    # Drawn on the CPU whatever the device, so that all devices start the same.
+                    values = torch.empty(parameter.shape).uniform_(-bound, bound, generator=stream)
+                    with torch.no_grad():
+                        parameter.copy_(values)
+            elif isinstance(module, SeededDropout):
+                device = self.output.weight.device
+                module.generator = random_streams.generator(seed, "dropout", name, device=device)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def describe_network(
+    parameters: ModelParameters, image_shape: ImageShape, num_classes: int
+) -> pd.DataFrame:
+    """A row per layer: its name, kind, output shape, parameters and multiply-adds per image.
+
+    Nothing is computed: the network is built and run on PyTorch's meta device. Multiply-adds are
+    those of convolutions and matrix products, as PyTorch's own counter sees them.
+
+    Raises:
+        ParameterError: As `ConvNet`.
+    """
+    with torch.device("meta"):
+        network = ConvNet(parameters, image_shape, num_classes).eval()
+        image = torch.empty(1, *image_shape)
+    leaves = {module: name for name, module in network.named_modules() if not [*module.children()]}
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def record(module: nn.Module, _: object, output: Tensor) -> None:
+        shapes[leaves[module]] = tuple(output.shape[1:])
+
+    for module in leaves:
+        module.register_forward_hook(record)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(image)
+    flops = counter.get_flop_counts()
+    root = type(network).__name__
+    return pd.DataFrame(
+        {
+            "layer": name,
+            "kind": type(module).__name__,
+            "output_shape": "x".join(map(str, shapes[name])),
+            "parameters": count_parameters(module),
+            "multiply_adds": sum(flops.get(f"{root}.{name}", {}).values()) // 2,
+        }
+        for module, name in leaves.items()
+    )

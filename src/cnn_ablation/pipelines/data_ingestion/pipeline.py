@@ -1,0 +1,32 @@
+"""Pipeline of data ingestion."""
+
+from kedro.pipeline import Node, Pipeline
+
+from cnn_ablation.pipelines.data_ingestion import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Raw files to splits, their summary and a picture of them."""
+    return Pipeline(
+        [
+            Node(
+                nodes.split_images,
+                inputs=["fashion_mnist", "params:data"],
+                outputs="splits",
+                name="split_images",
+            ),
+            Node(
+                nodes.summarize_splits,
+                inputs="splits",
+                outputs="data_summary",
+                name="summarize_splits",
+            ),
+            Node(
+                nodes.plot_samples,
+                inputs=["splits", "data_summary"],
+                outputs="samples_figure",
+                name="plot_samples",
+            ),
+        ],
+        tags="data_ingestion",
+    )

@@ -1,0 +1,175 @@
+"""Nodes of evaluation."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cnn_ablation.parameters import DataParameters, Trial
+from cnn_ablation.splits import Arrays
+from cnn_ablation.store import StoredTrial, TrialStore
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
+    """A row per trial and epoch: condition, seed, and what `training.TrainedTrial` tracks."""
+    return pd.DataFrame(
+        {"condition": run.condition, "seed": run.seed, **row}
+        for run in runs.itertuples()
+        for row in _stored(store, run.key).history
+    )
+
+
+def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.DataFrame:
+    """A row per trial: its metrics while training, and the calibration of its last predictions."""
+    from cnn_ablation.evaluation import score
+
+    rows = []
+    for run in runs.itertuples():
+        stored = _stored(store, run.key)
+        scores = score(stored.validation_logits(), splits["validation_labels"])
+        rows.append(
+            {
+                "condition": run.condition,
+                "seed": run.seed,
+                "key": run.key,
+                **stored.metrics,
+                "expected_calibration_error": scores["expected_calibration_error"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def confuse_classes(
+    runs: pd.DataFrame, store: TrialStore, splits: Arrays, data_summary: dict[str, Any]
+) -> pd.DataFrame:
+    """Confusion matrices, long: a row per trial and true class, a column per predicted class."""
+    from cnn_ablation.evaluation import confusion_matrix
+
+    class_names = data_summary["class_names"]
+    tables = []
+    for run in runs.itertuples():
+        logits = _stored(store, run.key).validation_logits()
+        table = pd.DataFrame(confusion_matrix(logits, splits["validation_labels"]), columns=class_names)
+        table.insert(0, "condition", run.condition)
+        table.insert(1, "seed", run.seed)
+        table.insert(2, "true_class", class_names)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def score_classes(confusion: pd.DataFrame) -> pd.DataFrame:
+    """Top-1 accuracy, percent, per class: a row per trial, a column per class."""
+    class_names = list(confusion.columns[3:])
+    hits = confusion.apply(lambda row: row[row["true_class"]], axis=1)
+    accuracy = 100 * hits / confusion[class_names].sum(axis=1)
+    table = confusion[["condition", "seed", "true_class"]].assign(accuracy=accuracy)
+    wide = table.pivot(index=["condition", "seed"], columns="true_class", values="accuracy")
+    order = pd.MultiIndex.from_frame(confusion[["condition", "seed"]].drop_duplicates())
+    return wide.loc[order, class_names].reset_index().rename_axis(columns=None)
+
+
+def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread of every metric over the seeds, a row per condition."""
+    from cnn_ablation.evaluation import summarize_conditions
+
+    return summarize_conditions(trial_metrics)
+
+
+def choose_final_model(trial_metrics: pd.DataFrame, condition_summary: pd.DataFrame) -> dict[str, Any]:
+    """The trial whose network stands for the experiment.
+
+    It is of the condition with the highest mean final validation accuracy; of its seeds, the one with
+    the highest.
+    """
+    best = condition_summary.loc[condition_summary["final_val_accuracy_mean"].idxmax(), "condition"]
+    trials = trial_metrics[trial_metrics["condition"] == best]
+    chosen = trials.loc[trials["final_val_accuracy"].idxmax()]
+    return {
+        "condition": str(chosen["condition"]),
+        "seed": int(chosen["seed"]),
+        "key": str(chosen["key"]),
+        "validation_accuracy": float(chosen["final_val_accuracy"]),
+    }
+
+
+def build_final_model(
+    final_model_choice: dict[str, Any],
+    trials: list[Trial],
+    store: TrialStore,
+    splits: Arrays,
+    data_summary: dict[str, Any],
+) -> dict[str, Any]:
+    """The chosen network behind its normalization (pixels 0 to 255 in, logits out), and an example.
+
+    Returns:
+        `model`, an nn.Module; `input_example`, float32 (2, channels, height, width).
+    """
+    return {
+        "model": _final_network(final_model_choice, trials, store, data_summary),
+        "input_example": splits["validation_images"][:2].astype(np.float32),
+    }
+
+
+def score_final_model(
+    final_model_choice: dict[str, Any],
+    trials: list[Trial],
+    store: TrialStore,
+    splits: Arrays,
+    data_summary: dict[str, Any],
+    data: DataParameters,
+) -> dict[str, Any]:
+    """Scores of the chosen network on the test images, which chose nothing under `holdout`."""
+    import torch
+    from torch import nn
+
+    from cnn_ablation.evaluation import score
+    from cnn_ablation.training import predict
+
+    network = _final_network(final_model_choice, trials, store, data_summary)
+    logits = predict(network, torch.from_numpy(splits["test_images"]), nn.Identity())
+    note = (
+        "The test images are the validation images (protocol journal): this is no independent test."
+        if data.protocol == "journal"
+        else "The test images took no part in training or in any choice (protocol holdout)."
+    )
+    return {
+        **final_model_choice,
+        "protocol": data.protocol,
+        "test": score(logits.numpy(), splits["test_labels"]),
+        "note": note,
+    }
+
+
+def _final_network(
+    final_model_choice: dict[str, Any],
+    trials: list[Trial],
+    store: TrialStore,
+    data_summary: dict[str, Any],
+) -> "nn.Module":
+    import torch
+    from torch import nn
+
+    from cnn_ablation.network import ConvNet
+    from cnn_ablation.training import Normalize
+
+    conditions = {trial.condition.name: trial.condition for trial in trials}
+    network = ConvNet(
+        conditions[final_model_choice["condition"]].model,
+        tuple(data_summary["image_shape"]),
+        len(data_summary["class_names"]),
+    )
+    network.load_state_dict(_stored(store, final_model_choice["key"]).weights())
+    normalize = Normalize(torch.tensor(data_summary["mean"]), torch.tensor(data_summary["std"]))
+    return nn.Sequential(normalize, network).eval()
+
+
+def _stored(store: TrialStore, key: str) -> StoredTrial:
+    stored = store.get(key)
+    if stored is None:
+        raise LookupError(
+            f"trial {key} is not in {store.root}: run the training stage of this experiment again"
+        )
+    return stored

@@ -1,0 +1,5 @@
+"""Scores to figures."""
+
+from cnn_ablation.pipelines.visualization.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,66 @@
+"""What a trained trial leaves behind."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn_ablation.parameters import Trial
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainedTrial:
+    """What a training leaves behind.
+
+    `history` has a row per epoch: epoch (from 1), train_loss and train_accuracy (means over the
+    epoch's batches as they were trained on, dropout included), val_loss and val_accuracy (at its end,
+    in evaluation mode), seconds. Losses are mean cross-entropies in nats, accuracies top-1 in percent.
+    `validation_logits` are those of the last epoch, (N, classes).
+    """
+
+    history: list[dict[str, float]]
+    total_params: int
+    validation_logits: np.ndarray
+    weights: "dict[str, Tensor]"
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """A trial of an experiment that has a result: what is tracked of it.
+
+    `history` and `metrics` are those of `store.StoredTrial`; `reused` says that the result was in the
+    store before.
+    """
+
+    trial: Trial
+    key: str
+    reused: bool
+    settings: dict[str, Any]
+    history: list[dict[str, float]]
+    metrics: dict[str, float]
+
+
+def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:
+    """Final and best values of a training, as the journal tracks them.
+
+    `epochs_to_80` is the first epoch whose validation accuracy reaches 80 %, NaN where none does;
+    `overfitting_gap` is final training minus final validation accuracy, points. Of equal best epochs
+    the first counts. The best of several epochs is an optimistic estimate.
+    """
+    final = history[-1]
+    best = max(history, key=lambda row: row["val_accuracy"])
+    reached = (row["epoch"] for row in history if row["val_accuracy"] >= 80)
+    return {
+        **{
+            f"final_{name}": final[name]
+            for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+        },
+        "best_val_accuracy": best["val_accuracy"],
+        "best_epoch": best["epoch"],
+        "epochs_to_80": next(reached, float("nan")),
+        "overfitting_gap": final["train_accuracy"] - final["val_accuracy"],
+        "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
+    }

@@ -1,0 +1,26 @@
+"""Kedro's project settings."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+# Before MLflow is imported: a study makes no network call but the download of its data.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+from cnn_ablation.context import ProjectContext
+from cnn_ablation.hooks import StudyHooks
+
+_checkout = Path(__file__).resolve().parents[2]
+# An installed package lies in no project: then the project is where it is run.
+PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
+
+HOOKS = (StudyHooks(),)
+CONTEXT_CLASS = ProjectContext
+CONFIG_LOADER_ARGS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment names what differs from base, inside groups too.
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
+    "custom_resolvers": {"project_root": PROJECT_ROOT.as_posix},
+}

@@ -1,0 +1,41 @@
+"""The table that ends a run: an experiment's conditions and how they did."""
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+
+def print_summary(
+    title: str, condition_summary: pd.DataFrame, folder: str, console: Console | None = None
+) -> None:
+    """Print a row per condition, and the folder of its figures and tables.
+
+    Validation accuracy is that of the last epoch; the best epoch's stands beside it.
+
+    Args:
+        title: Of the experiment.
+        condition_summary: As `evaluation.summarize_conditions` makes it.
+        folder: Where the experiment's figures and tables are.
+        console: Where to print; by default standard output.
+    """
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("Condition", overflow="fold")
+    for name in ("Seeds", "Val. accuracy (%)", "Best epoch's", "Parameters"):
+        table.add_column(name, justify="right")
+    for _, row in condition_summary.iterrows():
+        table.add_row(
+            row["condition"],
+            str(row["seeds"]),
+            mean_and_sd(row, "final_val_accuracy"),
+            mean_and_sd(row, "best_val_accuracy"),
+            f"{row['total_params']:,}",
+        )
+    console = console or Console()
+    console.print(table)
+    console.print(f"Figures and tables: {folder}", highlight=False)
+
+
+def mean_and_sd(summary: pd.Series, metric: str) -> str:
+    """Mean ± sample standard deviation over seeds, with one seed its value alone."""
+    mean, sd = summary[f"{metric}_mean"], summary[f"{metric}_sd"]
+    return f"{mean:.2f}" if pd.isna(sd) else f"{mean:.2f} ± {sd:.2f}"

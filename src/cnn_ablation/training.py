@@ -1,0 +1,227 @@
+"""Training of one network: deterministic in its settings and seed, fast on what it runs on."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_ablation import network as network_module
+from cnn_ablation import random_streams
+from cnn_ablation.network import ConvNet, count_parameters
+from cnn_ablation.parameters import ModelParameters, ParameterError, TrainingParameters
+from cnn_ablation.results import TrainedTrial
+from cnn_ablation.splits import Arrays
+
+EVALUATION_BATCH = 1000
+"""Images per forward pass without gradients: large enough to be fast, small enough for any memory."""
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Optimizer]] = {
+    "adam": lambda network, p: torch.optim.Adam(
+        network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
+    ),
+    "adamw": lambda network, p: torch.optim.AdamW(
+        network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
+    ),
+    "sgd": lambda network, p: torch.optim.SGD(
+        network.parameters(),
+        lr=p.learning_rate,
+        momentum=p.momentum,
+        weight_decay=p.weight_decay,
+        fused=True,
+    ),
+}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        ParameterError: There is no such device here.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, present in available.items() if present))
+    if not available[name]:
+        present = ", ".join(["auto", *(kind for kind, here in available.items() if here)])
+        raise ParameterError(
+            "execution.device", f"{name} is not available on this machine; allowed here: {present}"
+        )
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images and labels of a training, whole in the device's memory.
+
+    Images are uint8, (N, channels, height, width), pixels 0 to 255; labels int64, (N,). `mean` and
+    `std` are those of the training images' pixels scaled to 0 to 1, per channel.
+    """
+
+    train_images: Tensor
+    train_labels: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Arrays,
+        mean: list[float],
+        std: list[float],
+        device: torch.device,
+    ) -> Self:
+        """The data of a split, moved to the device once."""
+        tensors = {
+            name: torch.from_numpy(arrays[name]).to(device)
+            for name in (
+                "train_images",
+                "train_labels",
+                "validation_images",
+                "validation_labels",
+            )
+        }
+        return cls(
+            **tensors,
+            mean=torch.tensor(mean, device=device),
+            std=torch.tensor(std, device=device),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where all of it is."""
+        return self.train_images.device
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width
+
+
+def train(
+    model: ModelParameters,
+    training: TrainingParameters,
+    seed: int,
+    data: TrainingData,
+    num_classes: int,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+) -> TrainedTrial:
+    """Train a network from scratch on the data's device.
+
+    Args:
+        model: Architecture.
+        training: Optimizer and schedule.
+        seed: Decides initial weights, order of batches and dropout masks, in separate streams.
+        data: What to train and validate on.
+        num_classes: Number of classes.
+        on_epoch: Called with each new row of the history.
+    """
+    torch.backends.cudnn.deterministic = True
+    with torch.device(data.device):
+        network = ConvNet(model, data.image_shape, num_classes)
+    network.seed(seed)
+    network = network.to(memory_format=torch.channels_last)
+    optimizer = OPTIMIZERS[training.optimizer](network, training)
+    order = random_streams.generator(seed, "order of batches")
+    normalize = Normalize(data.mean, data.std)
+
+    history: list[dict[str, float]] = []
+    logits = torch.empty(0)
+    for epoch in range(1, training.epochs + 1):
+        start = time.perf_counter()
+        train_loss, train_accuracy = _train_one_epoch(
+            network, optimizer, data, normalize, training.batch_size, order
+        )
+        logits = predict(network, data.validation_images, normalize)
+        row = {
+            "epoch": epoch,
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "val_loss": F.cross_entropy(logits, data.validation_labels).item(),
+            "val_accuracy": _percent(logits.argmax(1) == data.validation_labels),
+            "seconds": time.perf_counter() - start,
+        }
+        history.append(row)
+        on_epoch(row)
+    return TrainedTrial(
+        history=history,
+        total_params=count_parameters(network),
+        validation_logits=logits.cpu().numpy(),
+        weights={
+            name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+        },
+    )
+
+
+class Normalize(nn.Module):
+    """Bytes 0 to 255 to floats of zero mean and unit variance over the training pixels."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", (1 / (255 * std)).view(-1, 1, 1))
+        self.register_buffer("shift", (-mean / std).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalized float32 images of the same shape."""
+        return torch.addcmul(self.shift, images.float(), self.scale)
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
+    """Logits, (N, classes), of uint8 images, (N, channels, height, width), in evaluation mode."""
+    network.eval()
+    return torch.cat([network(normalize(batch)) for batch in images.split(EVALUATION_BATCH)])
+
+
+def code_version() -> str:
+    """Hash of all the code that decides a trial's result, PyTorch's version included."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    for file in (__file__, network_module.__file__, random_streams.__file__):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _percent(hits: Tensor) -> float:
+    return 100 * hits.sum().item() / len(hits)
+
+
+def _train_one_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: TrainingData,
+    normalize: nn.Module,
+    batch_size: int,
+    order: torch.Generator,
+) -> tuple[float, float]:
+    """Mean loss and top-1 accuracy, percent, over the epoch's images as they were trained on."""
+    network.train()
+    images = len(data.train_labels)
+    permutation = torch.randperm(images, generator=order).to(data.device)
+    # Losses and hits stay on the device: reading them at each step would wait for it.
+    losses, hits = [], []
+    for batch in permutation.split(batch_size):
+        labels = data.train_labels[batch]
+        logits = network(normalize(data.train_images[batch]))
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach() * len(batch))
+        hits.append((logits.detach().argmax(1) == labels).sum())
+    loss_sum = torch.stack(losses).cpu().double().sum().item()
+    return loss_sum / images, 100 * torch.stack(hits).sum().item() / images

@@ -1,0 +1,125 @@
+"""A small project to run: the real code and conf, on a few hundred real images."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cnn_ablation import fashion_mnist
+from cnn_ablation.parameters import (
+    BaselineParameters,
+    DataParameters,
+    ModelParameters,
+    TrainingParameters,
+)
+from cnn_ablation.splits import Arrays
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "tests" / "fixtures" / "fashion_mnist"
+SHA256 = {
+    "train_images": "e8df2ecfe9e917594ce738f3f8dce351adafc77daa8de16089a9ea8818b3dc1c",
+    "train_labels": "5cd13eb2065de1c56981427489efc967911b17ee5e3fdbe8f21fd2d61e1a6c65",
+    "test_images": "c5778dde4e96eeb34657888930a98f527ac6b0cb35e9e969ba53f01dfce868bd",
+    "test_labels": "3bf96d4b7566f51d8726eb6088e70eb796c98349a6135181dddfcc5bc590cf72",
+}
+JOURNAL_MODEL = ModelParameters(
+    conv_channels=[32, 64],
+    kernel_size=3,
+    use_batch_norm=True,
+    use_pooling=True,
+    dropout_rate=0.5,
+    fc_units=[128],
+)
+QUICK_TRAINING = TrainingParameters(
+    epochs=2,
+    batch_size=64,
+    optimizer="adam",
+    learning_rate=0.001,
+    weight_decay=0.0,
+    momentum=0.0,
+)
+ALL_IMAGES = DataParameters(protocol="journal", train_images=None, validation_images=None, split_seed=0)
+
+Kedro = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def raw_images() -> Arrays:
+    """400 training and 200 test images with their labels."""
+    return fashion_mnist.load(IMAGES, SHA256, package_folders=[], mirrors=[])
+
+
+@pytest.fixture(scope="session")
+def baseline() -> BaselineParameters:
+    return BaselineParameters(model=JOURNAL_MODEL, training=QUICK_TRAINING)
+
+
+def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.CompletedProcess[str]":
+    """Run a kedro command in a project, in a process of its own.
+
+    kedro-mlflow's hooks are singletons: sessions in one process would leak into each other's runs.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "KEDRO"))}
+    return subprocess.run(
+        [sys.executable, "-m", "kedro", *arguments],
+        cwd=project,
+        env=environment | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def write_yaml(file: Path, content: object) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(content))
+
+
+def make_project(folder: Path) -> Path:
+    """A copy of the project that trains one epoch on the fixture's images."""
+    for part in ("conf", "src"):
+        shutil.copytree(
+            ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "local")
+        )
+    for file in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / file, folder / file)
+    write_yaml(
+        folder / "conf/local/catalog.yml",
+        {
+            "fashion_mnist": {
+                "type": "cnn_ablation.datasets.FashionMNISTDataset",
+                "path": str(IMAGES),
+                "sha256": SHA256,
+            }
+        },
+    )
+    write_yaml(
+        folder / "conf/local/parameters.yml",
+        {
+            "data": {"train_images": 100, "validation_images": 50},
+            "seeds": [0, 1],
+            "baseline": {"training": {"epochs": 1}},
+        },
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that the tests of a module share; what one runs, the next one finds."""
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Path:
+    """Folder of the whole of Fashion-MNIST; skips the test where it is not on this machine."""
+    for folder in (ROOT / "data/01_raw/fashion_mnist", *fashion_mnist.PACKAGE_FOLDERS):
+        if all((folder / f"{name}.gz").is_file() for name in fashion_mnist.FILES.values()):
+            return folder
+    pytest.skip("Fashion-MNIST is not on this machine: `make data` gets it")

@@ -1,0 +1,162 @@
+"""Bad input: one clear error that names file and key, before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import kedro, make_project, write_yaml
+
+
+def error_of(project: Path, *arguments: str) -> str:
+    """Message of a run that must fail before it trains, without a traceback."""
+    result = kedro(project, "run", *arguments)
+    output = result.stdout + result.stderr
+    assert result.returncode != 0, output
+    assert "Traceback" not in output
+    assert "validation accuracy" not in output
+    assert not list(project.glob("data/06_models/trials/*"))
+    return output
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ("baseline.model.dropout_rate=1.0", ["baseline.model.dropout_rate", "less than 1"]),
+        ("baseline.model.conv_channels=[32,0]", ["baseline.model.conv_channels.1", "greater than 0"]),
+        ("baseline.model.dropuot_rate=0.1", ["baseline.model", "unknown key 'dropuot_rate'; allowed:"]),
+        ("baseline.training.epochs=0", ["baseline.training.epochs", "greater than 0"]),
+        ("baseline.training.epochs=ten", ["baseline.training.epochs", "valid integer"]),
+        ("baseline.training.batch_size=-1", ["baseline.training.batch_size", "greater than 0"]),
+        (
+            "baseline.training.optimizer=lion",
+            ["baseline.training.optimizer", "'adam', 'adamw' or 'sgd'"],
+        ),
+        ("execution.device=tpu", ["execution.device", "'auto', 'cpu', 'cuda' or 'mps'"]),
+        ("seeds=0", ["seeds", "at least 1 is needed"]),
+        ("seeds=[3,3]", ["seeds", "duplicate seeds: 3"]),
+        ("seeds=[-1]", ["seeds.0", "greater than or equal to 0"]),
+        ("data.protocol=cv", ["data.protocol", "'journal' or 'holdout'"]),
+        ("data.validation_images=201", ["data.validation_images", "more than the 200 test images"]),
+        ("dropout.factors.model.dropout_rate=[]", ["dropout.factors", "at least one value"]),
+        ("dropout.factors.model.width=[1]", ["dropout.factors", "model.width: no such setting"]),
+        ("dropout.factors.model.dropout_rate=[0.5,1.5]", ["dropout.factors", "1.5", "less than 1"]),
+        ("basline.model.dropout_rate=0.1", ["basline: no such group; allowed: data, baseline"]),
+        (
+            "baseline.model.conv_channels=[8,8,8,8,8]",
+            ["baseline.model.conv_channels", "layer 5 of 5 cannot pool"],
+        ),
+    ],
+)
+def test_a_parameter_on_the_command_line(project: Path, parameter: str, expected: list[str]) -> None:
+    message = error_of(project, "--pipeline=dropout", f"--params={parameter}")
+    for text in ["--params: ", *expected]:
+        assert text in message
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        (
+            "parameters_mine.yml",
+            {"baseline": {"model": {"dropout_rate": 2.0}}},
+            ["conf/local/parameters_mine.yml: baseline.model.dropout_rate: ", "less than 1", "2.0"],
+        ),
+        (
+            "parameters_dropout.yml",
+            {"dropout": {"run_name": "same"}},
+            ["conf/local/parameters_dropout.yml: dropout.run_name: ", "more than one condition"],
+        ),
+        (
+            "parameters_dropout.yml",
+            {"dropout": {"factors": {"training": {"epochs": [1, -1]}}}},
+            ["conf/local/parameters_dropout.yml: dropout.factors", "training.epochs: -1"],
+        ),
+        (
+            "parameters_dropout.yml",
+            {
+                "dropout": {
+                    "factors": {"model": {"conv_channels": [[8], [8] * 6]}},
+                    "run_name": "x{conv_channels}{dropout_rate}",
+                }
+            },
+            [
+                "conf/local/parameters_dropout.yml: dropout.factors.model.conv_channels: ",
+                "layer 5 of 6 cannot pool an image of 1x1 pixels",
+            ],
+        ),
+    ],
+)
+def test_a_parameter_in_a_file(tmp_path: Path, file: str, content: object, expected: list[str]) -> None:
+    project = make_project(tmp_path)
+    write_yaml(project / "conf/local" / file, content)
+    message = error_of(project, "--pipeline=dropout")
+    for text in expected:
+        assert text in message
+
+
+def test_all_problems_are_reported_at_once(project: Path) -> None:
+    message = error_of(
+        project, "--pipeline=dropout", "--params=baseline.training.epochs=0,seeds=0,data.protocol=x"
+    )
+    assert "3 parameters are not valid" in message
+    for key in ("baseline.training.epochs", "seeds", "data.protocol"):
+        assert f"--params: {key}: " in message
+
+
+def test_a_bad_experiment_stops_the_study_before_another_one_is_trained(project: Path) -> None:
+    error_of(project, "--params=pooling.factors.model.use_pooling=[1]")
+
+
+def test_an_experiment_is_not_stopped_by_another_ones_file(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(project / "conf/local/parameters_pooling.yml", {"pooling": {"factors": {"model": {}}}})
+    result = kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_device_that_is_not_there(project: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    message = error_of(project, "--pipeline=dropout", "--params=execution.device=cuda")
+    assert "--params: execution.device: cuda is not available on this machine; allowed here:" in message
+
+
+def test_a_value_that_is_no_pair(project: Path) -> None:
+    assert "'0.5' is no key=value pair" in error_of(project, "--params=seeds=[0,1],0.5")
+
+
+def test_a_pipeline_that_is_not_there(project: Path) -> None:
+    result = kedro(project, "run", "--pipeline=droput")
+    assert result.returncode != 0
+    assert "dropout" in result.stdout + result.stderr
+
+
+def test_a_tracking_server_that_cannot_be_reached(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(
+        project / "conf/local/mlflow.yml", {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9"}}
+    )
+    message = error_of(project, "--pipeline=dropout")
+    assert "conf/local/mlflow.yml: server.mlflow_tracking_uri: http://127.0.0.1:9" in message
+    assert "cannot be reached" in message
+
+
+def test_data_that_is_nowhere_to_be_had(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(
+        project / "conf/local/catalog.yml",
+        {
+            "fashion_mnist": {
+                "type": "cnn_ablation.datasets.FashionMNISTDataset",
+                "path": "data/01_raw/nothing",
+                "sha256": dict.fromkeys(
+                    ("train_images", "train_labels", "test_images", "test_labels"), "none"
+                ),
+            }
+        },
+    )
+    message = error_of(project, "--pipeline=dropout")
+    assert "no usable train-images-idx3-ubyte.gz. Tried:" in message
+    assert "data/01_raw/nothing/train-images-idx3-ubyte.gz: No such file or directory" in message
+    assert "What to do:" in message

@@ -1,0 +1,80 @@
+"""The graph: complete, typed, and kept in the catalog."""
+
+import subprocess
+import sys
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io.catalog_config_resolver import CatalogConfigResolver
+from kedro.validation import TypeExtractor
+
+from cnn_ablation import settings
+from cnn_ablation.pipeline_registry import EXPERIMENTS, STUDY, register_pipelines
+from tests.conftest import ROOT
+
+PIPELINES = register_pipelines()
+
+
+@pytest.fixture(scope="module")
+def loader() -> OmegaConfigLoader:
+    return OmegaConfigLoader(str(ROOT / "conf"), env="base", **settings.CONFIG_LOADER_ARGS)
+
+
+def test_a_pipeline_per_experiment_and_the_study() -> None:
+    assert set(PIPELINES) == {"__default__", "data_ingestion", *EXPERIMENTS}
+    namespaces = {node.namespace for node in PIPELINES["__default__"].nodes} - {None}
+    assert namespaces == set(STUDY)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_stands_alone(name: str, loader: OmegaConfigLoader) -> None:
+    free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
+    assert free == {"fashion_mnist", "trial_store"}
+    assert f"params:{name}" in PIPELINES[name].inputs()
+    assert name in loader["parameters"]
+
+
+def test_every_parameter_is_validated_by_its_type() -> None:
+    typed = TypeExtractor(PIPELINES).extract_types_from_pipelines()
+    read = {
+        name.removeprefix("params:")
+        for pipeline in PIPELINES.values()
+        for name in pipeline.inputs()
+        if name.startswith("params:")
+    }
+    assert set(typed) == read
+
+
+def test_every_dataset_is_kept_and_has_a_layer(loader: OmegaConfigLoader) -> None:
+    """So that a run can begin at any node, and kedro-viz can show where a dataset belongs."""
+    resolver = CatalogConfigResolver(loader["catalog"])
+    for pipeline in PIPELINES.values():
+        for name in pipeline.datasets():
+            if not name.startswith("params:"):
+                config = resolver.resolve_pattern(name)
+                assert config.get("metadata", {}).get("kedro-viz", {}).get("layer"), name
+
+
+def test_nodes_have_names_and_the_tags_of_stage_and_experiment() -> None:
+    for name in STUDY:
+        nodes = [node for node in PIPELINES[name].nodes if node.namespace == name]
+        assert all("(" not in node.name for node in nodes)
+        stages = {tag for node in nodes for tag in node.tags}
+        assert stages == {name, "model_construction", "training", "evaluation", "visualization"}
+
+
+def test_the_registry_loads_without_what_only_a_run_needs() -> None:
+    """Start-up is felt in every command."""
+    code = (
+        "import sys; from cnn_ablation.pipeline_registry import register_pipelines; "
+        "register_pipelines(); "
+        "print(*{'torch', 'torchvision', 'sklearn'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "src",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == ""

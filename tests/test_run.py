@@ -1,0 +1,339 @@
+"""`kedro run`, as its user types it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from nbclient import NotebookClient
+
+from cnn_ablation.pipeline_registry import STUDY
+from tests.conftest import ROOT, kedro, make_project, write_yaml
+
+FIGURES = {
+    "dropout": "dropout_impact.png",
+    "batchnorm": "batchnorm_comparison.png",
+    "conv_depth": "conv_depth_impact.png",
+    "pooling": "pooling_comparison.png",
+    "interactions": "interactions_heatmap.png",
+    "combined": "top_configurations.png",
+}
+
+
+@pytest.fixture(scope="module")
+def study(project: Path) -> str:
+    """The whole study, run once; its standard output."""
+    result = kedro(project, "run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def client(project: Path) -> MlflowClient:
+    # Listing the artifacts of a run asks the global store for its models.
+    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    return MlflowClient()
+
+
+def experiment_id(project: Path) -> str:
+    experiment = client(project).get_experiment_by_name("fashion_mnist_cnn_tuning")
+    assert experiment is not None
+    return str(experiment.experiment_id)
+
+
+def runs(project: Path, filter_string: str = "") -> list[Run]:
+    return list(client(project).search_runs([experiment_id(project)], filter_string))
+
+
+def last_parent(project: Path) -> Run:
+    parents = [run for run in runs(project) if "mlflow.parentRunId" not in run.data.tags]
+    return max(parents, key=lambda run: run.info.start_time)
+
+
+def children(project: Path, parent: Run) -> list[Run]:
+    return runs(project, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+
+def trial_metrics(project: Path, experiment: str = "dropout") -> pd.DataFrame:
+    return pd.read_csv(project / f"data/08_reporting/{experiment}/trial_metrics.csv")
+
+
+def test_the_study_draws_every_figure(project: Path, study: str) -> None:
+    reports = project / "data/08_reporting"
+    for experiment, figure in FIGURES.items():
+        for name in (figure, "learning_curves.png", "confusion_matrix.png"):
+            assert (reports / experiment / name).read_bytes().startswith(b"\x89PNG")
+    assert (reports / "samples.png").is_file()
+
+
+def test_the_study_ends_with_a_table_per_experiment_and_no_page_of_log(study: str) -> None:
+    for title in ("Dropout rate", "Batch normalization", "Max pooling"):
+        assert title in study
+    assert "│ conv_depth_3" in study
+    assert "241,994" in study
+    assert "Figures and tables: data/08_reporting/dropout" in study
+    for noise in ("Warning", "INFO", "DEBUG", "Traceback", "Completed node"):
+        assert noise not in study
+
+
+def test_the_study_has_the_journals_runs_for_each_seed(project: Path, study: str) -> None:
+    summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
+    assert summary["condition"].nunique() == 19
+    assert summary["experiment"].unique().tolist() == list(STUDY)
+    assert (summary["seeds"] == 2).all()
+    sizes = summary.set_index("condition")["total_params"]
+    assert sizes["dropout_0.3"] == 421_834
+    assert sizes["conv_depth_1"] == 804_618
+    assert sizes["conv_depth_3"] == 241_994
+    assert sizes["pooling_False"] == 6_442_954
+
+
+def test_equal_trials_of_different_experiments_have_equal_results(project: Path, study: str) -> None:
+    base = {
+        "dropout": "dropout_0.5",
+        "batchnorm": "batchnorm_True",
+        "conv_depth": "conv_depth_2",
+        "pooling": "pooling_True",
+        "interactions": "interaction_dropout0.5_bnTrue",
+    }
+    accuracies = []
+    for experiment, condition in base.items():
+        table = trial_metrics(project, experiment)
+        accuracies.append(table[table["condition"] == condition]["final_val_accuracy"].tolist())
+    assert all(values == accuracies[0] for values in accuracies)
+
+
+def test_tables_agree_with_each_other(project: Path, study: str) -> None:
+    reports, outputs = project / "data/08_reporting/dropout", project / "data/07_model_output/dropout"
+    metrics = trial_metrics(project)
+    confusion = pd.read_csv(outputs / "confusion.csv")
+    classes = list(confusion.columns[3:])
+    assert len(classes) == 10
+    assert (confusion[classes].sum(axis=1) == 5).all()  # 50 validation images, stratified
+    for trial in metrics.itertuples():
+        matrix = confusion[
+            (confusion["condition"] == trial.condition) & (confusion["seed"] == trial.seed)
+        ]
+        assert 100 * np.trace(matrix[classes]) / 50 == pytest.approx(trial.final_val_accuracy)
+    accuracy = pd.read_csv(reports / "class_accuracy.csv")
+    assert accuracy[classes].mean(axis=1).tolist() == pytest.approx(
+        metrics["final_val_accuracy"].tolist()
+    )
+    histories = pd.read_csv(outputs / "histories.csv")
+    assert histories["val_accuracy"].tolist() == metrics["final_val_accuracy"].tolist()
+    networks = pd.read_csv(reports / "networks.csv")
+    total = networks[networks["layer"] == "total"]
+    assert (total["parameters"] == 421_834).all()
+
+
+def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study: str) -> None:
+    report = json.loads((project / "data/08_reporting/dropout/final_model.json").read_text())
+    means = trial_metrics(project).groupby("condition")["final_val_accuracy"].mean()
+    assert means[report["condition"]] == means.max()
+    assert "no independent test" in report["note"]
+    assert 0 <= report["test"]["expected_calibration_error"] <= 1
+
+
+def test_trials_are_children_named_as_in_the_journal(project: Path, study: str) -> None:
+    parent = last_parent(project)
+    tracked = children(project, parent)
+    assert len(tracked) == 38
+    names = {run.info.run_name for run in tracked}
+    assert {"dropout_0.3 seed 0", "pooling_False seed 1", "combined_optimal_deep seed 0"} <= names
+    (child,) = (run for run in tracked if run.info.run_name == "dropout_0.3 seed 1")
+    assert child.info.status == "FINISHED"
+    tags = child.data.tags
+    assert (tags["experiment"], tags["condition"], tags["seed"]) == ("dropout", "dropout_0.3", "1")
+    assert child.data.params["model.dropout_rate"] == "0.3"
+    assert child.data.params["model.conv_channels"] == "[32, 64]"
+    assert child.data.params["training.epochs"] == "1"
+    assert child.data.params["data.protocol"] == "journal"
+    row = trial_metrics(project).set_index(["condition", "seed"]).loc["dropout_0.3", 1]
+    assert child.data.metrics["final_val_accuracy"] == pytest.approx(row["final_val_accuracy"])
+    assert child.data.metrics["total_params"] == 421_834
+    curve = client(project).get_metric_history(child.info.run_id, "val_accuracy")
+    assert [point.step for point in curve] == [1]
+
+
+def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: str) -> None:
+    parent = last_parent(project)
+    artifacts = {file.path for file in client(project).list_artifacts(parent.info.run_id, "dropout")}
+    assert {
+        "dropout/dropout_impact.png",
+        "dropout/learning_curves.png",
+        "dropout/condition_summary.csv",
+        "dropout/networks.csv",
+    } <= artifacts
+    assert Path(parent.info.artifact_uri.removeprefix("file://")).is_relative_to(project)
+
+
+def test_the_best_model_is_logged_and_predicts_batches_of_any_size(project: Path, study: str) -> None:
+    models = client(project).search_logged_models([experiment_id(project)])
+    (model,) = (model for model in models if model.name == "dropout")
+    loaded = mlflow.pyfunc.load_model(model.model_uri)
+    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 1, 28, 28)
+    assert loaded.input_example.shape == (2, 1, 28, 28)
+    assert loaded.predict(np.zeros((5, 1, 28, 28), dtype=np.float32)).shape == (5, 10)
+
+
+def test_nothing_is_trained_twice(project: Path, study: str) -> None:
+    (project / "data/08_reporting/dropout/dropout_impact.png").unlink()
+    result = kedro(project, "run", "--pipelines=dropout")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("(reused)") == 10
+    assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
+    tracked = children(project, last_parent(project))
+    assert {run.data.tags["reused"] for run in tracked} == {"true"}
+
+
+def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study: str) -> None:
+    figure = project / "data/08_reporting/batchnorm/batchnorm_comparison.png"
+    figure.unlink()
+    result = kedro(project, "run", "--pipeline=batchnorm", "--from-nodes=batchnorm.summarize_conditions")
+    assert result.returncode == 0, result.stderr
+    assert figure.is_file()
+    figure.unlink()
+    result = kedro(project, "run", "--pipeline=batchnorm", "--tags=visualization")
+    assert result.returncode == 0, result.stderr
+    assert figure.is_file()
+
+
+def test_the_notebook_runs_top_to_bottom_on_the_results(project: Path, study: str) -> None:
+    notebooks = project / "notebooks"
+    shutil.copytree(ROOT / "notebooks", notebooks)
+    for file in notebooks.glob("*.ipynb"):
+        notebook = nbformat.read(file, as_version=4)
+        assert not any(cell.get("outputs") for cell in notebook.cells), "committed with outputs"
+        NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
+
+
+def test_params_change_this_run_and_nothing_else(project: Path, study: str) -> None:
+    before = trial_metrics(project, "batchnorm")
+    result = kedro(
+        project,
+        "run",
+        "--pipeline=dropout",
+        "--params=dropout.factors.model.dropout_rate=[0.1,0.6],seeds=[7],baseline.model.fc_units=[16]",
+    )
+    assert result.returncode == 0, result.stderr
+    table = trial_metrics(project)
+    assert table["condition"].tolist() == ["dropout_0.1", "dropout_0.6"]
+    assert table["seed"].tolist() == [7, 7]
+    assert table["total_params"].nunique() == 1
+    assert table["total_params"].iloc[0] < 421_834
+    params = children(project, last_parent(project))[0].data.params
+    assert params["model.fc_units"] == "[16]"
+    assert trial_metrics(project, "batchnorm").equals(before)
+
+
+def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    file = project / "conf/base/parameters_dropout.yml"
+    file.write_text(file.read_text().replace("[0.0, 0.2, 0.3, 0.5, 0.7]", "[0.4]"))
+    folder = project / "notebooks"
+    folder.mkdir()
+    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1")
+    assert result.returncode == 0, result.stderr
+    assert trial_metrics(project)["condition"].tolist() == ["dropout_0.4"]
+    assert [path.name for path in folder.iterdir()] == []
+    assert len(children(project, last_parent(project))) == 1
+
+
+def test_a_new_experiment_is_a_conf_file_and_a_name(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    registry = project / "src/cnn_ablation/pipeline_registry.py"
+    registry.write_text(registry.read_text().replace('"combined_as_published")', '"kernel_size")'))
+    (project / "conf/base/parameters_combined_as_published.yml").unlink()
+    write_yaml(
+        project / "conf/base/parameters_kernel_size.yml",
+        {
+            "kernel_size": {
+                "title": "Kernel size",
+                "question": "Do larger kernels help?",
+                "hypothesis": "A little.",
+                "factors": {"model": {"kernel_size": [1, 5]}},
+                "run_name": "kernel_size_{kernel_size}",
+            }
+        },
+    )
+    result = kedro(project, "run", "--pipeline=kernel_size", "--params=seeds=1")
+    assert result.returncode == 0, result.stderr
+    assert trial_metrics(project, "kernel_size")["condition"].tolist() == [
+        "kernel_size_1",
+        "kernel_size_5",
+    ]
+    assert (project / "data/08_reporting/kernel_size/kernel_size_comparison.png").is_file()
+
+
+def test_holdout_scores_the_test_images_by_the_final_model_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    result = kedro(project, "run", "--pipeline=pooling", "--params=data.protocol=holdout,seeds=1")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((project / "data/08_reporting/pooling/final_model.json").read_text())
+    assert report["protocol"] == "holdout"
+    assert "took no part" in report["note"]
+    summary = json.loads((project / "data/05_model_input/data_summary.json").read_text())
+    assert summary["images"] == {"train": 100, "validation": 50, "test": 200}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A tracking server on loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {
+        "--port": str(port),
+        "--workers": "1",
+        "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination": str(tmp_path / "artifacts"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *chain.from_iterable(options.items())],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield url
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_tracks_on_a_server_given_in_conf(tmp_path: Path, server: str) -> None:
+    project = make_project(tmp_path / "project")
+    configuration: dict[str, Any] = {
+        "server": {"mlflow_tracking_uri": server},
+        "tracking": {"experiment": {"create_experiment_kwargs": {"artifact_location": None}}},
+    }
+    write_yaml(project / "conf/local/mlflow.yml", configuration)
+    result = kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1")
+    assert result.returncode == 0, result.stderr
+    assert not (project / "mlflow.db").exists()
+    with sqlite3.connect(tmp_path / "server.db") as database:
+        names = [name for (name,) in database.execute("select name from runs")]
+    assert sorted(names) == ["batchnorm", "batchnorm_False seed 0", "batchnorm_True seed 0"]
+    assert list((tmp_path / "artifacts").rglob("batchnorm_comparison.png"))
