@@ -30,6 +30,7 @@ def test_conditions_are_summarized_over_seeds_in_their_order() -> None:
             "condition": ["b", "b", "b", "a"],
             "seed": [0, 1, 2, 0],
             "key": ["w", "x", "y", "z"],
+            "status": "finished",
             "total_params": [5, 5, 5, 7],
             "final_val_accuracy": [90.0, 91.0, 92.0, 80.0],
         }
@@ -42,3 +43,21 @@ def test_conditions_are_summarized_over_seeds_in_their_order() -> None:
     assert summary.loc[0, "final_val_accuracy_sd"] == pytest.approx(1.0)
     assert np.isnan(summary.loc[1, "final_val_accuracy_sd"])
     assert summary.loc[0, ["final_val_accuracy_min", "final_val_accuracy_max"]].tolist() == [90, 92]
+
+
+def test_trials_that_did_not_finish_are_counted_and_leave_the_mean_alone() -> None:
+    trials = pd.DataFrame(
+        {
+            "condition": ["a", "a", "a", "b"],
+            "seed": [0, 1, 2, 0],
+            "key": ["w", "x", "y", "z"],
+            "status": ["finished", "diverged", "failed", "failed"],
+            "total_params": [5.0, 5.0, np.nan, np.nan],
+            "final_val_accuracy": [90.0, np.nan, np.nan, np.nan],
+        }
+    )
+    summary = summarize_conditions(trials).set_index("condition")
+    assert summary.loc["a", ["seeds", "diverged", "failed"]].tolist() == [1, 1, 1]
+    assert summary.loc["a", "final_val_accuracy_mean"] == 90.0
+    assert summary.loc["b", ["seeds", "diverged", "failed"]].tolist() == [0, 0, 1]
+    assert pd.isna(summary.loc["b", "total_params"])

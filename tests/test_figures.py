@@ -18,6 +18,7 @@ def trial_metrics(accuracies: dict[str, list[float]]) -> pd.DataFrame:
             "condition": condition,
             "seed": seed,
             "key": "",
+            "status": "diverged" if np.isnan(accuracy) else "finished",
             "total_params": 100,
             "final_val_accuracy": accuracy,
         }
@@ -78,6 +79,16 @@ def test_two_factors_make_a_heat_map_with_a_panel_of_seeds() -> None:
     assert np.asarray(heat.images[0].get_array()).tolist() == [[90.5, 91.5], [92.5, 93.5]]
     assert "90.50 ± 0.71" in texts(figure)
     assert "not from 0" in dots.get_ylabel()
+
+
+@pytest.mark.parametrize(
+    "levels", [{"a": {}, "b": {}}, {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}]
+)
+def test_a_trial_that_diverged_is_named(levels: dict[str, dict[str, Any]]) -> None:
+    figure = compare(levels, {"a": [91.0, np.nan], "b": [np.nan, np.nan]})
+    figure.canvas.draw()
+    assert "1 diverged" in texts(figure)
+    assert "2 diverged" in texts(figure)
 
 
 def test_one_seed_has_no_spread_and_says_so() -> None:

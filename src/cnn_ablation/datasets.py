@@ -1,5 +1,6 @@
 """Catalog datasets of this project: the edge between the nodes and files or MLflow."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,34 @@ class TrialStoreDataset(AbstractDataset[None, Any]):
         return self._path.is_dir()
 
 
+class EngineDataset(AbstractDataset[None, Any]):
+    """The cluster that trials run on. Each load of a session gives the same one.
+
+    Args:
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        self._engine: Any = None
+
+    def load(self) -> Any:
+        """An `engine.Engine`, which starts workers when there is something to train."""
+        if self._engine is None:
+            from cnn_ablation.engine import Engine
+            from cnn_ablation.progress import StudyProgress
+
+            self._engine = Engine(StudyProgress())
+        return self._engine
+
+    def save(self, data: None) -> None:
+        """Not possible: there is nothing to keep of a cluster."""
+        raise NotImplementedError("There is nothing to keep of a cluster.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
 class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
     """One nested MLflow run per trial, under the run of `kedro run`; and a table of them as CSV.
 
@@ -134,7 +163,8 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
     first save of a session starts the table anew.
 
     Args:
-        filepath: The table: condition, seed, key (in the trial store), reused, mlflow_run_id.
+        filepath: The table: position (among the experiment's trials), condition, seed, key (in the
+            trial store), status, reused, error, mlflow_run_id.
         experiment: Name of the experiment, set as a tag.
         metadata: Read by plugins, such as kedro-viz.
     """
@@ -151,19 +181,24 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         """Track one trial."""
         self._rows.append(
             {
+                "position": data.position,
                 "condition": data.trial.condition.name,
                 "seed": data.trial.seed,
                 "key": data.key,
+                "status": data.status,
                 "reused": data.reused,
+                "error": data.error,
                 "mlflow_run_id": self._track(data) if self._logging_activated else "",
             }
         )
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(self._rows).to_csv(self._filepath, index=False)
+        table = pd.DataFrame(self._rows).sort_values("position")
+        table.to_csv(self._filepath, index=False)
 
     def load(self) -> pd.DataFrame:
-        """The table of the trials that were saved last."""
-        return pd.read_csv(self._filepath, dtype={"key": str, "mlflow_run_id": str})
+        """The table of the trials that were saved last, in the order of the experiment."""
+        texts = ("condition", "key", "status", "error", "mlflow_run_id")
+        return pd.read_csv(self._filepath, dtype=dict.fromkeys(texts, str), keep_default_na=False)
 
     def _track(self, run: TrialRun) -> str:
         import mlflow
@@ -181,7 +216,9 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
             "condition": run.trial.condition.name,
             "seed": str(run.trial.seed),
             "trial_key": run.key,
+            "status": run.status,
             "reused": str(run.reused).lower(),
+            **({"error": run.error} if run.error else {}),
         }
         seconds = 0 if run.reused else sum(row["seconds"] for row in run.history)
         child: str = client.create_run(
@@ -196,9 +233,8 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
             for name, value in row.items()
             if name != "epoch"
         ]
-        last_epoch = int(run.history[-1]["epoch"])
-        finals = [Metric(name, value, now, last_epoch) for name, value in run.metrics.items()]
-        metrics = [metric for metric in curves + finals if metric.value == metric.value]
+        finals = [Metric(name, value, now, len(run.history)) for name, value in run.metrics.items()]
+        metrics = [metric for metric in curves + finals if math.isfinite(metric.value)]
         client.log_batch(
             child,
             params=[Param(name, str(value)) for name, value in run.settings.items()],
@@ -207,7 +243,7 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         # MLflow takes at most 1,000 metrics at once.
         for start in range(0, len(metrics), 1000):
             client.log_batch(child, metrics=metrics[start : start + 1000])
-        client.set_terminated(child)
+        client.set_terminated(child, "FAILED" if run.status == "failed" else "FINISHED")
         return child
 
     def _describe(self) -> dict[str, Any]:

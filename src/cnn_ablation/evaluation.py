@@ -40,16 +40,26 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over seeds, a row per condition in the order of the trials.
 
-    Columns: condition, seeds (their number), total_params, and for each metric its mean, sd (sample
+    Columns: condition, seeds (the number of trials that finished), diverged and failed (those that did
+    not), total_params, and for each metric its mean, sd (sample
     standard deviation, NaN with one seed), min and max, as `<metric>_mean` and so on.
 
     Args:
-        trial_metrics: A row per trial: condition, seed, key, total_params and metrics.
+        trial_metrics: A row per trial: condition, seed, key, status, total_params and metrics, NaN
+            where the trial did not finish.
     """
-    described = {"condition", "seed", "key", "total_params"}
+    described = {"condition", "seed", "key", "status", "total_params"}
     metrics = [name for name in trial_metrics.columns if name not in described]
     groups = trial_metrics.groupby("condition", sort=False)
     spread = groups[metrics].agg(["mean", "std", "min", "max"]).rename(columns={"std": "sd"}, level=1)
     spread.columns = ["_".join(names) for names in spread.columns]
-    counts = groups.agg(seeds=("seed", "size"), total_params=("total_params", "first"))
-    return counts.join(spread).reset_index()
+    fates = {
+        column: groups["status"].agg(lambda fates, status=status: (fates == status).sum())
+        for column, status in {
+            "seeds": "finished",
+            "diverged": "diverged",
+            "failed": "failed",
+        }.items()
+    }
+    sizes = groups["total_params"].max().astype("Int64")
+    return pd.DataFrame({**fates, "total_params": sizes}).join(spread).reset_index()

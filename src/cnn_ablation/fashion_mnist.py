@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cnn_ablation.results import StudyError
+
 IMAGE_SHAPE = (1, 28, 28)
 CLASS_NAMES = (
     "T-shirt/top",
@@ -49,7 +51,7 @@ TIMEOUT = 30
 """Seconds without a byte after which a mirror counts as not answering."""
 
 
-class DataUnavailableError(RuntimeError):
+class DataUnavailableError(StudyError):
     """The data is neither in place nor to be had; the message names each place tried."""
 
 

@@ -239,7 +239,12 @@ def _two_factors(
         heat.text(
             column,
             row,
-            mean_and_sd(summary.loc[condition], "final_val_accuracy"),
+            "\n".join(
+                [
+                    mean_and_sd(summary.loc[condition], "final_val_accuracy"),
+                    *_losses(summary.loc[condition]),
+                ]
+            ),
             ha="center",
             va="center",
             color="white" if means[row, column] < (low + high) / 2 else "black",
@@ -305,7 +310,8 @@ def _draw_spread(
 ) -> None:
     """Each seed as a hollow point, side by side; the mean as a full one with its sd as a bar."""
     mean, sd = summary["final_val_accuracy_mean"], summary["final_val_accuracy_sd"]
-    offsets = np.linspace(-width, width, len(accuracies)) if len(accuracies) > 1 else np.zeros(1)
+    count = len(accuracies)
+    offsets = np.linspace(-width, width, count) if count > 1 else np.zeros(count)
     seeds = (position + offsets, accuracies)
     axes.plot(
         *(seeds[::-1] if horizontal else seeds),
@@ -316,7 +322,7 @@ def _draw_spread(
         alpha=0.8,
         zorder=2,
     )
-    if len(accuracies) > 1:
+    if count > 1:
         at = position + 2.2 * width
         axes.errorbar(
             mean if horizontal else at,
@@ -353,7 +359,7 @@ def _accuracy_limits(trial_metrics: pd.DataFrame) -> tuple[float, float]:
 
 def _legend_of_spread(summary: pd.DataFrame) -> str:
     seeds = sorted(set(summary["seeds"]))
-    if seeds == [1]:
+    if max(seeds) == 1:
         return "Hollow points: one training each (1 seed: no mean or spread can be shown)."
     count = " or ".join(map(str, seeds))
     return (
@@ -368,8 +374,15 @@ def _caption(figure: Figure, text: str) -> None:
 
 
 def _tick(value: Any, row: pd.Series, summary: pd.DataFrame) -> str:
-    differ = summary["total_params"].nunique() > 1
-    return _text(value) + (f"\n{int(row['total_params']):,} parameters" if differ else "")
+    lines = [_text(value)]
+    if summary["total_params"].nunique() > 1 and not pd.isna(row["total_params"]):
+        lines.append(f"{int(row['total_params']):,} parameters")
+    return "\n".join([*lines, *_losses(row)])
+
+
+def _losses(row: pd.Series) -> list[str]:
+    """Trials of a condition that cannot be drawn, in words."""
+    return [f"{int(row[fate])} {fate}" for fate in ("diverged", "failed") if row[fate]]
 
 
 def _text(value: Any) -> str:
@@ -381,7 +394,7 @@ def _text(value: Any) -> str:
 
 
 def _accuracies(trial_metrics: pd.DataFrame, condition: str) -> np.ndarray:
-    trials = trial_metrics[trial_metrics["condition"] == condition]
+    trials = trial_metrics[trial_metrics["condition"] == condition].dropna(subset="final_val_accuracy")
     accuracies: np.ndarray = trials.sort_values("seed")["final_val_accuracy"].to_numpy()
     return accuracies
 

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from typing import TYPE_CHECKING
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
@@ -10,10 +11,16 @@ from kedro.pipeline import Pipeline
 from cnn_ablation import fashion_mnist
 from cnn_ablation.context import InputError, ProjectContext
 from cnn_ablation.parameters import (
+    ExecutionParameters,
     ExperimentParameters,
     ParameterError,
+    Trial,
     expand_trials,
 )
+from cnn_ablation.results import StudyError
+
+if TYPE_CHECKING:
+    from cnn_ablation.engine import Engine
 
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
@@ -28,6 +35,7 @@ class StudyHooks:
     def after_context_created(self, context: ProjectContext) -> None:
         """Check that the tracking server answers, before kedro-mlflow waits minutes for it."""
         self._context = context
+        self._engine: Engine | None = None
         context.config_loader.config_patterns.setdefault(
             "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
         )
@@ -53,27 +61,37 @@ class StudyHooks:
             return
         from cnn_ablation.training import resolve_device
 
+        execution: ExecutionParameters = catalog.load("params:execution")
         try:
-            resolve_device(catalog.load("params:execution").device)
+            resolve_device(execution.device, here=execution.scheduler is None)
         except ParameterError as error:
             raise self._invalid(error.key, error.reason) from None
-        for name in _experiments(pipeline):
-            self._check_experiment(name, catalog)
+        trials = {name: self._check_experiment(name, catalog) for name in _experiments(pipeline)}
+        training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
+        if training:
+            self._engine = catalog.load("engine")
+            self._engine.planned = [trial for name in training for trial in trials[name]]
 
     @hook_impl(trylast=True)
     def on_pipeline_error(self, error: Exception) -> None:
-        """Report what the user can mend without a traceback."""
+        """Let the workers go; report what the user can mend without a traceback."""
+        self._close_engine()
         reported: BaseException | None = error
         while reported is not None:
             if isinstance(reported, ParameterError):
                 raise self._invalid(reported.key, reported.reason) from None
-            if isinstance(reported, fashion_mnist.DataUnavailableError):
+            if isinstance(reported, StudyError):
                 raise InputError(str(reported)) from None
             reported = reported.__cause__  # Kedro wraps what a dataset raises.
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Print a table per experiment that was evaluated, and where its figures are."""
+        """Print a table per experiment that was evaluated, and where its figures are.
+
+        Raises:
+            InputError: Trials have failed: the run's exit code tells so.
+        """
+        self._close_engine()
         outputs = pipeline.all_outputs()
         evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
         if not evaluated:
@@ -85,6 +103,16 @@ class StudyHooks:
             title = catalog.load(f"params:{name}").title
             summary = catalog.load(f"{name}.condition_summary")
             print_summary(title, summary, f"{reports}/{name}")
+        failed = [
+            f"{name}: {run.condition} seed {run.seed}: {run.error}"
+            for name in evaluated
+            if f"{name}.runs" in outputs
+            for run in catalog.load(f"{name}.runs").itertuples()
+            if run.status == "failed"
+        ]
+        if failed:
+            count = "1 trial has" if len(failed) == 1 else f"{len(failed)} trials have"
+            raise InputError("\n  ".join([f"{count} failed; the same command tries again:", *failed]))
 
     def _check_groups(self) -> None:
         """Reject groups of parameters that nothing reads, and miss none that everything needs."""
@@ -99,7 +127,12 @@ class StudyHooks:
             if group not in groups:
                 raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
 
-    def _check_experiment(self, name: str, catalog: DataCatalog) -> None:
+    def _close_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    def _check_experiment(self, name: str, catalog: DataCatalog) -> list[Trial]:
+        """The experiment's trials, each of which has a network."""
         from cnn_ablation.network import describe_network
 
         if name not in self._context.config_loader["parameters"]:
@@ -121,6 +154,7 @@ class StudyHooks:
                 origin = experiment.origin(condition.name, "model", setting)
                 key = f"{name}.{origin}" if origin else f"baseline.{error.key}"
                 raise self._invalid(key, f"{condition.name}: {error.reason}") from None
+        return trials
 
     def _invalid(self, key: str, reason: str) -> InputError:
         return InputError(f"{self._context.place_of(key)}: {key}: {reason}")

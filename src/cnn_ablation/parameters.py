@@ -128,12 +128,45 @@ class BaselineParameters(Parameters):
     training: TrainingParameters
 
 
+class TlsParameters(Parameters):
+    """Certificates for a scheduler at a tls:// address; paths of PEM files."""
+
+    ca_file: str
+    cert: str
+    key: str
+
+
 class ExecutionParameters(Parameters):
-    """Where trials run."""
+    """Where and how trials run."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         description="auto takes CUDA, else MPS, else the CPU."
     )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        description="Of convolutions and matrix products; auto takes bf16 where the processor has it."
+    )
+    workers: PositiveInt | None = Field(
+        description="Trials that run at once on this machine; null: one per core, memory permitting, "
+        "or one per GPU."
+    )
+    scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://.+:\d+$")] | None = Field(
+        description="Address of a Dask scheduler to train on; null: a cluster on this machine alone."
+    )
+    tls: TlsParameters | None = Field(description="Certificates for a tls:// scheduler.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.scheduler is not None:
+            for name in ("device", "precision"):
+                if getattr(self, name) == "auto":
+                    raise ValueError(
+                        f"{name}: auto asks this machine; with a scheduler name what its workers have"
+                    )
+            if self.workers is not None:
+                raise ValueError("workers: a scheduler has workers of its own; leave it null")
+            if self.scheduler.startswith("tls://") and self.tls is None:
+                raise ValueError("tls: a scheduler at tls:// needs ca_file, cert and key")
+        return self
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

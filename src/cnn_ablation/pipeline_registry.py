@@ -17,7 +17,7 @@ STUDY = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combi
 EXPERIMENTS = (*STUDY, "combined_as_published")
 """All experiments. A name here, and its parameters in conf/base/parameters_<name>.yml, make one."""
 
-SHARED_INPUTS = {"splits", "data_summary", "trial_store"}
+SHARED_INPUTS = {"splits", "data_summary", "trial_store", "engine"}
 SHARED_PARAMETERS = {"params:data", "params:baseline", "params:seeds", "params:execution"}
 
 

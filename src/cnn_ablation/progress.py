@@ -1,14 +1,14 @@
-"""Progress of a training: bars with the time left on a terminal, a line per trial in a log."""
+"""Progress of a study: on a terminal, bars with the time left."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -16,64 +16,113 @@ from rich.progress import (
 
 from cnn_ablation.parameters import Trial
 
-logger = logging.getLogger(__name__)
+SPEED_WINDOW = 1800
+"""Seconds of the past that the time left is estimated from."""
 
 
-class TrainingProgress:
-    """Counts epochs of several trials: the unit whose duration hardly varies within a condition."""
+class StudyProgress:
+    """Counts epochs of trials, weighted by what they cost.
 
-    def __init__(self, trials: Sequence[Trial], bars: Progress) -> None:
-        self._bars = bars
-        self._trials = len(trials)
-        self._finished = 0
-        self._epochs = sum(trial.condition.training.epochs for trial in trials)
-        self._task = bars.add_task("training", total=self._epochs, state="")
+    Args:
+        console: Where to draw; by default standard output.
+    """
 
-    def on_epoch(self, trial: Trial) -> Callable[[dict[str, float]], None]:
-        """What `training.train` calls with each epoch of the trial."""
+    def __init__(self, console: Console | None = None) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            transient=True,
+            speed_estimate_period=SPEED_WINDOW,
+        )
+        self._study: TaskID | None = None
+        self._running: dict[str, TaskID] = {}
+        self._trials: dict[str, Trial] = {}
+        self._epochs: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._failed = self._reused = 0
 
-        def advance(row: dict[str, float]) -> None:
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw while the context lasts."""
+        with self._bars:
+            yield
+
+    def begin(self, trials: Mapping[str, Trial]) -> None:
+        """These trials, by key, will be trained."""
+        self._trials.update(trials)
+        self._epochs.update(dict.fromkeys(trials, 0))
+        total = sum(_cost(trial) * trial.condition.training.epochs for trial in self._trials.values())
+        if self._study is None:
+            self._study = self._bars.add_task("training", total=total, state="")
+        self._bars.update(self._study, total=total, state=self._state())
+
+    def reuse(self) -> None:
+        """A trial was in the store."""
+        self._reused += 1
+
+    def epoch(self, key: str, row: dict[str, float]) -> None:
+        """A trial has finished an epoch."""
+        trial, epoch = self._trials[key], int(row["epoch"])
+        if key in self._ended:
+            return  # Events and results come by different ways: this one was overtaken.
+        if key not in self._running:
+            self._running[key] = self._bars.add_task(
+                trial.name, total=trial.condition.training.epochs, state=""
+            )
+        self._bars.update(
+            self._running[key],
+            completed=epoch,
+            state=f"epoch {epoch}: validation accuracy {row['val_accuracy']:.2f} %",
+        )
+        # A trial that a lost worker had begun starts anew: what it repeats counts once.
+        self._advance(key, epoch)
+
+    def end(self, key: str, error: str) -> None:
+        """A trial is over, with an error or none."""
+        self._ended.add(key)
+        self._failed += bool(error)
+        if key in self._running:
+            self._bars.remove_task(self._running.pop(key))
+        self._advance(key, self._trials[key].condition.training.epochs)
+
+    def time_left(self) -> str:
+        """Estimate for all trials begun, in words; empty before there is one."""
+        task = next((task for task in self._bars.tasks if task.id == self._study), None)
+        seconds = task.time_remaining if task is not None else None
+        if seconds is None or task is None or task.finished:
+            return ""
+        minutes = math.ceil(seconds / 60)
+        return f"about {minutes} min left" if minutes > 1 else "less than a minute left"
+
+    def _advance(self, key: str, epoch: int) -> None:
+        gained = epoch - self._epochs[key]
+        if gained > 0 and self._study is not None:
+            self._epochs[key] = epoch
             self._bars.update(
-                self._task,
-                advance=1,
-                description=trial.name,
-                state=f"validation accuracy {row['val_accuracy']:.2f} %",
+                self._study, advance=gained * _cost(self._trials[key]), state=self._state()
             )
 
-        return advance
-
-    def finish(self, trial: Trial, metrics: dict[str, float], reused: bool) -> None:
-        """The trial has a result: its own, or one that the store had."""
-        self._finished += 1
-        if reused:
-            # Bars measure their speed by what was trained: epochs reused are not to be counted.
-            self._epochs -= trial.condition.training.epochs
-            self._bars.update(self._task, total=self._epochs)
-        logger.info(
-            "%d of %d  %s: validation accuracy %.2f %%%s",
-            self._finished,
-            self._trials,
-            trial.name,
-            metrics["final_val_accuracy"],
-            " (reused)" if reused else "",
-        )
+    def _state(self) -> str:
+        parts = [f"{len(self._ended)} of {len(self._trials)} trials", f"{len(self._running)} running"]
+        if self._reused:
+            parts.append(f"{self._reused} reused")
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        return ", ".join(parts)
 
 
-@contextmanager
-def training_progress(
-    trials: Sequence[Trial], console: Console | None = None
-) -> Iterator[TrainingProgress]:
-    """Show the progress of these trials while the context lasts."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
-        TextColumn("time left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}"),
-        console=console,
-        transient=True,
-    ) as bars:
-        yield TrainingProgress(trials, bars)
+def _cost(trial: Trial) -> float:
+    """What an epoch of the trial costs, in no unit: a guess at multiply-adds, good to compare."""
+    model = trial.condition.model
+    area, cost, channels = 1.0, 0.0, 1
+    for out_channels in model.conv_channels:
+        # The constant stands for what is bound by memory: normalization, pooling, ReLU.
+        cost += area * out_channels * (model.kernel_size**2 * channels + 300)
+        channels = out_channels
+        area /= 4 if model.use_pooling else 1
+    return cost

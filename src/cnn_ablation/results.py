@@ -1,14 +1,11 @@
 """What a trained trial leaves behind."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cnn_ablation.parameters import Trial
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,29 +15,41 @@ class TrainedTrial:
     `history` has a row per epoch: epoch (from 1), train_loss and train_accuracy (means over the
     epoch's batches as they were trained on, dropout included), val_loss and val_accuracy (at its end,
     in evaluation mode), seconds. Losses are mean cross-entropies in nats, accuracies top-1 in percent.
-    `validation_logits` are those of the last epoch, (N, classes).
+    `validation_logits` are those of the last epoch, (N, classes). `weights` are the network's parameters
+    and buffers by name.
     """
 
     history: list[dict[str, float]]
     total_params: int
     validation_logits: np.ndarray
-    weights: "dict[str, Tensor]"
+    weights: dict[str, np.ndarray]
+
+
+class StudyError(RuntimeError):
+    """What ends a run through no fault of the code: its message says what to do about it."""
+
+
+Status = Literal["finished", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
 class TrialRun:
-    """A trial of an experiment that has a result: what is tracked of it.
+    """A trial of an experiment that is over: what is tracked of it.
 
-    `history` and `metrics` are those of `store.StoredTrial`; `reused` says that the result was in the
-    store before.
+    `position` is its place among the experiment's trials: they end in an order of their own. `history`
+    and `metrics` are those of `store.StoredTrial`, empty where the trial failed with `error`;
+    `reused` says that the result was in the store before.
     """
 
     trial: Trial
+    position: int
     key: str
-    reused: bool
+    status: Status
     settings: dict[str, Any]
     history: list[dict[str, float]]
     metrics: dict[str, float]
+    reused: bool = False
+    error: str = ""
 
 
 def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:

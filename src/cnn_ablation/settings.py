@@ -7,6 +7,8 @@ from typing import Any
 # Before MLflow is imported: a study makes no network call but the download of its data.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# Before Dask is imported, here and in workers: the engine says what becomes of trials.
+os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
 from cnn_ablation.context import ProjectContext
 from cnn_ablation.hooks import StudyHooks

@@ -2,31 +2,31 @@
 
 import hashlib
 import json
+import logging
+import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from cnn_ablation.results import TrainedTrial, summarize_history
+from cnn_ablation.results import Status, TrainedTrial, summarize_history
 
-if TYPE_CHECKING:
-    from torch import Tensor
+logger = logging.getLogger(__name__)
 
-# torch is imported where weights are read or written: the store's type is part of node signatures,
-# which every command reads.
+MANIFEST = "manifest.json"
+PREDICTIONS = "predictions.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 def trial_key(identity: Mapping[str, Any]) -> str:
     """Hash of all that decides a trial's result: the name of its entry in the store."""
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+    return _hash(_canonical(identity))[:24]
 
 
 @dataclass(frozen=True)
@@ -34,73 +34,135 @@ class StoredTrial:
     """An entry of the store: a folder with a manifest, predictions and weights."""
 
     folder: Path
+    manifest: dict[str, Any]
 
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        """Identity, when it was trained, metrics and history of the trial."""
-        manifest: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
-        return manifest
+    @property
+    def key(self) -> str:
+        """The name of the entry."""
+        return self.folder.name
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decided the result."""
+        identity: dict[str, Any] = self.manifest["identity"]
+        return identity
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """A row per epoch, as `training.TrainedTrial` has it."""
+        """A row per epoch, as `results.TrainedTrial` has it."""
         history: list[dict[str, float]] = self.manifest["history"]
         return history
 
     @property
+    def status(self) -> Status:
+        """Finished, or diverged where the loss was not finite any more."""
+        return "finished" if math.isfinite(self.history[-1]["train_loss"]) else "diverged"
+
+    @property
     def metrics(self) -> dict[str, float]:
-        """Final and best values, as `training.summarize_history` has them, and total_params."""
-        return {
-            **summarize_history(self.history),
-            "total_params": self.manifest["total_params"],
-        }
+        """What `results.summarize_history` makes of the history, and total_params.
+
+        A training that diverged has no final values: all but total_params are NaN.
+        """
+        summary = summarize_history(self.history)
+        if self.status == "diverged":
+            summary = dict.fromkeys(summary, math.nan)
+        return {**summary, "total_params": self.manifest["total_params"]}
 
     def validation_logits(self) -> np.ndarray:
         """Logits of the validation images after the last epoch, float32 (N, classes)."""
-        logits: np.ndarray = load_file(self.folder / "predictions.safetensors")["logits"]
+        logits: np.ndarray = load_file(self.folder / PREDICTIONS)["logits"]
         return logits
 
-    def weights(self) -> "dict[str, Tensor]":
+    def weights(self) -> dict[str, np.ndarray]:
         """Parameters and buffers of the trained network, by name."""
-        from safetensors.torch import load_file as load_tensors
-
-        weights: dict[str, Tensor] = load_tensors(self.folder / "weights.safetensors")
+        weights: dict[str, np.ndarray] = load_file(self.folder / WEIGHTS)
         return weights
 
 
 class TrialStore:
-    """A folder of trials, each complete or absent, whoever else writes to it."""
+    """A folder of trials, each whole or absent, whoever else reads it, writes to it or is killed.
+
+    Entries are folders named by their keys. Names that begin with a dot are not entries: `.unfinished-…`
+    is being written or was cut short, `.damaged-…` did not match its checksums.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def __iter__(self) -> Iterator[str]:
+        """The keys of all entries, whole or not."""
+        if self.root.is_dir():
+            for folder in sorted(self.root.iterdir()):
+                if not folder.name.startswith("."):
+                    yield folder.name
+
+    def leftovers(self) -> list[Path]:
+        """What is in the folder and is no entry: unfinished and damaged ones."""
+        return sorted(self.root.glob(".*")) if self.root.is_dir() else []
+
     def get(self, key: str) -> StoredTrial | None:
-        """The entry of that key, if there is one."""
-        entry = StoredTrial(self.root / key)
-        return entry if (entry.folder / "manifest.json").is_file() else None
+        """The entry of that key, if there is one and every byte of it is what was written.
+
+        One that is not is set aside with a warning, and counts as absent.
+        """
+        folder = self.root / key
+        try:
+            manifest = json.loads((folder / MANIFEST).read_bytes())
+            sealed = {name: value for name, value in manifest.items() if name != "seal"}
+            whole = manifest["seal"] == _hash(_canonical(sealed)) and all(
+                _hash((folder / name).read_bytes()) == digest
+                for name, digest in manifest["sha256"].items()
+            )
+        except FileNotFoundError:
+            if not folder.exists():
+                return None
+            whole = False
+        except (ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if whole:
+            return StoredTrial(folder, manifest)
+        aside = Path(tempfile.mkdtemp(dir=self.root, prefix=f".damaged-{key}-"))
+        folder.replace(aside)
+        logger.warning(
+            "Trial %s in the store was truncated or altered: it is set aside as %s and does not count.",
+            key,
+            aside.name,
+        )
+        return None
 
     def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
         """Keep a trained trial: written beside the entries first, then moved there whole."""
-        from safetensors.torch import save_file as save_tensors
-
         self.root.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=self.root, prefix=".new-"))
-        save_file({"logits": trained.validation_logits}, folder / "predictions.safetensors")
-        save_tensors(trained.weights, folder / "weights.safetensors")
+        folder = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
+        save_file({"logits": trained.validation_logits}, folder / PREDICTIONS)
+        save_file(trained.weights, folder / WEIGHTS)
         manifest = {
-            "identity": identity,
+            "identity": dict(identity),
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "total_params": trained.total_params,
             "history": trained.history,
-            "sha256": {
-                file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-                for file in sorted(folder.iterdir())
-            },
+            "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
         }
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        manifest["seal"] = _hash(_canonical(manifest))
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         try:
             folder.replace(self.root / key)
         except OSError:
             # Another run has put the same trial there meanwhile: the same bits.
             shutil.rmtree(folder)
-        return StoredTrial(self.root / key)
+        return StoredTrial(self.root / key, manifest)
+
+    def remove(self, key: str) -> None:
+        """Delete an entry, at once for whoever looks for it."""
+        doomed = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
+        (self.root / key).replace(doomed)
+        shutil.rmtree(doomed)
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -25,17 +25,25 @@ def print_summary(
     for _, row in condition_summary.iterrows():
         table.add_row(
             row["condition"],
-            str(row["seeds"]),
+            seeds_and_losses(row),
             mean_and_sd(row, "final_val_accuracy"),
             mean_and_sd(row, "best_val_accuracy"),
-            f"{row['total_params']:,}",
+            "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,}",
         )
     console = console or Console()
     console.print(table)
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 
+def seeds_and_losses(summary: pd.Series) -> str:
+    """How many seeds finished, and how many did not: `2 (1 diverged)`."""
+    lost = [f"{int(summary[fate])} {fate}" for fate in ("diverged", "failed") if summary[fate]]
+    return f"{summary['seeds']}" + (f" ({', '.join(lost)})" if lost else "")
+
+
 def mean_and_sd(summary: pd.Series, metric: str) -> str:
     """Mean ± sample standard deviation over seeds, with one seed its value alone."""
     mean, sd = summary[f"{metric}_mean"], summary[f"{metric}_sd"]
+    if pd.isna(mean):
+        return "–"
     return f"{mean:.2f}" if pd.isna(sd) else f"{mean:.2f} ± {sd:.2f}"

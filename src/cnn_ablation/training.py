@@ -1,6 +1,7 @@
 """Training of one network: deterministic in its settings and seed, fast on what it runs on."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from cnn_ablation.parameters import ModelParameters, ParameterError, TrainingPar
 from cnn_ablation.results import TrainedTrial
 from cnn_ablation.splits import Arrays
 
-EVALUATION_BATCH = 1000
-"""Images per forward pass without gradients: large enough to be fast, small enough for any memory."""
+EVALUATION_BATCH = 125
+"""Images per forward pass without gradients: beyond this a CPU gets slower, and memory fuller."""
+
+TRAINING_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
+"""What a training needs of a split."""
 
 OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Optimizer]] = {
     "adam": lambda network, p: torch.optim.Adam(
@@ -38,12 +42,32 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Opti
 }
 
 
-def resolve_device(name: str) -> torch.device:
+CODE_VERSION = hashlib.sha256(
+    b"".join(
+        [
+            torch.__version__.encode(),
+            *(
+                Path(file).read_bytes()
+                for file in (__file__, network_module.__file__, random_streams.__file__)
+            ),
+        ]
+    )
+).hexdigest()[:16]
+"""Hash of all the code that decides a trial's result, PyTorch's version included."""
+
+
+def resolve_device(name: str, *, here: bool = True) -> torch.device:
     """The device of that name; `auto` takes CUDA, else MPS, else the CPU.
+
+    Args:
+        name: auto, cpu, cuda or mps.
+        here: Whether it must be on this machine.
 
     Raises:
         ParameterError: There is no such device here.
     """
+    if not here:
+        return torch.device(name)
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -57,6 +81,17 @@ def resolve_device(name: str) -> torch.device:
             "execution.device", f"{name} is not available on this machine; allowed here: {present}"
         )
     return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """fp32 or bf16; `auto` takes bf16 where the device multiplies it faster than fp32."""
+    if name != "auto":
+        return name
+    fast = {
+        "cpu": torch.cpu._is_avx512_bf16_supported,
+        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
+    }.get(device.type, lambda: False)
+    return "bf16" if fast() else "fp32"
 
 
 @dataclass(frozen=True)
@@ -83,17 +118,8 @@ class TrainingData:
         device: torch.device,
     ) -> Self:
         """The data of a split, moved to the device once."""
-        tensors = {
-            name: torch.from_numpy(arrays[name]).to(device)
-            for name in (
-                "train_images",
-                "train_labels",
-                "validation_images",
-                "validation_labels",
-            )
-        }
         return cls(
-            **tensors,
+            **{name: torch.from_numpy(arrays[name]).to(device) for name in TRAINING_ARRAYS},
             mean=torch.tensor(mean, device=device),
             std=torch.tensor(std, device=device),
         )
@@ -116,9 +142,12 @@ def train(
     seed: int,
     data: TrainingData,
     num_classes: int,
+    precision: str = "fp32",
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> TrainedTrial:
     """Train a network from scratch on the data's device.
+
+    A training whose loss is not finite any more ends after that epoch, as diverged.
 
     Args:
         model: Architecture.
@@ -126,6 +155,7 @@ def train(
         seed: Decides initial weights, order of batches and dropout masks, in separate streams.
         data: What to train and validate on.
         num_classes: Number of classes.
+        precision: fp32, or bf16 for mixed precision: weights, sums and normalization stay in fp32.
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
@@ -136,15 +166,17 @@ def train(
     optimizer = OPTIMIZERS[training.optimizer](network, training)
     order = random_streams.generator(seed, "order of batches")
     normalize = Normalize(data.mean, data.std)
+    mixed = torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16")
 
     history: list[dict[str, float]] = []
     logits = torch.empty(0)
     for epoch in range(1, training.epochs + 1):
         start = time.perf_counter()
         train_loss, train_accuracy = _train_one_epoch(
-            network, optimizer, data, normalize, training.batch_size, order
+            network, optimizer, data, normalize, training.batch_size, order, mixed
         )
-        logits = predict(network, data.validation_images, normalize)
+        with mixed:
+            logits = predict(network, data.validation_images, normalize)
         row = {
             "epoch": epoch,
             "train_loss": train_loss,
@@ -155,13 +187,13 @@ def train(
         }
         history.append(row)
         on_epoch(row)
+        if not math.isfinite(train_loss):
+            break
     return TrainedTrial(
         history=history,
         total_params=count_parameters(network),
         validation_logits=logits.cpu().numpy(),
-        weights={
-            name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
-        },
+        weights={name: value.cpu().contiguous().numpy() for name, value in network.state_dict().items()},
     )
 
 
@@ -183,17 +215,10 @@ class Normalize(nn.Module):
 
 @torch.inference_mode()
 def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
-    """Logits, (N, classes), of uint8 images, (N, channels, height, width), in evaluation mode."""
+    """Logits, float32 (N, classes), of uint8 images (N, channels, height, width), not training."""
     network.eval()
-    return torch.cat([network(normalize(batch)) for batch in images.split(EVALUATION_BATCH)])
-
-
-def code_version() -> str:
-    """Hash of all the code that decides a trial's result, PyTorch's version included."""
-    digest = hashlib.sha256(torch.__version__.encode())
-    for file in (__file__, network_module.__file__, random_streams.__file__):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()[:16]
+    batches = images.split(EVALUATION_BATCH)
+    return torch.cat([network(normalize(batch)).float() for batch in batches])
 
 
 def _percent(hits: Tensor) -> float:
@@ -207,6 +232,7 @@ def _train_one_epoch(
     normalize: nn.Module,
     batch_size: int,
     order: torch.Generator,
+    mixed: torch.autocast,
 ) -> tuple[float, float]:
     """Mean loss and top-1 accuracy, percent, over the epoch's images as they were trained on."""
     network.train()
@@ -216,8 +242,10 @@ def _train_one_epoch(
     losses, hits = [], []
     for batch in permutation.split(batch_size):
         labels = data.train_labels[batch]
-        logits = network(normalize(data.train_images[batch]))
-        loss = F.cross_entropy(logits, labels)
+        # Anew for each step: autocast keeps its casts of the weights until it is left.
+        with mixed:
+            logits = network(normalize(data.train_images[batch]))
+            loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cnn_ablation.parameters import DataParameters, Trial
+from cnn_ablation.results import StudyError
 from cnn_ablation.splits import Arrays
 from cnn_ablation.store import StoredTrial, TrialStore
 
@@ -13,32 +14,42 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class NoResultError(StudyError):
+    """An experiment has no finished trial to evaluate."""
+
+
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
     """A row per trial and epoch: condition, seed, and what `training.TrainedTrial` tracks."""
     return pd.DataFrame(
         {"condition": run.condition, "seed": run.seed, **row}
-        for run in runs.itertuples()
+        for run in runs[runs["status"] != "failed"].itertuples()
         for row in _stored(store, run.key).history
     )
 
 
 def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.DataFrame:
-    """A row per trial: its metrics while training, and the calibration of its last predictions."""
+    """A row per trial: its metrics while training, and the calibration of its last predictions.
+
+    Of a trial that diverged or failed there are no metrics.
+
+    Raises:
+        NoResultError: No trial has finished.
+    """
     from cnn_ablation.evaluation import score
 
     rows = []
     for run in runs.itertuples():
-        stored = _stored(store, run.key)
-        scores = score(stored.validation_logits(), splits["validation_labels"])
-        rows.append(
-            {
-                "condition": run.condition,
-                "seed": run.seed,
-                "key": run.key,
-                **stored.metrics,
-                "expected_calibration_error": scores["expected_calibration_error"],
-            }
-        )
+        row = {"condition": run.condition, "seed": run.seed, "key": run.key, "status": run.status}
+        if run.status != "failed":
+            row |= _stored(store, run.key).metrics
+        if run.status == "finished":
+            logits = _stored(store, run.key).validation_logits()
+            scores = score(logits, splits["validation_labels"])
+            row["expected_calibration_error"] = scores["expected_calibration_error"]
+        rows.append(row)
+    if not (runs["status"] == "finished").any():
+        fates = (runs["condition"] + ": " + runs["status"] + " " + runs["error"]).drop_duplicates()
+        raise NoResultError("No trial of this experiment has a result.\n  " + "\n  ".join(fates))
     return pd.DataFrame(rows)
 
 
@@ -50,7 +61,7 @@ def confuse_classes(
 
     class_names = data_summary["class_names"]
     tables = []
-    for run in runs.itertuples():
+    for run in runs[runs["status"] == "finished"].itertuples():
         logits = _stored(store, run.key).validation_logits()
         table = pd.DataFrame(confusion_matrix(logits, splits["validation_labels"]), columns=class_names)
         table.insert(0, "condition", run.condition)
@@ -161,7 +172,8 @@ def _final_network(
         tuple(data_summary["image_shape"]),
         len(data_summary["class_names"]),
     )
-    network.load_state_dict(_stored(store, final_model_choice["key"]).weights())
+    weights = _stored(store, final_model_choice["key"]).weights()
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     normalize = Normalize(torch.tensor(data_summary["mean"]), torch.tensor(data_summary["std"]))
     return nn.Sequential(normalize, network).eval()
 

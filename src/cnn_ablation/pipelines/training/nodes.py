@@ -1,12 +1,18 @@
 """Nodes of training."""
 
+import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_ablation.parameters import DataParameters, ExecutionParameters, Trial
 from cnn_ablation.results import TrialRun
 from cnn_ablation.splits import Arrays
-from cnn_ablation.store import TrialStore, trial_key
+from cnn_ablation.store import TrialStore
+
+if TYPE_CHECKING:
+    from cnn_ablation.engine import Outcome
+
+logger = logging.getLogger(__name__)
 
 
 def train_trials(
@@ -14,47 +20,47 @@ def train_trials(
     splits: Arrays,
     data_summary: dict[str, Any],
     store: TrialStore,
+    engine: Any,
     data: DataParameters,
     execution: ExecutionParameters,
 ) -> Iterator[TrialRun]:
-    """Train what the store does not have yet; yield each trial as soon as it has a result."""
-    import torch
+    """Train what the store does not have yet; yield each trial as soon as it is over.
 
-    from cnn_ablation.progress import training_progress
-    from cnn_ablation.training import TrainingData, code_version, resolve_device, train
+    `engine` is an `engine.Engine`; its type is not said, for it takes seconds to import.
+    """
+    from cnn_ablation.engine import TrialData
 
-    device = resolve_device(execution.device)
-    images = TrainingData.from_arrays(splits, data_summary["mean"], data_summary["std"], device)
-    # Sums are split among threads: their number shows in the last bits.
-    version, threads = code_version(), torch.get_num_threads()
-    with training_progress(trials) as progress:
-        for trial in trials:
-            identity = {
-                **trial.settings(),
-                "data": data_summary["fingerprint"],
-                "device": device.type,
-                "threads": threads,
-                "code": version,
-            }
-            key = trial_key(identity)
-            stored = store.get(key)
-            reused = stored is not None
-            if stored is None:
-                trained = train(
-                    trial.condition.model,
-                    trial.condition.training,
-                    trial.seed,
-                    images,
-                    len(data_summary["class_names"]),
-                    on_epoch=progress.on_epoch(trial),
-                )
-                stored = store.put(key, identity, trained)
-            progress.finish(trial, stored.metrics, reused)
-            yield TrialRun(
-                trial=trial,
-                key=key,
-                reused=reused,
-                settings=trial.settings() | {f"data.{k}": v for k, v in data.model_dump().items()},
-                history=stored.history,
-                metrics=stored.metrics,
-            )
+    outcomes = engine.train(trials, TrialData(splits, data_summary), store, execution)
+    for count, outcome in enumerate(outcomes, start=1):
+        run = _describe(outcome, trials.index(outcome.trial), data)
+        _log(run, f"{count} of {len(trials)}", engine.time_left())
+        yield run
+
+
+def _describe(outcome: "Outcome", position: int, data: DataParameters) -> TrialRun:
+    settings = outcome.trial.settings() | {f"data.{k}": v for k, v in data.model_dump().items()}
+    stored = outcome.stored
+    return TrialRun(
+        trial=outcome.trial,
+        position=position,
+        key=outcome.key,
+        status=stored.status if stored else "failed",
+        settings=settings,
+        history=stored.history if stored else [],
+        metrics=stored.metrics if stored else {},
+        reused=outcome.reused,
+        error=outcome.error,
+    )
+
+
+def _log(run: TrialRun, count: str, time_left: str) -> None:
+    if run.status == "failed":
+        logger.error("%s  %s failed: %s", count, run.trial.name, run.error)
+        return
+    result = (
+        f"diverged in epoch {len(run.history)}"
+        if run.status == "diverged"
+        else f"validation accuracy {run.metrics['final_val_accuracy']:.2f} %"
+    )
+    note = "reused" if run.reused else time_left
+    logger.info("%s  %s: %s%s", count, run.trial.name, result, f" ({note})" if note else "")

@@ -16,6 +16,7 @@ def create_pipeline() -> Pipeline:
                     "splits": "splits",
                     "data_summary": "data_summary",
                     "store": "trial_store",
+                    "engine": "engine",
                     "data": "params:data",
                     "execution": "params:execution",
                 },
