@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -116,9 +117,12 @@ def test_an_interrupt_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None
     started = time.monotonic()
     output, _ = process.communicate(timeout=60)
     assert time.monotonic() - started < 30
-    assert process.returncode == 130
+    assert process.returncode == 130, output
     assert "the same command goes on from there" in output
     assert "Traceback" not in output
+    with sqlite3.connect(project / "mlflow.db") as database:
+        runs = dict(database.execute("select name, status from runs"))
+    assert runs["batchnorm"] == "KILLED"
     deadline = time.monotonic() + 30
     while processes_of(process.pid):
         assert time.monotonic() < deadline, "workers outlive their study"

@@ -2,10 +2,12 @@
 
 import copy
 import os
+import signal
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from kedro.framework.cli.project import run as kedro_run
@@ -50,27 +52,44 @@ def parse_params(context: click.Context, option: click.Parameter, value: Any) ->
 
 def run_until_interrupted(**options: Any) -> Any:
     """Run as Kedro does. Ctrl-C ends at once, with a word on how to go on."""
-    try:
-        return kedro_run.callback(**options)  # type: ignore[misc]
-    except KeyboardInterrupt:
-        end_interrupted_run()
+    signal.signal(signal.SIGINT, end_interrupted_run)
+    return kedro_run.callback(**options)  # type: ignore[misc]
 
 
-def end_interrupted_run() -> None:
-    """Leave no process and no run that seems to go on, then exit with the code of an interrupt."""
+def end_interrupted_run(*_: Any) -> NoReturn:
+    """Leave no process and no run that seems to go on, then exit with the code of an interrupt.
+
+    It handles the signal itself: a KeyboardInterrupt could be swallowed on its way up, or turned into
+    another error, wherever it happens to strike.
+    """
     click.echo(
         "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
         err=True,
     )
-    if "mlflow" in sys.modules:
-        import mlflow
-
-        while mlflow.active_run() is not None:
-            mlflow.end_run("KILLED")
-    # Workers end with their parent; waiting for them to say goodbye takes seconds.
+    # Beside whatever was interrupted, which may hold a lock of the tracking store for ever.
+    ending = threading.Thread(target=_mark_killed, args=(_active_run_ids(),), daemon=True)
+    ending.start()
+    ending.join(timeout=3)
     sys.stdout.flush()
     sys.stderr.flush()
+    # Workers end with their parent; waiting for them to say goodbye takes seconds.
     os._exit(130)
+
+
+def _active_run_ids() -> list[str]:
+    if "mlflow" not in sys.modules:
+        return []
+    import mlflow
+
+    run = mlflow.active_run()
+    return [run.info.run_id] if run else []
+
+
+def _mark_killed(run_ids: list[str]) -> None:
+    import mlflow
+
+    for run_id in run_ids:
+        mlflow.MlflowClient().set_terminated(run_id, "KILLED")
 
 
 # Kedro's own option splits at every comma, so that no list could be given.
