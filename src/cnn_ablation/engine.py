@@ -6,7 +6,7 @@ nor on how many there are: each trains on one thread (or GPU), from streams of r
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from threading import Lock
@@ -121,13 +121,15 @@ class Engine:
 
     Args:
         progress: Is told how far the trials are.
+        work: What a worker does for a trial, with the arguments of `train_on_worker`.
     """
 
-    def __init__(self, progress: StudyProgress) -> None:
+    def __init__(self, progress: StudyProgress, work: Callable[..., TrainedTrial] | None = None) -> None:
         self.planned: Sequence[Trial] = ()
         """Trials that later calls of `train` will ask for: workers that would be idle begin them."""
 
         self._progress = progress
+        self._work = work or train_on_worker
         self._lock = Lock()
         self._client: Client | None = None
         self._tasks: dict[str, _Task] = {}
@@ -220,7 +222,7 @@ class Engine:
         self._progress.begin({key: task.trial for key, task in tasks.items()})
         for place, (key, task) in enumerate(tasks.items()):
             self._futures[key] = self._client.submit(
-                train_on_worker,
+                self._work,
                 key,
                 task.trial,
                 task.identity["precision"],

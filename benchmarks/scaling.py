@@ -1,0 +1,131 @@
+"""Cost as work grows: planning, looking up, and the engine's overhead per trial.
+
+    .venv/bin/python benchmarks/scaling.py
+
+Planning is expanding an experiment's trials and finding each in a store of as many; the engine's
+overhead is what 1,000 trials of no work take, result kept, divided by their number.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src")]
+
+from cnn_ablation.engine import Engine, TrialData
+from cnn_ablation.parameters import (
+    BaselineParameters,
+    ExecutionParameters,
+    ExperimentParameters,
+    SeedParameters,
+    Trial,
+    expand_trials,
+)
+from cnn_ablation.progress import StudyProgress
+from cnn_ablation.results import TrainedTrial
+from cnn_ablation.store import TrialStore
+
+BASELINE = BaselineParameters.model_validate(
+    yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())["baseline"]
+)
+EXPERIMENT = ExperimentParameters.model_validate(
+    {
+        "title": "Scaling",
+        "question": "What does a trial cost that costs nothing?",
+        "hypothesis": "Little.",
+        "factors": {"model": {"dropout_rate": [step / 10 for step in range(10)]}},
+        "run_name": "dropout_{dropout_rate}",
+    }
+)
+ROW = {
+    "epoch": 1,
+    "train_loss": 1.0,
+    "train_accuracy": 50.0,
+    "val_loss": 1.0,
+    "val_accuracy": 50.0,
+    "seconds": 0.0,
+}
+NOTHING = TrainedTrial(
+    history=[ROW],
+    total_params=1,
+    validation_logits=np.zeros((10, 10), dtype=np.float32),
+    weights={"weight": np.zeros(10, dtype=np.float32)},
+)
+
+
+def no_work(*_: object) -> TrainedTrial:
+    """Return a result at once."""
+    return NOTHING
+
+
+def planned(trials: int) -> list[Trial]:
+    """An experiment of so many trials."""
+    return expand_trials(EXPERIMENT, BASELINE, SeedParameters.model_validate(trials // 10))
+
+
+def execution(workers: int) -> ExecutionParameters:
+    """Parameters of a local cluster."""
+    return ExecutionParameters.model_validate(
+        {"device": "cpu", "precision": "fp32", "workers": workers, "scheduler": None, "tls": None}
+    )
+
+
+def main() -> None:
+    """Measure and print the table."""
+    images = np.zeros((10, 1, 28, 28), dtype=np.uint8)
+    labels = np.arange(10)
+    arrays = {
+        f"{split}_{part}": values
+        for split in ("train", "validation")
+        for part, values in (("images", images), ("labels", labels))
+    }
+    summary = {
+        "fingerprint": "0" * 64,
+        "mean": [0.5],
+        "std": [0.5],
+        "class_names": [str(label) for label in labels],
+    }
+    data = TrialData(arrays, summary)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    rows = []
+    with TemporaryDirectory() as folder:
+        for workers in sorted({1, cores}):
+            store = TrialStore(Path(folder) / f"engine-{workers}")
+            engine = Engine(StudyProgress(), no_work)
+            list(engine.train(planned(10), data, store, execution(workers)))  # starts the workers
+            trials = planned(1010)[10:]
+            start = time.perf_counter()
+            outcomes = list(engine.train(trials, data, store, execution(workers)))
+            seconds = time.perf_counter() - start
+            engine.close()
+            fresh = sum(not outcome.reused for outcome in outcomes)
+            rows.append((f"engine, {workers} worker(s), per trial", f"{1000 * seconds / fresh:.1f} ms"))
+
+        store = TrialStore(Path(folder) / "large")
+        engine = Engine(StudyProgress(), no_work)
+        trials = planned(10_000)
+        for task in engine._resolve(trials, data, execution(1)):
+            store.put(task.key, task.identity, NOTHING)
+        start = time.perf_counter()
+        trials = planned(10_000)
+        expanded = time.perf_counter()
+        outcomes = list(engine.train(trials, data, store, execution(1)))
+        looked_up = time.perf_counter()
+        assert all(outcome.reused for outcome in outcomes)
+        rows += [
+            ("expanding 10,000 trials", f"{expanded - start:.2f} s"),
+            ("finding 10,000 trials, checksums verified", f"{looked_up - expanded:.2f} s"),
+        ]
+    print("| | |\n| --- | --- |")
+    for name, value in rows:
+        print(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()
