@@ -5,6 +5,8 @@ VENV   := .venv
 KEDRO  := $(VENV)/bin/kedro
 READY  := $(VENV)/.requirements-installed
 SEEDS  ?=
+# Plugins of Kedro start programs by their names.
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data study demo test format mlflow viz
@@ -42,7 +44,7 @@ format: $(READY) ## Format the code.
 	$(VENV)/bin/ruff format --quiet .
 
 mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
-	$(KEDRO) mlflow ui
+	$(IN_VENV) $(KEDRO) mlflow ui
 
 viz: $(READY) ## Open kedro-viz on the pipelines.
-	$(KEDRO) viz run
+	$(IN_VENV) $(KEDRO) viz run

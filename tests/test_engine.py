@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from cnn_ablation import fashion_mnist
-from cnn_ablation.engine import ClusterError, Engine, Outcome, TrialData, connect
+from cnn_ablation.engine import ClusterError, Engine, Outcome, TrialData, connect, train_on_worker
 from cnn_ablation.parameters import (
     Condition,
     ExecutionParameters,
@@ -257,6 +257,11 @@ def test_trains_on_a_cluster_that_runs_elsewhere(
     engine.close()
     local = list(engine.train(TRIALS, data, TrialStore(tmp_path / "local"), execution()))
     assert hashes(remote) == hashes(local)
+
+
+def test_a_worker_with_other_code_refuses() -> None:
+    with pytest.raises(RuntimeError, match="another version of the training code"):
+        train_on_worker("key", TRIALS[0], "fp32", "data", "other")
 
 
 def test_a_scheduler_that_does_not_answer() -> None:

@@ -227,6 +227,7 @@ class Engine:
                 task.trial,
                 task.identity["precision"],
                 plugin.name,
+                task.identity["code"],
                 key=key,
                 pure=True,
                 priority=-place,
@@ -318,8 +319,24 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         return Client(cluster)
 
 
-def train_on_worker(key: str, trial: Trial, precision: str, data: str) -> TrainedTrial:
-    """Train a trial on the worker that runs this, with the data that a plugin of that name holds."""
+def train_on_worker(key: str, trial: Trial, precision: str, data: str, code: str) -> TrainedTrial:
+    """Train a trial on the worker that runs this.
+
+    Args:
+        key: Of the trial in the store.
+        trial: What to train.
+        precision: fp32 or bf16.
+        data: Name of the plugin that holds the data.
+        code: Version of the training code that the result will be kept under.
+
+    Raises:
+        RuntimeError: The worker has another version of the code.
+    """
+    if code != CODE_VERSION:
+        raise RuntimeError(
+            "this worker has another version of the training code or of PyTorch than the machine that "
+            "runs Kedro: install the same ones"
+        )
     # In the thread that trains: OpenMP keeps the number of threads per thread.
     torch.set_num_threads(1)
     worker = get_worker()
