@@ -52,7 +52,8 @@ def parse_params(context: click.Context, option: click.Parameter, value: Any) ->
 
 def run_until_interrupted(**options: Any) -> Any:
     """Run as Kedro does. Ctrl-C ends at once, with a word on how to go on."""
-    signal.signal(signal.SIGINT, end_interrupted_run)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, end_interrupted_run)
     return kedro_run.callback(**options)  # type: ignore[misc]
 
 

@@ -28,7 +28,7 @@ from distributed.scheduler import KilledWorker
 from distributed.system import MEMORY_LIMIT
 
 from cnn_ablation.parameters import ExecutionParameters, Trial
-from cnn_ablation.progress import StudyProgress
+from cnn_ablation.progress import StudyProgress, relative_cost
 from cnn_ablation.results import StudyError, TrainedTrial
 from cnn_ablation.splits import Arrays
 from cnn_ablation.store import StoredTrial, TrialStore, trial_key
@@ -163,7 +163,10 @@ class Engine:
                 else:
                     waiting.setdefault(task.key, []).append(task)
             if waiting:
-                ahead = self._resolve(self.planned, data, execution)
+                # The longest first: a short one at the end keeps the other workers waiting less.
+                ahead = self._resolve(
+                    sorted(self.planned, key=relative_cost, reverse=True), data, execution
+                )
                 self.planned = ()
                 self._submit(
                     {

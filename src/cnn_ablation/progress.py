@@ -56,7 +56,7 @@ class StudyProgress:
         """These trials, by key, will be trained."""
         self._trials.update(trials)
         self._epochs.update(dict.fromkeys(trials, 0))
-        total = sum(_cost(trial) * trial.condition.training.epochs for trial in self._trials.values())
+        total = sum(map(relative_cost, self._trials.values()))
         if self._study is None:
             self._study = self._bars.add_task("training", total=total, state="")
         self._bars.update(self._study, total=total, state=self._state())
@@ -100,12 +100,11 @@ class StudyProgress:
         return f"about {minutes} min left" if minutes > 1 else "less than a minute left"
 
     def _advance(self, key: str, epoch: int) -> None:
-        gained = epoch - self._epochs[key]
+        trial = self._trials[key]
+        gained = (epoch - self._epochs[key]) / trial.condition.training.epochs
         if gained > 0 and self._study is not None:
             self._epochs[key] = epoch
-            self._bars.update(
-                self._study, advance=gained * _cost(self._trials[key]), state=self._state()
-            )
+            self._bars.update(self._study, advance=gained * relative_cost(trial), state=self._state())
 
     def _state(self) -> str:
         parts = [f"{len(self._ended)} of {len(self._trials)} trials", f"{len(self._running)} running"]
@@ -116,13 +115,15 @@ class StudyProgress:
         return ", ".join(parts)
 
 
-def _cost(trial: Trial) -> float:
-    """What an epoch of the trial costs, in no unit: a guess at multiply-adds, good to compare."""
+def relative_cost(trial: Trial) -> float:
+    """What the trial costs, in no unit: enough to compare trials of one data set."""
     model = trial.condition.model
-    area, cost, channels = 1.0, 0.0, 1
-    for out_channels in model.conv_channels:
-        # The constant stands for what is bound by memory: normalization, pooling, ReLU.
-        cost += area * out_channels * (model.kernel_size**2 * channels + 300)
-        channels = out_channels
+    area, cost, features = 1.0, 0.0, 1
+    for channels in model.conv_channels:
+        # The constants stand for what is bound by memory: normalization, pooling, updates of weights.
+        cost += area * channels * (model.kernel_size**2 * features + 300)
+        features = channels
         area /= 4 if model.use_pooling else 1
-    return cost
+    for units in model.fc_units[:1]:
+        cost += 3 * area * features * units
+    return cost * trial.condition.training.epochs
