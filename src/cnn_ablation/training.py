@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_ablation import network as network_module
-from cnn_ablation import random_streams
+from cnn_ablation import first_layer, network, random_streams
 from cnn_ablation.network import ConvNet, count_parameters
 from cnn_ablation.parameters import ModelParameters, ParameterError, TrainingParameters
 from cnn_ablation.results import TrainedTrial
@@ -42,16 +41,9 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Opti
 }
 
 
+_RESULT_MODULES = (network.__file__, first_layer.__file__, random_streams.__file__, __file__)
 CODE_VERSION = hashlib.sha256(
-    b"".join(
-        [
-            torch.__version__.encode(),
-            *(
-                Path(file).read_bytes()
-                for file in (__file__, network_module.__file__, random_streams.__file__)
-            ),
-        ]
-    )
+    b"".join([torch.__version__.encode(), *(Path(file).read_bytes() for file in _RESULT_MODULES)])
 ).hexdigest()[:16]
 """Hash of all the code that decides a trial's result, PyTorch's version included."""
 
@@ -160,10 +152,10 @@ def train(
     """
     torch.backends.cudnn.deterministic = True
     with torch.device(data.device):
-        network = ConvNet(model, data.image_shape, num_classes)
-    network.seed(seed)
-    network = network.to(memory_format=torch.channels_last)
-    optimizer = OPTIMIZERS[training.optimizer](network, training)
+        net = ConvNet(model, data.image_shape, num_classes)
+    net.seed(seed)
+    net = net.to(memory_format=torch.channels_last)
+    optimizer = OPTIMIZERS[training.optimizer](net, training)
     order = random_streams.generator(seed, "order of batches")
     normalize = Normalize(data.mean, data.std)
     mixed = torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -173,10 +165,10 @@ def train(
     for epoch in range(1, training.epochs + 1):
         start = time.perf_counter()
         train_loss, train_accuracy = _train_one_epoch(
-            network, optimizer, data, normalize, training.batch_size, order, mixed
+            net, optimizer, data, normalize, training.batch_size, order, mixed
         )
         with mixed:
-            logits = predict(network, data.validation_images, normalize)
+            logits = predict(net, data.validation_images, normalize)
         row = {
             "epoch": epoch,
             "train_loss": train_loss,
@@ -191,9 +183,9 @@ def train(
             break
     return TrainedTrial(
         history=history,
-        total_params=count_parameters(network),
+        total_params=count_parameters(net),
         validation_logits=logits.cpu().numpy(),
-        weights={name: value.cpu().contiguous().numpy() for name, value in network.state_dict().items()},
+        weights={name: value.cpu().contiguous().numpy() for name, value in net.state_dict().items()},
     )
 
 
