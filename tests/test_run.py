@@ -252,6 +252,7 @@ def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> Non
     assert result.returncode == 0, result.stderr
     assert trial_metrics(project)["condition"].tolist() == ["dropout_0.4"]
     assert [path.name for path in folder.iterdir()] == []
+    assert "Registering" not in result.stdout, "conf/logging.yml holds here too"
     assert len(children(project, last_parent(project))) == 1
 
 

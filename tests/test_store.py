@@ -1,5 +1,6 @@
 """The trial store: complete entries or none."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,14 @@ def test_an_entry_that_is_there_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["manifest.json", "predictions.safetensors", "weights.safetensors"])
 @pytest.mark.parametrize("damage", ["truncated", "altered", "missing"])
 def test_a_damaged_entry_is_set_aside_and_does_not_count(
-    tmp_path: Path, file: str, damage: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    file: str,
+    damage: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # conf/logging.yml, where a test before this one has loaded it, keeps messages from the root.
+    monkeypatch.setattr(logging.getLogger("cnn_ablation"), "propagate", True)
     store = TrialStore(tmp_path)
     store.put("key", {"seed": 0}, TRAINED)
     victim = tmp_path / "key" / file

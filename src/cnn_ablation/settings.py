@@ -10,12 +10,20 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 # Before Dask is imported, here and in workers: the engine says what becomes of trials.
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
+import yaml
+from kedro.framework.project import configure_logging
+
 from cnn_ablation.context import ProjectContext
 from cnn_ablation.hooks import StudyHooks
 
 _checkout = Path(__file__).resolve().parents[2]
 # An installed package lies in no project: then the project is where it is run.
 PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
+
+_logging = PROJECT_ROOT / "conf" / "logging.yml"
+if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
+    # Kedro looks for it in the working directory alone.
+    configure_logging(yaml.safe_load(_logging.read_text()))
 
 HOOKS = (StudyHooks(),)
 CONTEXT_CLASS = ProjectContext
