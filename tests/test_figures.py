@@ -96,6 +96,17 @@ def test_one_seed_has_no_spread_and_says_so() -> None:
     assert "no mean or spread can be shown" in texts(figure)
 
 
+def test_bars_and_captions_stay_inside() -> None:
+    figure = compare(
+        {"a": {"use_pooling": True}, "b": {"use_pooling": False}}, {"a": [91.0, 93.0], "b": [92.0, 92.1]}
+    )
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_ylim()
+    mean, sd = 92.0, 2**0.5
+    assert low < mean - sd < mean + sd < high
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.findobj(Text))
+
+
 def test_small_differences_do_not_fill_the_axis() -> None:
     figure = compare({"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}, {"a": [92.0], "b": [92.01]})
     low, high = figure.axes[0].get_ylim()

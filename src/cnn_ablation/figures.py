@@ -6,6 +6,7 @@ tenths of points, so axes are cut to what differs, and each figure says so. Colo
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -212,7 +213,7 @@ def _one_factor(
     axes.set_xlim(min(positions) - 0.6 * step, max(positions) + 0.6 * step)
     axes.set_xlabel(SETTING_NAMES.get(factor, factor))
     axes.grid(visible=False, axis="x")
-    _cut_axis(axes, trial_metrics)
+    _cut_axis(axes, trial_metrics, summary)
     return figure
 
 
@@ -232,7 +233,7 @@ def _two_factors(
         ]
     figure = _figure(10.5, 5)
     heat, dots = figure.subplots(1, 2, width_ratios=(1, 1))
-    low, high = _accuracy_limits(trial_metrics)
+    low, high = _accuracy_limits(trial_metrics, summary)
     image = heat.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
     for condition, level in levels.items():
         row, column = rows.index(level[down]), columns.index(level[across])
@@ -274,7 +275,7 @@ def _two_factors(
     dots.set_title("Each seed, mean and spread")
     dots.grid(visible=False, axis="x")
     figure.legend(loc="outside right upper", title=SETTING_NAMES.get(across, across))
-    _cut_axis(dots, trial_metrics)
+    _cut_axis(dots, trial_metrics, summary)
     return figure
 
 
@@ -294,7 +295,7 @@ def _ranking(
     axes.set_yticks(range(len(ranked)), ticks)
     axes.set_ylim(-0.6, len(ranked) - 0.4)
     axes.grid(visible=False, axis="y")
-    _cut_axis(axes, trial_metrics, horizontal=True)
+    _cut_axis(axes, trial_metrics, summary, horizontal=True)
     return figure
 
 
@@ -338,9 +339,11 @@ def _draw_spread(
         )
 
 
-def _cut_axis(axes: Axes, trial_metrics: pd.DataFrame, *, horizontal: bool = False) -> None:
+def _cut_axis(
+    axes: Axes, trial_metrics: pd.DataFrame, summary: pd.DataFrame, *, horizontal: bool = False
+) -> None:
     """Limit the accuracy axis to the results, and say so."""
-    limits = _accuracy_limits(trial_metrics)
+    limits = _accuracy_limits(trial_metrics, summary)
     label = f"{ACCURACY}\naxis from {limits[0]:.1f} to {limits[1]:.1f} %, not from 0"
     if horizontal:
         axes.set_xlim(*limits)
@@ -350,9 +353,11 @@ def _cut_axis(axes: Axes, trial_metrics: pd.DataFrame, *, horizontal: bool = Fal
         axes.set_ylabel(label)
 
 
-def _accuracy_limits(trial_metrics: pd.DataFrame) -> tuple[float, float]:
-    """Limits that the results fill, but no less than a point apart: a hair is no gulf."""
-    low, high = trial_metrics["final_val_accuracy"].agg(["min", "max"])
+def _accuracy_limits(trial_metrics: pd.DataFrame, summary: pd.DataFrame) -> tuple[float, float]:
+    """Limits that results and bars fill, but no less than a point apart: a hair is no gulf."""
+    mean, sd = summary["final_val_accuracy_mean"], summary["final_val_accuracy_sd"].fillna(0)
+    drawn = pd.concat([trial_metrics["final_val_accuracy"], mean - sd, mean + sd])
+    low, high = drawn.min(), drawn.max()
     margin = max(0.15 * (high - low), (1 - (high - low)) / 2, 0.1)
     return max(0, low - margin), min(100, high + margin)
 
@@ -369,8 +374,11 @@ def _legend_of_spread(summary: pd.DataFrame) -> str:
 
 
 def _caption(figure: Figure, text: str) -> None:
+    # 14 characters of this size fit an inch.
+    width = int(14 * figure.get_figwidth())
+    lines = [wrapped for line in text.splitlines() for wrapped in wrap(line, width)]
     # supxlabel takes part in the constrained layout, where a plain text would overlap the axes.
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=9, color="#444444")
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9, color="#444444")
 
 
 def _tick(value: Any, row: pd.Series, summary: pd.DataFrame) -> str:
