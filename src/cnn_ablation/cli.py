@@ -117,7 +117,7 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
 
     store = _store(metadata, env)
     table = Table("Key", "Trained", "Seed", "Differs from most in", "Val. accuracy (%)", "Code")
-    entries = [entry for key in store if (entry := store.get(key)) is not None]
+    entries = store.entries()
     settings = [
         {name: value for name, value in entry.identity.items() if name not in ("seed", "code")}
         for entry in entries
@@ -182,8 +182,7 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     leftovers = store.leftovers()
     outdated = []
     if older:
-        entries = [entry for key in store if (entry := store.get(key)) is not None]
-        outdated = [entry.key for entry in entries if entry.identity["code"] != CODE_VERSION]
+        outdated = [entry.key for entry in store.entries() if entry.identity["code"] != CODE_VERSION]
     summary = f"{len(leftovers)} unfinished or damaged and {len(outdated)} older trials"
     if not leftovers and not outdated:
         click.echo("Nothing to remove.")

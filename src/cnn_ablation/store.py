@@ -97,6 +97,10 @@ class TrialStore:
                 if not folder.name.startswith("."):
                     yield folder.name
 
+    def entries(self) -> list[StoredTrial]:
+        """All entries that are whole, as `get` gives them."""
+        return [entry for key in self if (entry := self.get(key)) is not None]
+
     def leftovers(self) -> list[Path]:
         """What is in the folder and is no entry: unfinished and damaged ones."""
         return sorted(self.root.glob(".*")) if self.root.is_dir() else []

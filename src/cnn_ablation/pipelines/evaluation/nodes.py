@@ -41,11 +41,11 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
     for run in runs.itertuples():
         row = {"condition": run.condition, "seed": run.seed, "key": run.key, "status": run.status}
         if run.status != "failed":
-            row |= _stored(store, run.key).metrics
-        if run.status == "finished":
-            logits = _stored(store, run.key).validation_logits()
-            scores = score(logits, splits["validation_labels"])
-            row["expected_calibration_error"] = scores["expected_calibration_error"]
+            stored = _stored(store, run.key)
+            row |= stored.metrics
+            if run.status == "finished":
+                scores = score(stored.validation_logits(), splits["validation_labels"])
+                row["expected_calibration_error"] = scores["expected_calibration_error"]
         rows.append(row)
     if not (runs["status"] == "finished").any():
         fates = (runs["condition"] + ": " + runs["status"] + " " + runs["error"]).drop_duplicates()
