@@ -1,82 +1,99 @@
-"""The base network, trained as a tutorial would: what the benchmarks compare with.
+"""The journal's training as a tutorial would write it: what the benchmarks compare with.
 
-A Dataset that transforms an image at a time, a DataLoader, a network with ReLU before pooling, Adam.
+torchvision's dataset with a transform per image, DataLoaders, a network with ReLU before pooling, Adam,
+and the journal's four metrics per epoch: loss and accuracy of training and validation.
 """
 
+import gzip
+import shutil
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import nn
+from torch.utils.data import DataLoader
 from torchvision import transforms
+from torchvision.datasets import FashionMNIST
 
-from cnn_ablation import fashion_mnist
+from cnn_ablation.parameters import ModelParameters
 
 
-class FashionMNIST(Dataset[tuple[Tensor, int]]):
-    """One image and its label at a time."""
+def unpack(folder: Path, target: Path) -> None:
+    """Put the .gz files of a folder where torchvision looks for them unpacked."""
+    raw = target / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for packed in folder.glob("*-ubyte.gz"):
+        with gzip.open(packed) as source, (raw / packed.stem).open("wb") as file:
+            shutil.copyfileobj(source, file)
 
-    def __init__(self, folder: Path, split: str) -> None:
-        raw = fashion_mnist.load(folder)
-        self.images: np.ndarray = raw[f"{split}_images"]
-        self.labels: np.ndarray = raw[f"{split}_labels"]
-        self.transform = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize((0.2860,), (0.3530,))]
+
+def make_network(model: ModelParameters) -> nn.Module:
+    """The journal's network: convolution, batch norm, ReLU, pooling; fully connected with dropout."""
+    layers: list[nn.Module] = []
+    channels, side = 1, 28
+    for out_channels in model.conv_channels:
+        layers.append(
+            nn.Conv2d(channels, out_channels, model.kernel_size, padding=model.kernel_size // 2)
         )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(self.images[index][..., None]), int(self.labels[index])
-
-
-def make_network() -> nn.Module:
-    """The journal's base network: two convolutional layers, batch norm, pooling, dropout 0.5."""
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(64 * 7 * 7, 128),
-        nn.ReLU(),
-        nn.Dropout(0.5),
-        nn.Linear(128, 10),
-    )
+        if model.use_batch_norm:
+            layers.append(nn.BatchNorm2d(out_channels))
+        layers.append(nn.ReLU())
+        if model.use_pooling:
+            layers.append(nn.MaxPool2d(2))
+            side //= 2
+        channels = out_channels
+    layers.append(nn.Flatten())
+    features = channels * side**2
+    for units in model.fc_units:
+        layers += [nn.Linear(features, units), nn.ReLU(), nn.Dropout(model.dropout_rate)]
+        features = units
+    return nn.Sequential(*layers, nn.Linear(features, 10))
 
 
 class PlainTraining:
     """A training that can be run an epoch at a time.
 
     Args:
-        folder: Folder of Fashion-MNIST's files.
+        folder: Where `unpack` put the files.
+        model: The architecture.
         batch_size: Images per step.
     """
 
-    def __init__(self, folder: Path, batch_size: int = 64) -> None:
-        self.train_loader = DataLoader(FashionMNIST(folder, "train"), batch_size, shuffle=True)
-        self.test_loader = DataLoader(FashionMNIST(folder, "test"), batch_size)
-        self.network = make_network()
+    def __init__(self, folder: Path, model: ModelParameters, batch_size: int = 64) -> None:
+        transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize((0.2860,), (0.3530,))]
+        )
+        self.train_loader = DataLoader(
+            FashionMNIST(folder, train=True, transform=transform), batch_size, shuffle=True
+        )
+        self.test_loader = DataLoader(FashionMNIST(folder, train=False, transform=transform), batch_size)
+        self.network = make_network(model)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.001)
         self.loss = nn.CrossEntropyLoss()
 
-    def run_epoch(self) -> float:
-        """Train an epoch, then return the accuracy on the test images, percent."""
+    def run_epoch(self) -> dict[str, float]:
+        """Train an epoch; loss and accuracy, percent, of training and validation."""
         self.network.train()
+        train_loss, train_correct, train_images = 0.0, 0, 0
         for images, labels in self.train_loader:
             self.optimizer.zero_grad()
-            loss = self.loss(self.network(images), labels)
+            logits = self.network(images)
+            loss = self.loss(logits, labels)
             loss.backward()
             self.optimizer.step()
+            train_loss += loss.item() * len(labels)
+            train_correct += int((logits.argmax(1) == labels).sum())
+            train_images += len(labels)
         self.network.eval()
-        correct = 0
+        val_loss, val_correct, val_images = 0.0, 0, 0
         with torch.no_grad():
             for images, labels in self.test_loader:
-                correct += int((self.network(images).argmax(1) == labels).sum())
-        return 100 * correct / len(self.test_loader.dataset)  # type: ignore[arg-type]
+                logits = self.network(images)
+                val_loss += self.loss(logits, labels).item() * len(labels)
+                val_correct += int((logits.argmax(1) == labels).sum())
+                val_images += len(labels)
+        return {
+            "train_loss": train_loss / train_images,
+            "train_accuracy": 100 * train_correct / train_images,
+            "val_loss": val_loss / val_images,
+            "val_accuracy": 100 * val_correct / val_images,
+        }

@@ -1,9 +1,12 @@
 """Training throughput: a plain PyTorch script, our trial on one worker, and our workers together.
 
-    .venv/bin/python benchmarks/throughput.py
+    .venv/bin/python benchmarks/throughput.py            # on the base network
+    .venv/bin/python benchmarks/throughput.py --study    # the journal's 19 runs
 
-All are measured in this one run, alternately, on the base network and the whole of Fashion-MNIST. An
-epoch is the training on 60,000 images and the validation on 10,000; the first one of each is warm-up.
+All is measured in this one run, alternately, on the whole of Fashion-MNIST. An epoch is the training on
+60,000 images and the validation on 10,000; the first one of each is warm-up. `--study` measures the
+plain script on each network of the study, and our engine on the study's distinct trials together, and
+takes both to the journal's 10 epochs.
 """
 
 import argparse
@@ -21,7 +24,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from plain_pytorch import PlainTraining
+from plain_pytorch import PlainTraining, unpack
 
 from cnn_ablation import fashion_mnist, splits
 from cnn_ablation.engine import Engine, TrialData
@@ -31,20 +34,26 @@ from cnn_ablation.parameters import (
     Condition,
     DataParameters,
     ExecutionParameters,
+    ExperimentParameters,
+    ModelParameters,
+    SeedParameters,
     Trial,
+    expand_trials,
 )
+from cnn_ablation.pipeline_registry import STUDY
 from cnn_ablation.progress import StudyProgress
 from cnn_ablation.store import TrialStore
 
+CONF = ROOT / "conf/base"
 TRAIN_IMAGES = 60_000
 BASELINE = BaselineParameters.model_validate(
-    yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())["baseline"]
+    yaml.safe_load((CONF / "parameters.yml").read_text())["baseline"]
 )
 
 
-def plain_seconds(epochs: int) -> list[float]:
+def plain_seconds(folder: Path, model: ModelParameters, epochs: int) -> list[float]:
     """Seconds per epoch of the plain script, all cores, warm-up left out."""
-    training = PlainTraining(ROOT / "data/01_raw/fashion_mnist")
+    training = PlainTraining(folder, model)
     seconds = []
     for _ in range(epochs + 1):
         start = time.perf_counter()
@@ -53,11 +62,10 @@ def plain_seconds(epochs: int) -> list[float]:
     return seconds[1:]
 
 
-def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> list[list[float]]:
-    """Seconds per epoch of each of `workers` trials that run at once, warm-up left out."""
-    training = BASELINE.training.model_copy(update={"epochs": epochs + 1})
-    condition = Condition(name="base", levels={}, model=BASELINE.model, training=training)
-    trials = [Trial(condition=condition, seed=seed) for seed in range(workers)]
+def train_together(
+    trials: list[Trial], data: TrialData, precision: str, workers: int
+) -> list[list[float]]:
+    """Seconds per epoch of each of the trials, `workers` of which run at once."""
     execution = ExecutionParameters.model_validate(
         {"device": "cpu", "precision": precision, "workers": workers, "scheduler": None, "tls": None}
     )
@@ -66,10 +74,20 @@ def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> l
         outcomes = list(engine.train(trials, data, TrialStore(Path(folder)), execution))
     engine.close()
     return [
-        [row["seconds"] for row in outcome.stored.history[1:]]
+        [row["seconds"] for row in outcome.stored.history]
         for outcome in outcomes
         if outcome.stored is not None
     ]
+
+
+def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> list[float]:
+    """Seconds per epoch's worth of work when `workers` trials run at once, warm-up left out."""
+    training = BASELINE.training.model_copy(update={"epochs": epochs + 1})
+    condition = Condition(name="base", levels={}, model=BASELINE.model, training=training)
+    trials = [Trial(condition=condition, seed=seed) for seed in range(workers)]
+    per_trial = train_together(trials, data, precision, workers)
+    # Trials that run at once: their throughputs add up.
+    return [1 / sum(1 / s for s in epoch) for epoch in list(zip(*per_trial, strict=True))[1:]]
 
 
 def matrix_peak() -> float:
@@ -87,42 +105,27 @@ print(2 * 4096**3 / best)
     return float(result.stdout)
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=2, help="measured per round")
-    parser.add_argument("--rounds", type=int, default=2, help="alternations")
-    options = parser.parse_args()
-
-    raw = fashion_mnist.load(ROOT / "data/01_raw/fashion_mnist")
-    everything = DataParameters(
-        protocol="journal", train_images=None, validation_images=None, split_seed=0
-    )
-    arrays = splits.split_images(raw, everything)
-    data = TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
+def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int) -> None:
+    """Print the table of throughputs."""
     cores = torch.get_num_threads()
     variants = {
         f"ours, {precision}, {workers} worker{'s' * (workers > 1)}": (precision, workers)
         for precision in ("fp32", "bf16")
         for workers in (1, cores)
     }
-    plain: list[float] = []
-    ours: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(options.rounds):
-        plain += plain_seconds(options.epochs)
+    plain = f"plain PyTorch script, {cores} threads"
+    rows: dict[str, list[float]] = {name: [] for name in (plain, *variants)}
+    for _ in range(rounds):
+        rows[plain] += plain_seconds(folder, BASELINE.model, epochs)
         for name, (precision, workers) in variants.items():
-            per_trial = our_seconds(data, precision, workers, options.epochs)
-            # Trials that run at once: their throughputs add up.
-            together = [1 / sum(1 / s for s in epoch) for epoch in zip(*per_trial, strict=True)]
-            ours[name] += together
+            rows[name] += our_seconds(data, precision, workers, epochs)
 
     layers = describe_network(BASELINE.model, (1, 28, 28), 10)
     # A forward pass, and a backward one of twice its work but for the images' own gradient.
     first = layers["multiply_adds"].iloc[0]
     flops = 2 * (3 * layers["multiply_adds"].sum() - first) * TRAIN_IMAGES
     peak = matrix_peak()
-    reference = statistics.median(plain)
-    rows = {f"plain PyTorch script, {cores} threads": plain, **ours}
+    reference = statistics.median(rows[plain])
     print(f"{cores} cores, torch {torch.__version__}, bf16 matrix peak {peak / 1e9:.0f} GFLOP/s")
     print("| | images/s | ratio to plain | share of bf16 peak |")
     print("| --- | --- | --- | --- |")
@@ -133,6 +136,71 @@ def main() -> None:
             f"| {100 * flops / median / peak:.0f} % |"
         )
     print(json.dumps({name: [round(s, 2) for s in seconds] for name, seconds in rows.items()}))
+
+
+def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
+    """Print the time of the journal's 19 runs, one after the other, and of our study of one seed."""
+    runs = [
+        trial
+        for name in STUDY
+        for trial in expand_trials(
+            ExperimentParameters.model_validate(
+                yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
+            ),
+            BASELINE,
+            SeedParameters([0]),
+        )
+    ]
+    cores = torch.get_num_threads()
+    journal_epochs = BASELINE.training.epochs
+    # The rate of dropout does not change what a step costs.
+    networks = [trial.condition.model.model_copy(update={"dropout_rate": 0.5}) for trial in runs]
+    plain: dict[str, float] = {}
+    for model in networks:
+        if str(model) not in plain:
+            plain[str(model)] = statistics.median(plain_seconds(folder, model, epochs))
+            print(f"plain script, an epoch of {model}: {plain[str(model)]:.1f} s", flush=True)
+    total = journal_epochs * sum(plain[str(model)] for model in networks)
+    print(f"plain script, {len(runs)} runs: {total / 60:.1f} min")
+    short = {"epochs": epochs + 1}
+    trials = [
+        trial.model_copy(
+            update={
+                "condition": trial.condition.model_copy(
+                    update={"training": trial.condition.training.model_copy(update=short)}
+                )
+            }
+        )
+        for trial in runs
+    ]
+    for precision in ("bf16", "fp32"):
+        start = time.perf_counter()
+        train_together(trials, data, precision, cores)
+        seconds = (time.perf_counter() - start) * journal_epochs / (epochs + 1)
+        print(f"ours, {precision}, {cores} workers: {seconds / 60:.1f} min, 1/{total / seconds:.1f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=2, help="measured per round")
+    parser.add_argument("--rounds", type=int, default=2, help="alternations")
+    parser.add_argument("--study", action="store_true", help="the journal's 19 runs")
+    options = parser.parse_args()
+
+    source = ROOT / "data/01_raw/fashion_mnist"
+    everything = DataParameters(
+        protocol="journal", train_images=None, validation_images=None, split_seed=0
+    )
+    arrays = splits.split_images(fashion_mnist.load(source), everything)
+    data = TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
+    with TemporaryDirectory() as unpacked:
+        folder = Path(unpacked)
+        unpack(source, folder)
+        if options.study:
+            compare_study(folder, data, options.epochs)
+        else:
+            compare_base_network(folder, data, options.epochs, options.rounds)
 
 
 if __name__ == "__main__":

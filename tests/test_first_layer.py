@@ -68,3 +68,15 @@ def test_of_equal_values_the_first_gets_the_gradient_as_in_max_pooling() -> None
 def test_leaves_to_the_usual_layers_what_it_cannot_do(images: torch.Tensor) -> None:
     conv = torch.nn.Conv2d(images.shape[1], 4, 3, padding=1)
     assert not first_layer.fits(conv, images)
+
+
+def test_mixed_precision_keeps_the_statistics_exact() -> None:
+    layer = ConvLayer(1, 6, 3, use_batch_norm=True, use_pooling=True)
+    images = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    statistics = []
+    for mixed in (False, True):
+        layer.get_submodule("norm").reset_running_stats()  # type: ignore[operator]
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            layer(images)
+        statistics.append({name: buffer.clone() for name, buffer in layer.named_buffers()})
+    torch.testing.assert_close(*statistics, rtol=0, atol=0)

@@ -5,6 +5,7 @@ trial has its own fate: what fails or diverges does so alone. A trial's bits dep
 nor on how many there are: each trains on one thread (or GPU), from streams of random numbers of its own.
 """
 
+import gc
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,6 +108,8 @@ class DataOnWorker(WorkerPlugin):
             self._arrays, self._summary["mean"], self._summary["std"], device
         )
         self.num_classes = len(self._summary["class_names"])
+        # What is here by now stays: the collector need not look at it again in each of many steps.
+        gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class Engine:
         self._work = work or train_on_worker
         self._lock = Lock()
         self._client: Client | None = None
+        self._on_workers: set[str] = set()
         self._tasks: dict[str, _Task] = {}
         self._futures: dict[str, Future[TrainedTrial]] = {}
         self._unclaimed: dict[str, str] = {}  # errors ("" for none) of trials trained ahead
@@ -187,6 +191,7 @@ class Engine:
     def close(self) -> None:
         """Let go of the cluster; a local one ends, and what runs on it is lost."""
         self._futures.clear()
+        self._on_workers.clear()
         if self._client is not None:
             cluster = self._client.cluster
             self._client.close()
@@ -220,7 +225,9 @@ class Engine:
             self._client = connect(execution, device, len(tasks))
             self._client.subscribe_topic(EPOCHS_TOPIC, self._on_epoch)
         plugin = DataOnWorker(data, device)
-        self._client.register_plugin(plugin)
+        if plugin.name not in self._on_workers:
+            self._client.register_plugin(plugin)
+            self._on_workers.add(plugin.name)
         self._tasks.update(tasks)
         self._progress.begin({key: task.trial for key, task in tasks.items()})
         for place, (key, task) in enumerate(tasks.items()):

@@ -2,16 +2,18 @@
 
 On few input channels these are bound by memory, not arithmetic: each reads and writes a map four times
 as large as what pooling leaves of it, and PyTorch's own take a third of a training step together. Here
-they are a single matrix product over the images' patches, because
+they are a single matrix product, because
 
+- the four convolutions of a 2x2 pooling window see (kernel_size + 1)^2 pixels, its region: regions times
+  the kernel, once for each of its four places in the region, gives all four outputs side by side, and
+  pooling is an elementwise maximum of them, its gradient a selection;
 - convolution is linear, so mean and variance of its output over a batch follow from mean and covariance
-  of the patches, a matrix of a few numbers; normalizing is then scaling the kernels beforehand;
-- patches can be laid out by their place in the pooling window, so that pooling is an elementwise maximum
-  of four matrices, and its gradient a selection among them.
+  of the pixels; normalizing is then scaling the kernels beforehand.
 
 The function and its gradient are those of the usual layers, up to rounding.
 """
 
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -19,11 +21,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MAX_PATCH = 32
-"""Elements of a patch (channels times kernel area) up to which this is faster than the usual layers."""
+"""Elements of a kernel (channels times area) up to which this is faster than the usual layers."""
 
 
 def fits(conv: nn.Conv2d, images: Tensor) -> bool:
-    """Whether `pooled_convolution` takes these images: small patches, even sides, no gradient wanted."""
+    """Whether `pooled_convolution` takes these images: small kernels, even sides, no gradient wanted."""
     return (
         images.device.type == "cpu"
         and conv.weight[0].numel() <= MAX_PATCH
@@ -44,86 +46,128 @@ def pooled_convolution(images: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | N
         (N, conv.out_channels, height / 2, width / 2) in channels_last order, in autocast's precision.
     """
     count, _, height, width = images.shape
-    patches = _patches(images, conv.kernel_size[0])
-    kernels = torch.cat([conv.weight.flatten(1), cast(Tensor, conv.bias)[:, None]], dim=1)
-    if norm is not None:
-        kernels = _normalized(kernels, patches, norm)
+    gain_offset = (None, None) if norm is None else (norm.weight, norm.bias)
+    eps = 0.0 if norm is None else norm.eps
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
-    pooled: Tensor = _PooledProduct.apply(patches.to(dtype), kernels.t().to(dtype))
-    return pooled.view(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
-
-
-def _patches(images: Tensor, kernel_size: int) -> Tensor:
-    """Patches as columns, (channels * kernel area + 1, 4 * windows); the last row is ones, for biases.
-
-    The first quarter of the columns belongs to the upper left pixels of all pooling windows, the next
-    ones to the upper right, lower left and lower right.
-    """
-    count, channels, height, width = images.shape
-    windows = (2, 2, count, height // 2, width // 2)
-    patches = images.new_empty(channels * kernel_size**2 + 1, *windows)
-    padded = F.pad(images, (kernel_size // 2,) * 4)
-    image, channel, row, column = padded.stride()
-    patches[:-1].view(channels, kernel_size, kernel_size, *windows).copy_(
-        padded.as_strided(
-            (channels, kernel_size, kernel_size, *windows),
-            (channel, row, column, row, column, image, 2 * row, 2 * column),
+    with torch.autocast("cpu", enabled=False):
+        pooled, mean, variance = _PooledConvolution.apply(
+            images, conv.weight, conv.bias, *gain_offset, eps, dtype
         )
-    )
-    patches[-1] = 1
-    return patches.flatten(1)
-
-
-def _normalized(kernels: Tensor, patches: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-    """Kernels with biases, (out_channels, elements + 1), that give normalized products with the patches.
-
-    It is batch normalization (Ioffe & Szegedy, 2015) of a linear map, from the moments of its inputs.
-    """
-    size = patches.shape[1]
-    # Moments and what is made of them are small, and differences of large numbers: in double.
-    moments = (patches @ patches.t()).double() / size
-    mean_patch = moments[-1]
-    covariance = moments - mean_patch[:, None] * mean_patch
-    wide = kernels.double()
-    mean = wide @ mean_patch
-    variance = ((wide @ covariance) * wide).sum(1)
-    if norm.running_mean is not None and norm.running_var is not None:
+    if norm is not None and norm.running_mean is not None and norm.running_var is not None:
         with torch.no_grad():
             momentum = norm.momentum or 0.0
+            size = count * height * width
             norm.running_mean.lerp_(mean.to(norm.running_mean), momentum)
-            unbiased = variance * size / (size - 1)
-            norm.running_var.lerp_(unbiased.to(norm.running_var), momentum)
+            norm.running_var.lerp_((variance * (size / (size - 1))).to(norm.running_var), momentum)
             if norm.num_batches_tracked is not None:
                 norm.num_batches_tracked += 1
-    scale = norm.weight.double() * (variance + norm.eps).rsqrt()
-    shift = norm.bias.double() - mean * scale
-    constant = torch.zeros_like(wide)
-    constant[:, -1] = 1
-    return (wide * scale[:, None] + constant * shift[:, None]).to(kernels)
+    return cast(Tensor, pooled).view(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
 
 
-class _PooledProduct(torch.autograd.Function):
-    """Patches (elements, 4 * windows) times kernels (elements, channels), the largest per window."""
-
-    @staticmethod
-    def forward(ctx: Any, patches: Tensor, kernels: Tensor) -> Tensor:
-        products = (patches.t() @ kernels).view(4, -1, kernels.shape[1])
-        largest = torch.maximum(
-            torch.maximum(products[0], products[1]), torch.maximum(products[2], products[3])
+def _regions(images: Tensor, kernel_size: int) -> Tensor:
+    """Regions as columns, (channels * (kernel_size + 1)^2 + 1, windows); the last row is ones."""
+    count, channels, height, width = images.shape
+    side = kernel_size + 1
+    windows = (count, height // 2, width // 2)
+    padded = F.pad(images, (kernel_size // 2,) * 4)
+    image, channel, row, column = padded.stride()
+    regions = images.new_empty(channels * side**2 + 1, *windows)
+    regions[:-1].view(channels, side, side, *windows).copy_(
+        padded.as_strided(
+            (channels, side, side, *windows), (channel, row, column, image, 2 * row, 2 * column)
         )
-        ctx.save_for_backward(patches, products, largest)
-        return largest
+    )
+    regions[-1] = 1
+    return regions.flatten(1)
+
+
+@cache
+def _places(channels: int, kernel_size: int) -> Tensor:
+    """Where in a region the kernel lies in each of its places, (4, channels * kernel_size^2)."""
+    side = kernel_size + 1
+    region = torch.arange(channels * side**2).view(channels, side, side)
+    kernels = region.unfold(1, kernel_size, 1).unfold(2, kernel_size, 1)
+    return kernels.permute(1, 2, 0, 3, 4).reshape(4, -1)
+
+
+class _PooledConvolution(torch.autograd.Function):
+    """The matrix product. What is made of the kernels is small: it is computed in double precision."""
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        patches, products, largest = ctx.saved_tensors
+    def forward(
+        ctx: Any,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        gain: Tensor | None,
+        offset: Tensor | None,
+        eps: float,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        out_channels, channels, kernel_size, _ = weight.shape
+        regions = _regions(images, kernel_size)
+        places = _places(channels, kernel_size)
+        kernels = weight.flatten(1).double()
+        mean = variance = None
+        saved: tuple[Tensor, ...] = ()
+        if gain is None or offset is None:
+            scaled, shift = kernels, bias
+        else:
+            # Batch normalization (Ioffe & Szegedy, 2015) of a linear map, from its inputs' moments.
+            pixels = regions[:-1]
+            size = 4 * pixels.shape[1]
+            mean_patch = pixels.sum(1).double()[places].sum(0) / size
+            products = (pixels @ pixels.t()).double()
+            covariance = products[places[:, :, None], places[:, None]].sum(0) / size
+            covariance -= mean_patch[:, None] * mean_patch
+            spread = kernels @ covariance
+            variance = (spread * kernels).sum(1)
+            centre = kernels @ mean_patch
+            mean = centre + bias
+            inverse = (variance + eps).rsqrt()
+            scale = gain * inverse
+            scaled, shift = kernels * scale[:, None], offset - scale * centre
+            saved = (scale, inverse, centre, mean_patch, spread)
+        placed = kernels.new_zeros(len(regions), 4, out_channels)
+        placed[places, torch.arange(4)[:, None]] = scaled.t()
+        placed[-1] = shift
+        regions = regions.to(dtype)
+        outputs = (regions.t() @ placed.flatten(1).to(dtype)).view(-1, 4, out_channels)
+        first, second, third, fourth = outputs.unbind(1)
+        largest = torch.maximum(torch.maximum(first, second), torch.maximum(third, fourth))
+        ctx.save_for_backward(regions, outputs, largest, weight, *saved)
+        ctx.mark_non_differentiable(*(moment for moment in (mean, variance) if moment is not None))
+        return largest, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        regions, outputs, largest, weight, *saved = ctx.saved_tensors
         # The gradient goes to the first of the four that is the largest, as max pooling has it. Bits are
         # selected as integers: PyTorch vectorizes that, but neither comparing nor choosing floats.
-        bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[products.element_size()]
+        bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[outputs.element_size()]
         left = gradients[0].contiguous().view(bits)
-        chosen = products.view(bits)
-        for quarter in chosen[:-1]:
-            quarter.eq_(largest.view(bits)).neg_().bitwise_and_(left)
-            left = left.bitwise_xor(quarter)
-        chosen[-1] = left
-        return None, patches @ chosen.view(products.dtype).view(-1, products.shape[2])
+        chosen = outputs.view(bits)
+        for place in range(3):
+            output = chosen[:, place]
+            output.eq_(largest.view(bits)).neg_().bitwise_and_(left)
+            left = left.bitwise_xor(output)
+        chosen[:, 3] = left
+        placed = (regions @ outputs.flatten(1)).view(len(regions), 4, -1).double()
+        places = _places(*weight.shape[1:3])
+        d_scaled = placed[places, torch.arange(4)[:, None]].sum(0).t()
+        d_shift = placed[-1].sum(0)
+        if not saved:
+            d_weight, d_bias = d_scaled.reshape(weight.shape).to(weight), d_shift.to(weight)
+            return None, d_weight, d_bias, None, None, None, None
+        scale, inverse, centre, mean_patch, spread = saved
+        kernels = weight.flatten(1).double()
+        d_scale = (d_scaled * kernels).sum(1) - d_shift * centre
+        d_variance = -0.5 * d_scale * scale * inverse**2
+        d_kernels = (
+            d_scaled * scale[:, None]
+            - (d_shift * scale)[:, None] * mean_patch
+            + 2 * d_variance[:, None] * spread
+        )
+        # Normalization takes away again whatever the bias adds.
+        d_weight, d_bias = d_kernels.reshape(weight.shape).to(weight), weight.new_zeros(len(weight))
+        return None, d_weight, d_bias, (d_scale * inverse).to(weight), d_shift.to(weight), None, None

@@ -233,10 +233,10 @@ def _train_one_epoch(
     # Losses and hits stay on the device: reading them at each step would wait for it.
     losses, hits = [], []
     for batch in permutation.split(batch_size):
-        labels = data.train_labels[batch]
+        labels = data.train_labels.index_select(0, batch)
         # Anew for each step: autocast keeps its casts of the weights until it is left.
         with mixed:
-            logits = network(normalize(data.train_images[batch]))
+            logits = network(normalize(data.train_images.index_select(0, batch)))
             loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
