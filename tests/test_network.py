@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet, SeededDropout, count_parameters, describe_network
-from cnn_ablation.parameters import ModelParameters, ParameterError
+from cnn_ablation.parameters import ModelParameters
 from tests.conftest import JOURNAL_MODEL
 
 GREY = (1, 28, 28)

@@ -7,11 +7,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.parameters import (
     BaselineParameters,
     ExperimentParameters,
     ModelParameters,
-    ParameterError,
     SeedParameters,
     TrainingParameters,
     expand_trials,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cnn_ablation import fashion_mnist
-from cnn_ablation.parameters import DataParameters, ParameterError
+from cnn_ablation.base_parameters import ParameterError
+from cnn_ablation.parameters import DataParameters
 from cnn_ablation.splits import Arrays, split_images, summarize_splits
 from tests.conftest import ALL_IMAGES
 

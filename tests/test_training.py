@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cnn_ablation import random_streams
-from cnn_ablation.parameters import ModelParameters, ParameterError, TrainingParameters
+from cnn_ablation.base_parameters import ParameterError
+from cnn_ablation.parameters import ModelParameters, TrainingParameters
 from cnn_ablation.results import TrainedTrial, summarize_history
 from cnn_ablation.splits import Arrays, split_images
 from cnn_ablation.training import TrainingData, resolve_device, train

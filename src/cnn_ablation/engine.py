@@ -58,6 +58,10 @@ WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,
     "OPENBLAS_NUM_THREADS": 1,
+    # Dask's profiler and ticks interrupt the one thread that trains, dozens of times a second.
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": False,
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
 }
 
 
@@ -315,6 +319,7 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         # A trial is worth more tries than the default's three where machines come and go.
         "distributed.scheduler.allowed-failures": 5,
+        "distributed.admin.tick.interval": "1s",
     }
     with dask.config.set(settings):
         cluster = LocalCluster(

@@ -9,11 +9,11 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from cnn_ablation import fashion_mnist
+from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.context import InputError, ProjectContext
 from cnn_ablation.parameters import (
     ExecutionParameters,
     ExperimentParameters,
-    ParameterError,
     Trial,
     expand_trials,
 )

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_ablation import first_layer, random_streams
-from cnn_ablation.parameters import ModelParameters, ParameterError
+from cnn_ablation import pooled_layers, random_streams
+from cnn_ablation.base_parameters import ParameterError
+from cnn_ablation.parameters import ModelParameters
 
 ImageShape = tuple[int, int, int]
 """Channels, height and width of an image, pixels."""
@@ -62,9 +63,14 @@ class ConvLayer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (N, out_channels, …), halved in height and width by pooling."""
-        if self.training and self.pool is not None and first_layer.fits(self.conv, images):
-            return cast(Tensor, self.relu(first_layer.pooled_convolution(images, self.conv, self.norm)))
+        fused = self.training and self.pool is not None
+        if fused and pooled_layers.fits_convolution(self.conv, images):
+            return cast(
+                Tensor, self.relu(pooled_layers.pooled_convolution(images, self.conv, self.norm))
+            )
         maps = self.conv(images)
+        if fused and self.norm is not None and pooled_layers.fits_norm(self.norm, maps):
+            return cast(Tensor, self.relu(pooled_layers.pooled_norm(maps, self.norm)))
         for part in (self.norm, self.pool, self.relu):
             if part is not None:
                 maps = part(maps)

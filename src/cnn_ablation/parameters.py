@@ -5,14 +5,13 @@ node runs. What is allowed is said here and nowhere else.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -25,42 +24,9 @@ from pydantic import (
     model_validator,
 )
 
+from cnn_ablation.base_parameters import ParameterError, Parameters
+
 Group = Literal["model", "training"]
-
-
-class ParameterError(ValueError):
-    """A parameter that is of the right kind, but not possible with the others or on this machine.
-
-    Args:
-        key: Dotted key of the parameter.
-        reason: What is wrong with it, and what is allowed.
-    """
-
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}")
-        self.key = key
-        self.reason = reason
-
-
-class Parameters(BaseModel):
-    """Base of all groups of parameters: immutable, without silent conversions or unknown keys."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-
-    def __str__(self) -> str:
-        return self.model_dump_json()  # What MLflow shows of a group.
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_keys(cls, values: Any) -> Any:
-        if isinstance(values, Mapping):
-            unknown = sorted(str(key) for key in values if key not in cls.model_fields)
-            if unknown:
-                raise ValueError(
-                    f"unknown key {', '.join(map(repr, unknown))}; "
-                    f"allowed: {', '.join(cls.model_fields)}"
-                )
-        return values
 
 
 class DataParameters(Parameters):
@@ -203,8 +169,8 @@ class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1)]]):
 class Overrides(Parameters):
     """Settings that replace the baseline's."""
 
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default={})
+    training: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from cnn_ablation.parameters import DataParameters, ParameterError
+from cnn_ablation.base_parameters import ParameterError
+from cnn_ablation.parameters import DataParameters
 
 HOLDOUT_VALIDATION_IMAGES = 10_000
 

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_ablation import first_layer, network, random_streams
+from cnn_ablation import network, pooled_layers, random_streams
+from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet, count_parameters
-from cnn_ablation.parameters import ModelParameters, ParameterError, TrainingParameters
+from cnn_ablation.parameters import ModelParameters, TrainingParameters
 from cnn_ablation.results import TrainedTrial
 from cnn_ablation.splits import Arrays
 
@@ -41,7 +42,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Opti
 }
 
 
-_RESULT_MODULES = (network.__file__, first_layer.__file__, random_streams.__file__, __file__)
+_RESULT_MODULES = (network.__file__, pooled_layers.__file__, random_streams.__file__, __file__)
 CODE_VERSION = hashlib.sha256(
     b"".join([torch.__version__.encode(), *(Path(file).read_bytes() for file in _RESULT_MODULES)])
 ).hexdigest()[:16]
@@ -228,20 +229,17 @@ def _train_one_epoch(
 ) -> tuple[float, float]:
     """Mean loss and top-1 accuracy, percent, over the epoch's images as they were trained on."""
     network.train()
-    images = len(data.train_labels)
-    permutation = torch.randperm(images, generator=order).to(data.device)
-    # Losses and hits stay on the device: reading them at each step would wait for it.
-    losses, hits = [], []
+    permutation = torch.randperm(len(data.train_labels), generator=order).to(data.device)
+    # They stay on the device until the epoch ends: reading them at each step would wait for it.
+    all_logits = []
     for batch in permutation.split(batch_size):
-        labels = data.train_labels.index_select(0, batch)
         # Anew for each step: autocast keeps its casts of the weights until it is left.
         with mixed:
             logits = network(normalize(data.train_images.index_select(0, batch)))
-            loss = F.cross_entropy(logits, labels)
+            loss = F.cross_entropy(logits, data.train_labels.index_select(0, batch))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        losses.append(loss.detach() * len(batch))
-        hits.append((logits.detach().argmax(1) == labels).sum())
-    loss_sum = torch.stack(losses).cpu().double().sum().item()
-    return loss_sum / images, 100 * torch.stack(hits).sum().item() / images
+        all_logits.append(logits.detach())
+    logits, labels = torch.cat(all_logits).float(), data.train_labels[permutation]
+    return F.cross_entropy(logits, labels).item(), _percent(logits.argmax(1) == labels)

@@ -1,9 +1,9 @@
-"""The fast first layer is the usual one: same function, same gradients, same statistics."""
+"""The fast layers are the usual ones: same function, same gradients, same statistics."""
 
 import pytest
 import torch
 
-from cnn_ablation import first_layer
+from cnn_ablation import pooled_layers
 from cnn_ablation.network import ConvLayer
 
 
@@ -35,7 +35,7 @@ def test_function_gradients_and_statistics(
     slow = make_layer(channels, kernel_size, use_batch_norm=use_batch_norm)
     slow.load_state_dict(fast.state_dict())
     images = torch.randn(5, channels, *size, dtype=torch.double)
-    assert first_layer.fits(fast.conv, images)
+    assert pooled_layers.fits_convolution(fast.conv, images)
     outputs = fast(images), usual(slow, images)
     torch.testing.assert_close(*outputs)
     gradient = torch.randn_like(outputs[0])
@@ -45,6 +45,37 @@ def test_function_gradients_and_statistics(
         torch.testing.assert_close(one.grad, other.grad)
     for name, buffer in fast.named_buffers():
         torch.testing.assert_close(buffer, slow.get_buffer(name))
+
+
+@pytest.mark.parametrize("size", [(6, 6), (7, 5)])
+def test_later_layers_too(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    fast, slow = (make_layer(40, 3, use_batch_norm=True) for _ in range(2))
+    assert fast.norm is not None
+    torch.nn.init.uniform_(fast.norm.weight, 0.5, 2)
+    slow.load_state_dict(fast.state_dict())
+    maps = torch.randn(5, 40, *size, dtype=torch.double).to(memory_format=torch.channels_last)
+    inputs = [maps.clone().requires_grad_() for _ in range(2)]
+    assert pooled_layers.fits_norm(fast.norm, fast.conv(inputs[0]))
+    outputs = fast(inputs[0]), usual(slow, inputs[1])
+    torch.testing.assert_close(*outputs)
+    gradient = torch.randn_like(outputs[0])
+    for output in outputs:
+        output.backward(gradient)
+    # Statistics of normalization are taken in single precision.
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-5, atol=1e-5)
+    for one, other in zip(fast.parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-5)
+    for name, buffer in fast.named_buffers():
+        torch.testing.assert_close(buffer, slow.get_buffer(name))
+
+
+def test_a_negative_gain_is_left_to_the_usual_layers() -> None:
+    layer = make_layer(40, 3, use_batch_norm=True)
+    assert layer.norm is not None
+    torch.nn.init.constant_(layer.norm.weight, -1.0)
+    maps = layer.conv(torch.randn(2, 40, 6, 6, dtype=torch.double))
+    assert not pooled_layers.fits_norm(layer.norm, maps.to(memory_format=torch.channels_last))
 
 
 def test_of_equal_values_the_first_gets_the_gradient_as_in_max_pooling() -> None:
@@ -67,7 +98,7 @@ def test_of_equal_values_the_first_gets_the_gradient_as_in_max_pooling() -> None
 )
 def test_leaves_to_the_usual_layers_what_it_cannot_do(images: torch.Tensor) -> None:
     conv = torch.nn.Conv2d(images.shape[1], 4, 3, padding=1)
-    assert not first_layer.fits(conv, images)
+    assert not pooled_layers.fits_convolution(conv, images)
 
 
 def test_mixed_precision_keeps_the_statistics_exact() -> None:
