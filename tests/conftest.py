@@ -89,6 +89,7 @@ def make_project(folder: Path) -> Path:
         )
     for file in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / file, folder / file)
+    shutil.copytree(ROOT / "data/01_raw/journal", folder / "data/01_raw/journal")
     write_yaml(
         folder / "conf/local/catalog.yml",
         {

@@ -63,6 +63,42 @@ def test_a_parameter_on_the_command_line(project: Path, parameter: str, expected
         ),
         (
             "parameters_dropout.yml",
+            {"dropout": {"claims": {"best_is_30": {"condition": "dropout_0.4"}}}},
+            [
+                "conf/local/parameters_dropout.yml: dropout.claims.best_is_30.condition: ",
+                "no condition dropout_0.4; this experiment has dropout_0.0, dropout_0.2",
+            ],
+        ),
+        (
+            "parameters_dropout.yml",
+            {"dropout": {"claims": {"mine": {"text": "So it is.", "kind": "greater"}}}},
+            ["conf/local/parameters_dropout.yml: dropout.claims.mine", "'above', 'best'"],
+        ),
+        (
+            "parameters_dropout.yml",
+            {"dropout": {"claims": {"best_is_30": {"metric": "f1"}}}},
+            [
+                "conf/local/parameters_dropout.yml: dropout.claims.best_is_30.metric: ",
+                "no such metric; allowed: final_val_accuracy",
+            ],
+        ),
+        (
+            "parameters_dropout.yml",
+            {"dropout": {"claims": {"best_is_30": {"metric": "final_val_loss"}}}},
+            ["dropout.claims.best_is_30", "smallest_effect: needed for final_val_loss, in nats"],
+        ),
+        (
+            "parameters_mine.yml",
+            {"evidence": {"level": 0.7}},
+            ["conf/local/parameters_mine.yml: evidence.level: ", "less than 0.5"],
+        ),
+        (
+            "parameters_mine.yml",
+            {"pursuit": {"seeds": [5, 5]}},
+            ["conf/local/parameters_mine.yml: pursuit", "must rise from look to look"],
+        ),
+        (
+            "parameters_dropout.yml",
             {"dropout": {"run_name": "same"}},
             ["conf/local/parameters_dropout.yml: dropout.run_name: ", "more than one condition"],
         ),
@@ -77,6 +113,7 @@ def test_a_parameter_on_the_command_line(project: Path, parameter: str, expected
                 "dropout": {
                     "factors": {"model": {"conv_channels": [[8], [8] * 6]}},
                     "run_name": "x{conv_channels}{dropout_rate}",
+                    "claims": None,
                 }
             },
             [

@@ -162,7 +162,7 @@ def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: 
         project,
         "run",
         "--pipeline=dropout",
-        "--params=dropout.factors.model.dropout_rate=[0.1],seeds=1,"
+        "--params=dropout.factors.model.dropout_rate=[0.1],dropout.claims=null,seeds=1,"
         "dropout.factors.model.fc_units=[[16],[1000000000000]],dropout.run_name=fc_{fc_units}",
     )
     assert result.returncode == 1
@@ -183,7 +183,8 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
         "run",
         "--pipeline=batchnorm",
         "--params=batchnorm.factors.training.learning_rate=[0.001,1e30],seeds=1,"
-        "baseline.training.optimizer=sgd,batchnorm.run_name=bn{use_batch_norm}_lr{learning_rate}",
+        "baseline.training.optimizer=sgd,batchnorm.run_name=bn{use_batch_norm}_lr{learning_rate},"
+        "batchnorm.claims=null",
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "diverged in epoch 1" in result.stdout

@@ -21,15 +21,16 @@ def loader() -> OmegaConfigLoader:
 
 
 def test_a_pipeline_per_experiment_and_the_study() -> None:
-    assert set(PIPELINES) == {"__default__", "data_ingestion", *EXPERIMENTS}
-    namespaces = {node.namespace for node in PIPELINES["__default__"].nodes} - {None}
-    assert namespaces == set(STUDY)
+    assert set(PIPELINES) == {"__default__", "pursuit", "journal", "data_ingestion", *EXPERIMENTS}
+    for whole in ("__default__", "pursuit"):
+        namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
+        assert namespaces == set(STUDY)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_stands_alone(name: str, loader: OmegaConfigLoader) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
-    assert free == {"fashion_mnist", "trial_store", "engine"}
+    assert free == {"fashion_mnist", "trial_store", "engine", "published_runs", "published_tables"}
     assert f"params:{name}" in PIPELINES[name].inputs()
     assert name in loader["parameters"]
 
@@ -59,8 +60,9 @@ def test_nodes_have_names_and_the_tags_of_stage_and_experiment() -> None:
     for name in STUDY:
         nodes = [node for node in PIPELINES[name].nodes if node.namespace == name]
         assert all("(" not in node.name for node in nodes)
-        stages = {tag for node in nodes for tag in node.tags}
-        assert stages == {name, "model_construction", "training", "evaluation", "visualization"}
+        tags = {tag for node in nodes for tag in node.tags}
+        stages = {"model_construction", "training", "evaluation", "visualization", "reporting"}
+        assert tags == {name, *stages}
 
 
 def test_the_registry_loads_without_what_only_a_run_needs() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
@@ -77,7 +79,7 @@ def trial_metrics(project: Path, experiment: str = "dropout") -> pd.DataFrame:
 def test_the_study_draws_every_figure(project: Path, study: str) -> None:
     reports = project / "data/08_reporting"
     for experiment, figure in FIGURES.items():
-        for name in (figure, "learning_curves.png", "confusion_matrix.png"):
+        for name in (figure, "claims.png", "learning_curves.png", "confusion_matrix.png"):
             assert (reports / experiment / name).read_bytes().startswith(b"\x89PNG")
     assert (reports / "samples.png").is_file()
 
@@ -192,6 +194,75 @@ def test_the_best_model_is_logged_and_predicts_batches_of_any_size(project: Path
     assert loaded.predict(np.zeros((5, 1, 28, 28), dtype=np.float32)).shape == (5, 10)
 
 
+def test_every_claim_has_a_verdict(project: Path, study: str) -> None:
+    claims = 0
+    for name in STUDY:
+        conf = yaml.safe_load((project / f"conf/base/parameters_{name}.yml").read_text())[name]
+        table = pd.read_csv(project / f"data/08_reporting/{name}/verdicts.csv")
+        assert table["claim"].tolist() == list(conf["claims"])
+        allowed = {"supported", "contradicted", "equivalent", "undecided"}
+        assert set(table["verdict"]) <= allowed
+        claims += len(table)
+    assert claims >= 40
+    depth = pd.read_csv(project / "data/08_reporting/conv_depth/verdicts.csv").set_index("claim")
+    assert depth.loc["parameters_2_layers", "verdict"] == "supported"
+    assert depth.loc["parameters_1_layer", "verdict"] == "contradicted"
+    assert depth.loc["parameters_3_layers", "verdict"] == "contradicted"
+    assert depth.loc["third_layer_costs", "verdict"] == "contradicted"
+    pooling = pd.read_csv(project / "data/08_reporting/pooling/verdicts.csv").set_index("claim")
+    assert pooling.loc["saves_15_percent", "verdict"] == "contradicted"
+
+
+def test_the_journals_slips_come_out(project: Path, study: str) -> None:
+    tables = {
+        name: pd.read_csv(project / f"data/08_reporting/{name}/reproduction.csv") for name in STUDY
+    }
+    depth = tables["conv_depth"].set_index(["condition", "metric"])
+    assert not depth.loc[("conv_depth_1", "total_params"), "agrees"]
+    assert depth.loc[("conv_depth_2", "total_params"), "agrees"]
+    copied = tables["dropout"].set_index("metric").loc["final_train_loss", "note"]
+    assert copied.str.contains("a copy").all()
+    notes = tables["combined"].groupby("condition")["note"].first()
+    assert notes.str.contains("epochs 15 instead of").all()
+    assert "learning_rate 0.0005" in notes["combined_optimal_aggressive_dropout"]
+    assert sum(table["condition"].nunique() for table in tables.values()) == 19
+
+
+def test_the_study_writes_its_journal(project: Path, study: str) -> None:
+    reports = project / "data/08_reporting"
+    markdown = (reports / "journal.md").read_text()
+    for heading in ("Summary", "Experiment 6: Combined configurations", "Overall conclusions"):
+        assert f"## {heading}\n" in markdown
+    assert "left out: combined_as_published" in markdown
+    images = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
+    assert len(images) == 12
+    assert all((reports / image).is_file() for image in images)
+    page = (reports / "journal.html").read_text()
+    assert page.count("data:image/png;base64,") == 12
+    assert not re.search(r"(?:src|href)=[\"'](?!data:)", page), "needs no other file"
+
+
+def test_the_journal_alone_is_written_of_what_was_run(project: Path, study: str) -> None:
+    journal = project / "data/08_reporting/journal.md"
+    (project / "data/08_reporting/pooling/chapter.json").unlink()
+    result = kedro(project, "run", "--pipeline=journal")
+    assert result.returncode == 0, result.stderr
+    assert "left out: pooling, combined_as_published" in journal.read_text()
+
+
+def test_seeds_are_added_until_claims_are_decided(project: Path, study: str) -> None:
+    result = kedro(
+        project,
+        *("run", "--pipeline=pursuit", "--namespaces=batchnorm"),
+        "--params=pursuit.seeds=[2,3]",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    table = trial_metrics(project, "batchnorm")
+    assert table["seed"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert result.stdout.count("(reused)") == 6, "the pursuit has trained them, and tracks them once"
+    assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0  # as it was
+
+
 def test_nothing_is_trained_twice(project: Path, study: str) -> None:
     (project / "data/08_reporting/dropout/dropout_impact.png").unlink()
     result = kedro(project, "run", "--pipelines=dropout")
@@ -229,7 +300,8 @@ def test_params_change_this_run_and_nothing_else(project: Path, study: str) -> N
         project,
         "run",
         "--pipeline=dropout",
-        "--params=dropout.factors.model.dropout_rate=[0.1,0.6],seeds=[7],baseline.model.fc_units=[16]",
+        "--params=dropout.factors.model.dropout_rate=[0.1,0.6],dropout.claims=null,seeds=[7],"
+        "baseline.model.fc_units=[16]",
     )
     assert result.returncode == 0, result.stderr
     table = trial_metrics(project)
@@ -248,7 +320,7 @@ def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> Non
     file.write_text(file.read_text().replace("[0.0, 0.2, 0.3, 0.5, 0.7]", "[0.4]"))
     folder = project / "notebooks"
     folder.mkdir()
-    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1")
+    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1,dropout.claims=null")
     assert result.returncode == 0, result.stderr
     assert trial_metrics(project)["condition"].tolist() == ["dropout_0.4"]
     assert [path.name for path in folder.iterdir()] == []

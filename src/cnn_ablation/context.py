@@ -69,16 +69,24 @@ class ProjectContext(KedroContext):
                 kind.model_validate(value)
             except ValidationError as error:
                 for detail in error.errors():
-                    where = ".".join([key, *_names(detail["loc"])])
+                    where = ".".join([key, *_names(detail["loc"], value)])
                     message = detail["msg"].removeprefix("Value error, ")
                     given = detail["input"]
                     shown = "" if isinstance(given, dict) else f" (given: {given!r})"
                     yield f"{self.place_of(where)}: {where}: {message}{shown}"
 
 
-def _names(location: tuple[int | str, ...]) -> list[str]:
+def _names(location: tuple[int | str, ...], tree: Any) -> list[str]:
     """The part of a pydantic location that stands in the file: without names of union members."""
-    return [str(step) for step in location if isinstance(step, int) or step.isidentifier()]
+    names = []
+    for place, step in enumerate(location):
+        inside = _reaches(tree, [str(step)])
+        if inside:
+            tree = tree[step]
+        # What is missing in the file has a name all the same, at the end of the location.
+        if inside or (place == len(location) - 1 and isinstance(step, str) and step.isidentifier()):
+            names.append(str(step))
+    return names
 
 
 def _reaches(tree: Any, path: list[str]) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
 from kedro_datasets.json import JSONDataset
+from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_mlflow.io.models import MlflowModelTrackingDataset
 
 from cnn_ablation import fashion_mnist
@@ -97,6 +98,23 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
     def save(self, data: list[Trial]) -> None:
         """Write the trials."""
         super().save([trial.model_dump() for trial in data])
+
+
+class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
+    """A JSON file that may not be there: then it loads as None."""
+
+    def load(self) -> Any:
+        """The content, or None."""
+        return super().load() if self._exists() else None
+
+
+class FigureDataset(MatplotlibDataset):  # type: ignore[misc]
+    """A figure, saved as a PNG file and loaded as that file, or as None where there is none."""
+
+    def load(self) -> tuple[str, bytes] | None:
+        """Path and content of the file, or None."""
+        path = Path(self._get_load_path())
+        return (path.as_posix(), path.read_bytes()) if path.is_file() else None
 
 
 class TrialStoreDataset(AbstractDataset[None, Any]):

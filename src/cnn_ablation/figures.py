@@ -103,6 +103,65 @@ def comparison(
     return figure
 
 
+VERDICTS: Mapping[str, tuple[str, str, str]] = {
+    "supported": (COLORS[2], "o", "✔"),
+    "contradicted": (COLORS[1], "X", "✘"),
+    "equivalent": (COLORS[0], "s", "≈"),
+    "undecided": ("#767676", "D", "?"),
+}
+"""Colour, marker and sign of each verdict."""
+
+
+def effects(title: str, verdicts: pd.DataFrame, smallest_effect: float) -> Figure:
+    """A forest plot: each claimed difference with its interval, against 0 and what matters.
+
+    Args:
+        title: Of the experiment.
+        verdicts: As `verdicts.judge` makes it; differences in points are drawn.
+        smallest_effect: Half the width of the band of differences that do not matter, points.
+    """
+    drawn = verdicts[
+        (verdicts["unit"] == "points") & ~verdicts["kind"].isin(["value", "reaches"])
+    ].dropna(subset="estimate")
+    with mpl.rc_context(STYLE):
+        figure = _figure(10, 0.62 * max(len(drawn), 1) + 2.2)
+        axes = figure.subplots()
+        axes.axvspan(-smallest_effect, smallest_effect, color="#E8E8E8", zorder=0)
+        axes.axvline(0, color="#444444", linewidth=1)
+        for position, (_, row) in enumerate(drawn.iterrows()):
+            color, marker, _ = VERDICTS[row["verdict"]]
+            if row["low"] < row["high"]:
+                axes.plot([row["low"], row["high"]], [position] * 2, color=color, linewidth=2)
+            axes.plot(row["estimate"], position, marker, color=color, markersize=8)
+        for verdict, (color, marker, _) in VERDICTS.items():
+            axes.plot([], [], marker, color=color, label=verdict)
+        labels = [_claim_label(row) for _, row in drawn.iterrows()]
+        axes.set_yticks(range(len(drawn)), labels, fontsize=8.5)
+        axes.set_ylim(len(drawn) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("Claimed difference (points of accuracy)")
+        figure.legend(loc="outside right upper", title="Verdict")
+        figure.suptitle(f"{title}: claims", x=0.01, ha="left", fontsize=13, fontweight="bold")
+        seeds = sorted(set(drawn["seeds"]))
+        spread = (
+            "one seed: no interval can be given"
+            if seeds in ([], [1])
+            else f"bars: 95 % t intervals, not adjusted ({' or '.join(map(str, seeds))} seeds)"
+        )
+        _caption(
+            figure,
+            f"Right of 0: as claimed; claims of no difference are borne out inside the grey band, where "
+            f"differences, below {smallest_effect:g} points, do not matter. "
+            f"{spread[0].upper()}{spread[1:]}. Verdicts are adjusted for the number of claims.",
+        )
+    return figure
+
+
+def _claim_label(row: pd.Series) -> str:
+    metric = "" if row["metric"] == "final_val_accuracy" else f" [{row['metric']}]"
+    return "\n".join(wrap(f"{row['text']}{metric}", 58))
+
+
 def learning_curves(title: str, histories: pd.DataFrame) -> Figure:
     """Accuracy and loss per epoch while training and validating, mean and range over seeds.
 

@@ -14,6 +14,7 @@ from cnn_ablation.context import InputError, ProjectContext
 from cnn_ablation.parameters import (
     ExecutionParameters,
     ExperimentParameters,
+    SeedParameters,
     Trial,
     expand_trials,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
 
-SHARED_GROUPS = ("data", "baseline", "seeds", "execution")
+SHARED_GROUPS = ("data", "baseline", "seeds", "execution", "evidence", "pursuit")
 
 
 class StudyHooks:
@@ -138,10 +139,11 @@ class StudyHooks:
         if name not in self._context.config_loader["parameters"]:
             raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
+        seeds = catalog.load("params:seeds")
+        if not isinstance(seeds, SeedParameters):  # A pursuit adds them as it goes.
+            seeds = SeedParameters(catalog.load("params:pursuit").seeds[0])
         try:
-            trials = expand_trials(
-                experiment, catalog.load("params:baseline"), catalog.load("params:seeds")
-            )
+            trials = expand_trials(experiment, catalog.load("params:baseline"), seeds)
         except ParameterError as error:
             raise self._invalid(f"{name}.{error.key}", error.reason) from None
         for condition in {trial.condition.name: trial.condition for trial in trials}.values():

@@ -6,7 +6,7 @@ node runs. What is allowed is said here and nowhere else.
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from cnn_ablation.base_parameters import ParameterError, Parameters
+from cnn_ablation.claims import Claim, misnamed
 
 Group = Literal["model", "training"]
 
@@ -135,6 +136,34 @@ class ExecutionParameters(Parameters):
         return self
 
 
+class EvidenceParameters(Parameters):
+    """When results are taken for evidence."""
+
+    level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        description="Probability of any false verdict among an experiment's claims."
+    )
+    smallest_effect: PositiveFloat = Field(
+        description="Differences of accuracy below it do not matter, points."
+    )
+
+
+class PursuitParameters(Parameters):
+    """How far seeds are added to decide claims."""
+
+    seeds: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        description="Seeds per condition at each look at the claims, rising; no further than the last."
+    )
+    minutes: PositiveFloat | None = Field(
+        description="No look is begun after so many minutes of training; null: no limit."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.seeds[0] < 2 or any(a >= b for a, b in pairwise(self.seeds)):
+            raise ValueError("seeds: must rise from look to look, from 2 at least")
+        return self
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -224,6 +253,9 @@ class ExperimentParameters(Parameters):
         description="Name of a condition made from factors, with settings in braces; "
         "{num_conv_layers} stands for the length of conv_channels.",
     )
+    claims: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Claim] | None = Field(
+        default=None, description="What it claims of its results, by name; null: nothing."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -250,7 +282,7 @@ class ExperimentParameters(Parameters):
         """The experiment's conditions, fully resolved, in the order of its parameters.
 
         Raises:
-            ParameterError: Two conditions have one name.
+            ParameterError: Two conditions have one name, or a claim is about one that is not there.
         """
         if self.conditions:
             resolved = [
@@ -271,7 +303,11 @@ class ExperimentParameters(Parameters):
                 )
                 for combination in product(*grid)
             ]
-        names = Counter(condition.name for condition in resolved)
+        self._check_names([condition.name for condition in resolved])
+        return resolved
+
+    def _check_names(self, conditions: list[str]) -> None:
+        names = Counter(conditions)
         shared = [name for name, count in names.items() if count > 1]
         if shared:
             raise ParameterError(
@@ -279,7 +315,15 @@ class ExperimentParameters(Parameters):
                 f"gives more than one condition the name {', '.join(shared)}; name each varied "
                 "setting in it",
             )
-        return resolved
+        for claim_name, claim in (self.claims or {}).items():
+            wrong = misnamed(claim, conditions)
+            if wrong is not None:
+                field, missing = wrong
+                raise ParameterError(
+                    f"claims.{claim_name}.{field}",
+                    f"no condition {', '.join(missing)}; this experiment has {', '.join(conditions)} "
+                    "(claims: null makes no claims)",
+                )
 
     def origin(self, condition: str, group: Group, setting: str) -> str | None:
         """Key, within the experiment, that gives the condition this setting; None: the baseline."""

@@ -17,35 +17,53 @@ STUDY = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combi
 EXPERIMENTS = (*STUDY, "combined_as_published")
 """All experiments. A name here, and its parameters in conf/base/parameters_<name>.yml, make one."""
 
-SHARED_INPUTS = {"splits", "data_summary", "trial_store", "engine"}
-SHARED_PARAMETERS = {"params:data", "params:baseline", "params:seeds", "params:execution"}
+SHARED_INPUTS = {
+    *("splits", "data_summary", "trial_store", "engine"),
+    *("published_runs", "published_tables"),
+}
+SHARED_PARAMETERS = {
+    *("params:data", "params:baseline", "params:seeds", "params:execution"),
+    *("params:evidence", "params:pursuit"),
+}
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """A pipeline per experiment, data ingestion alone, and the whole study as `__default__`."""
+    """A pipeline per experiment, and those of the whole study.
+
+    `__default__` is the study with its journal, `pursuit` the same with as many seeds as its claims
+    need, `journal` the journal alone, of what was run before, `data_ingestion` the data alone.
+    """
     ingestion = data_ingestion.create_pipeline()
-    stages = (
-        model_construction.create_pipeline()
-        + training.create_pipeline()
-        + evaluation.create_pipeline()
-        + visualization.create_pipeline()
-    )
-    experiments = {
-        name: Pipeline(
-            stages,
-            namespace=name,
-            inputs=SHARED_INPUTS,
-            parameters={
-                "params:experiment": f"params:{name}",
-                **{parameter: parameter for parameter in SHARED_PARAMETERS},
-            },
-            tags=name,
-        )
-        for name in EXPERIMENTS
-    }
-    study = sum((experiments[name] for name in STUDY), ingestion)
+    experiments = {name: _experiment(name, pursued=False) for name in EXPERIMENTS}
+    summary = reporting.create_summary_pipeline(STUDY)
+    journal = reporting.create_journal_pipeline(EXPERIMENTS)
     return {
-        "__default__": study + reporting.create_pipeline(STUDY),
+        "__default__": sum((experiments[name] for name in STUDY), ingestion) + summary + journal,
+        "pursuit": sum((_experiment(name, pursued=True) for name in STUDY), ingestion)
+        + summary
+        + journal,
+        "journal": journal,
         "data_ingestion": ingestion,
         **{name: ingestion + pipeline for name, pipeline in experiments.items()},
     }
+
+
+def _experiment(name: str, *, pursued: bool) -> Pipeline:
+    stages = (
+        model_construction.create_pipeline(pursued=pursued)
+        + training.create_pipeline()
+        + evaluation.create_pipeline(pursued=pursued)
+        + visualization.create_pipeline()
+        + reporting.create_chapter_pipeline()
+    )
+    inputs = stages.inputs()
+    return Pipeline(
+        stages,
+        namespace=name,
+        inputs=SHARED_INPUTS & inputs,
+        parameters={
+            "params:experiment": f"params:{name}",
+            **{parameter: parameter for parameter in SHARED_PARAMETERS & inputs},
+        },
+        tags=name,
+    )

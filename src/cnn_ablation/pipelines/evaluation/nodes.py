@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cnn_ablation.parameters import DataParameters, Trial
+from cnn_ablation.parameters import (
+    DataParameters,
+    EvidenceParameters,
+    ExperimentParameters,
+    PursuitParameters,
+    Trial,
+)
 from cnn_ablation.results import StudyError
 from cnn_ablation.splits import Arrays
 from cnn_ablation.store import StoredTrial, TrialStore
@@ -87,6 +93,51 @@ def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
     from cnn_ablation.evaluation import summarize_conditions
 
     return summarize_conditions(trial_metrics)
+
+
+def judge_claims(
+    experiment: ExperimentParameters,
+    trial_metrics: pd.DataFrame,
+    histories: pd.DataFrame,
+    evidence: EvidenceParameters,
+) -> pd.DataFrame:
+    """A verdict per claim of the experiment."""
+    from cnn_ablation.verdicts import judge
+
+    return judge(experiment.claims or {}, trial_metrics, histories, evidence)
+
+
+def judge_pursued_claims(
+    experiment: ExperimentParameters,
+    trial_metrics: pd.DataFrame,
+    histories: pd.DataFrame,
+    evidence: EvidenceParameters,
+    pursuit: PursuitParameters,
+) -> pd.DataFrame:
+    """A verdict per claim, at the level that is left to one of several looks."""
+    from cnn_ablation.verdicts import judge
+
+    return judge(experiment.claims or {}, trial_metrics, histories, evidence, len(pursuit.seeds))
+
+
+def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> pd.DataFrame:
+    """Differences of all pairs of conditions, and what pairing them by seed buys."""
+    from cnn_ablation import verdicts
+
+    return verdicts.compare_pairs(trial_metrics, evidence)
+
+
+def reproduce_published(
+    trials: list[Trial],
+    trial_metrics: pd.DataFrame,
+    published_runs: pd.DataFrame,
+    published_tables: pd.DataFrame,
+) -> pd.DataFrame:
+    """Each number that the journal published of these conditions, beside ours."""
+    from cnn_ablation.reproduction import reproduce
+
+    conditions = {trial.condition.name: trial.condition for trial in trials}
+    return reproduce(list(conditions.values()), trial_metrics, published_runs, published_tables)
 
 
 def choose_final_model(trial_metrics: pd.DataFrame, condition_summary: pd.DataFrame) -> dict[str, Any]:

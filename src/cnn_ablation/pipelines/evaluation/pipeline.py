@@ -5,8 +5,24 @@ from kedro.pipeline import Node, Pipeline
 from cnn_ablation.pipelines.evaluation import nodes
 
 
-def create_pipeline() -> Pipeline:
-    """Trained networks to scores, per trial and per condition."""
+def create_pipeline(*, pursued: bool = False) -> Pipeline:
+    """Trained networks to scores, per trial and per condition, and to a verdict per claim.
+
+    Args:
+        pursued: Whether seeds were added until claims were decided: then each look has but a part of
+            the level.
+    """
+    inputs = ["params:experiment", "trial_metrics", "histories", "params:evidence"]
+    judging = (
+        Node(
+            nodes.judge_pursued_claims,
+            inputs=[*inputs, "params:pursuit"],
+            outputs="verdicts",
+            name="judge_claims",
+        )
+        if pursued
+        else Node(nodes.judge_claims, inputs=inputs, outputs="verdicts", name="judge_claims")
+    )
     return Pipeline(
         [
             Node(
@@ -38,6 +54,19 @@ def create_pipeline() -> Pipeline:
                 inputs="trial_metrics",
                 outputs="condition_summary",
                 name="summarize_conditions",
+            ),
+            judging,
+            Node(
+                nodes.compare_pairs,
+                inputs=["trial_metrics", "params:evidence"],
+                outputs="pairs",
+                name="compare_pairs",
+            ),
+            Node(
+                nodes.reproduce_published,
+                inputs=["trials", "trial_metrics", "published_runs", "published_tables"],
+                outputs="reproduction",
+                name="reproduce_published",
             ),
             Node(
                 nodes.choose_final_model,

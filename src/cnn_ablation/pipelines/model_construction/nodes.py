@@ -1,16 +1,25 @@
 """Nodes of model construction."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from cnn_ablation import parameters
 from cnn_ablation.parameters import (
     BaselineParameters,
+    EvidenceParameters,
+    ExecutionParameters,
     ExperimentParameters,
+    PursuitParameters,
     SeedParameters,
     Trial,
 )
+from cnn_ablation.splits import Arrays
+from cnn_ablation.store import TrialStore
+
+if TYPE_CHECKING:
+    from cnn_ablation.engine import Outcome
 
 
 def expand_trials(
@@ -18,6 +27,33 @@ def expand_trials(
 ) -> list[Trial]:
     """Every condition of the experiment with every seed."""
     return parameters.expand_trials(experiment, baseline, seeds)
+
+
+def pursue_claims(
+    experiment: ExperimentParameters,
+    baseline: BaselineParameters,
+    evidence: EvidenceParameters,
+    pursuit: PursuitParameters,
+    splits: Arrays,
+    data_summary: dict[str, Any],
+    store: TrialStore,
+    engine: Any,
+    execution: ExecutionParameters,
+) -> list[Trial]:
+    """The conditions that open claims are about with ever more seeds, until each claim is decided.
+
+    The trials are trained on the way: they are in the store. `engine` is an `engine.Engine`; its type
+    is not said, for it takes seconds to import.
+    """
+    from cnn_ablation.engine import TrialData
+    from cnn_ablation.pursuit import pursue
+
+    data = TrialData(splits, data_summary)
+
+    def train(trials: list[Trial]) -> Iterator["Outcome"]:
+        return engine.train(trials, data, store, execution)  # type: ignore[no-any-return]
+
+    return pursue(experiment, baseline, evidence, pursuit, train)
 
 
 def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Pipeline of reporting."""
+"""Pipelines of reporting."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,62 @@ from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.pipelines.reporting import nodes
 
+CHAPTER_TABLES = ("condition_summary", "trial_metrics", "verdicts", "pairs", "reproduction")
+JOURNAL_FIGURES = ("comparison_figure", "effects_figure")
 
-def create_pipeline(experiments: Sequence[str]) -> Pipeline:
+
+def create_chapter_pipeline() -> Pipeline:
+    """An experiment's results to its chapter of the journal."""
+    return Pipeline(
+        [
+            Node(
+                nodes.write_chapter,
+                inputs={
+                    "experiment": "params:experiment",
+                    "evidence": "params:evidence",
+                    "store": "trial_store",
+                    **{name: name for name in ("trials", "runs", "final_model_report", "data_summary")},
+                    **{name: name for name in CHAPTER_TABLES},
+                },
+                outputs="chapter",
+                name="write_chapter",
+            ),
+        ],
+        tags="reporting",
+    )
+
+
+def create_summary_pipeline(experiments: Sequence[str]) -> Pipeline:
     """The results of these experiments side by side."""
     return Pipeline(
         [
             Node(
                 nodes.join_experiments,
-                inputs={name: name for name in experiments},
+                inputs={name: f"{name}.condition_summary" for name in experiments},
                 outputs="study_summary",
                 name="join_experiments",
             ),
         ],
-        inputs={name: f"{name}.condition_summary" for name in experiments},
+        tags="reporting",
+    )
+
+
+def create_journal_pipeline(experiments: Sequence[str]) -> Pipeline:
+    """The chapters and figures of those of these experiments that have been run to the journal."""
+    chapters = {f"{nodes.CHAPTER}{name}": f"{name}.chapter" for name in experiments}
+    figures = {
+        f"{nodes.FIGURE}{name}.{figure}": f"{name}.{figure}"
+        for name in experiments
+        for figure in JOURNAL_FIGURES
+    }
+    return Pipeline(
+        [
+            Node(
+                nodes.write_journal,
+                inputs={**chapters, **figures},
+                outputs=["journal_markdown", "journal_html"],
+                name="write_journal",
+            ),
+        ],
         tags="reporting",
     )

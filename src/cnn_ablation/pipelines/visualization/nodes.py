@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cnn_ablation.parameters import ExperimentParameters, Trial
+from cnn_ablation.parameters import EvidenceParameters, ExperimentParameters, Trial
 
 
 def plot_comparison(
@@ -28,6 +28,15 @@ def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFra
     from cnn_ablation import figures
 
     return figures.learning_curves(experiment.title, histories)
+
+
+def plot_effects(
+    experiment: ExperimentParameters, verdicts: pd.DataFrame, evidence: EvidenceParameters
+) -> Figure:
+    """The claims about accuracy as intervals against zero and the smallest effect that matters."""
+    from cnn_ablation import figures
+
+    return figures.effects(experiment.title, verdicts, evidence.smallest_effect)
 
 
 def plot_confusion_matrix(

@@ -1,0 +1,63 @@
+"""Is mixed precision as accurate as full precision? Both trained over seeds, compared in pairs.
+
+    .venv/bin/python benchmarks/precision.py             # from the accuracies in precision.csv
+    .venv/bin/python benchmarks/precision.py --train 20  # trains 20 seeds each first, and writes them
+
+The base network on the whole of Fashion-MNIST, final validation accuracy in percent. The number of seeds
+was fixed before the first training.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
+
+from throughput import BASELINE, load_data
+
+TABLE = Path(__file__).with_suffix(".csv")
+STORE = ROOT / "data/06_models/trials"
+"""The study's own: what is trained here, the study need not train again."""
+
+
+def train(seeds: int) -> None:
+    """Train what the store lacks and write the table of accuracies."""
+    from cnn_ablation.engine import Engine
+    from cnn_ablation.parameters import Condition, ExecutionParameters, Trial
+    from cnn_ablation.progress import StudyProgress
+    from cnn_ablation.store import TrialStore
+
+    condition = Condition(name="base", levels={}, **dict(BASELINE))
+    trials = [Trial(condition=condition, seed=seed) for seed in range(seeds)]
+    columns = {}
+    data = load_data()
+    for precision in ("bf16", "fp32"):
+        execution = ExecutionParameters.model_validate(
+            {"device": "cpu", "precision": precision, "workers": None, "scheduler": None, "tls": None}
+        )
+        engine = Engine(StudyProgress())
+        columns[precision] = {
+            outcome.trial.seed: outcome.stored.metrics["final_val_accuracy"]
+            for outcome in engine.train(trials, data, TrialStore(STORE), execution)
+            if outcome.stored is not None
+        }
+        engine.close()
+    pd.DataFrame(columns).rename_axis("seed").sort_index().round(2).to_csv(TABLE)
+
+
+def main() -> None:
+    """Train if asked to; print the table and the verdict."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=int, metavar="SEEDS", help="seeds of each precision")
+    options = parser.parse_args()
+    if options.train:
+        train(options.train)
+    table = pd.read_csv(TABLE, index_col="seed")
+    print(table.describe().to_string())
+
+
+if __name__ == "__main__":
+    main()

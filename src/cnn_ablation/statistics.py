@@ -1,0 +1,200 @@
+"""Statistics over seeds: intervals, differences, equivalence, and how many seeds would tell.
+
+A condition's results are a sample over seeds. Conditions that share seeds are compared in pairs: a seed
+gives each of them the same order of batches and, where shapes agree, the same initial weights, so that
+much of what one training owes to luck the other owes to it too, and the difference does not.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestIndPower, TTestPower
+
+CONFIDENCE = 0.95
+"""Of every interval."""
+
+POWER = 0.8
+"""Probability of a verdict that a number of seeds is planned for (Cohen, 1988)."""
+
+MAX_SEEDS = 10_000
+"""Where planning gives up."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimate over seeds, with what Student's t distribution says of it.
+
+    Where there is no telling how far results scatter, of one seed or of equal results, the standard
+    error is NaN, every probability is 1 and the interval is (NaN, NaN). It is 0 for what no
+    seed changes.
+
+    Args:
+        estimate: In the metric's unit.
+        standard_error: In the metric's unit.
+        dof: Degrees of freedom.
+        seeds: How many seeds it rests on: pairs, or the smaller side where they are not paired.
+        paired: Whether it is of differences within seeds.
+        correlation: Pearson's, over seeds, of the two conditions that it compares; else NaN.
+    """
+
+    estimate: float
+    standard_error: float
+    dof: float
+    seeds: int
+    paired: bool = True
+    correlation: float = float("nan")
+
+    @classmethod
+    def of(
+        cls,
+        values: Sequence[float] | np.ndarray | pd.Series,
+        resolution: float = 0.0,
+        correlation: float = float("nan"),
+    ) -> Self:
+        """The mean of a sample (Student, 1908).
+
+        Args:
+            values: The sample.
+            resolution: Step that the values are rounded to: their spread is taken for no less than that
+                of rounding, step / sqrt(12) (Sheppard, 1897).
+            correlation: See class.
+        """
+        array = np.asarray(values, dtype=float)
+        count = len(array)
+        if count == 0:
+            return cls(math.nan, math.nan, 0, 0)
+        spread = max(array.std(ddof=1), resolution / math.sqrt(12)) if count > 1 else 0.0
+        # Two equal results happen: they are no proof that all are.
+        error = float(spread) / math.sqrt(count) if spread > 0 else math.nan
+        return cls(float(array.mean()), error, count - 1, count, True, correlation)
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of what it is the mean of: of differences, where it is a difference."""
+        return self.standard_error * math.sqrt(self.seeds)
+
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Two-sided t interval."""
+        if not self.standard_error > 0:
+            known = self.standard_error == 0
+            return (self.estimate, self.estimate) if known else (float("nan"), float("nan"))
+        low, high = stats.t.interval(confidence, self.dof, self.estimate, self.standard_error)
+        return float(low), float(high)
+
+    def p_above(self, threshold: float = 0.0) -> float:
+        """One-sided p value of being above the threshold: small where it surely is."""
+        if self.standard_error > 0:
+            return float(stats.t.sf((self.estimate - threshold) / self.standard_error, self.dof))
+        return 0.0 if self.standard_error == 0 and self.estimate > threshold else 1.0
+
+    def p_below(self, threshold: float = 0.0) -> float:
+        """One-sided p value of being below the threshold."""
+        if self.standard_error > 0:
+            return float(stats.t.cdf((self.estimate - threshold) / self.standard_error, self.dof))
+        return 0.0 if self.standard_error == 0 and self.estimate < threshold else 1.0
+
+    def p_within(self, margin: float, centre: float = 0.0) -> float:
+        """P value of lying within ±margin: two one-sided tests (Schuirmann, 1987)."""
+        return max(self.p_above(centre - margin), self.p_below(centre + margin))
+
+    def p_outside(self, margin: float, centre: float = 0.0) -> float:
+        """P value of lying outside ±margin, on whichever side: two tests, Bonferroni."""
+        return min(1.0, 2 * min(self.p_above(centre + margin), self.p_below(centre - margin)))
+
+
+def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: float = 0.0) -> Effect:
+    """A weighted sum of conditions' means, within seeds where the conditions share at least two.
+
+    Of two conditions that do not, the difference is Welch's (1947).
+
+    Args:
+        values: A metric, a row per seed and a column per condition; NaN where there is no result.
+        weights: Per condition; they sum to 0.
+        resolution: Step that the values are rounded to; see `Effect.of`.
+    """
+    columns = values[list(weights)]
+    shared = columns.dropna()
+    if len(shared) < 2 and sorted(weights.values()) == [-1, 1]:
+        second, first = (
+            columns[name].dropna() for name in sorted(weights, key=lambda name: weights[name])
+        )
+        if min(len(first), len(second)) > 1:
+            test = stats.ttest_ind(first, second, equal_var=False)
+            return Effect(
+                float(first.mean() - second.mean()),
+                float(np.hypot(stats.sem(first), stats.sem(second))),
+                float(test.df),
+                min(len(first), len(second)),
+                paired=False,
+            )
+    correlation = float("nan")
+    if len(weights) == 2 and len(shared) > 2 and (shared.std() > 0).all():
+        correlation = float(shared.corr().iloc[0, 1])
+    factors = np.array(list(weights.values()))
+    return Effect.of(
+        shared.to_numpy() @ factors, resolution * float(np.linalg.norm(factors)), correlation
+    )
+
+
+def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Where a single further result falls with 95 % probability (Hahn & Meeker, 1991)."""
+    mean = Effect.of(values)
+    return replace(mean, standard_error=math.hypot(mean.sd, mean.standard_error)).interval()
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values adjusted for their number, so that any false rejection stays as rare (Holm, 1979)."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+def seeds_to_show(
+    difference: float, sd: float, *, level: float = 0.05, paired: bool = True
+) -> int | None:
+    """Seeds at which a two-sided t test shows a difference with 80 % probability (Cohen, 1988).
+
+    Args:
+        difference: The true one.
+        sd: Of differences within seeds; of one condition's results, where they are not paired.
+        level: Of the test.
+        paired: Whether the conditions share seeds; if not, the number is that of each.
+
+    Returns:
+        The number; None if the spread is not known or no number up to 10,000 is enough.
+    """
+    if not sd > 0:
+        return None
+    seeds = np.arange(2, MAX_SEEDS + 1)
+    test = TTestPower() if paired else TTestIndPower()
+    return _first(seeds, test.power(abs(difference) / sd, seeds, level))
+
+
+def seeds_to_decide(effect: Effect, level: float, margin: float) -> int | None:
+    """Seeds at which a difference, or its absence, is shown with 80 % probability.
+
+    It takes the true difference and its spread to be the measured ones, and the sooner of two verdicts:
+    the two-sided t test, or two one-sided tests for equivalence within the margin (Phillips, 1990).
+
+    Returns:
+        The total, those that there are included; None as in `seeds_to_show`.
+    """
+    if not effect.sd > 0:
+        return None
+    seeds = np.arange(2, MAX_SEEDS + 1)
+    difference = TTestPower().power(abs(effect.estimate) / effect.sd, seeds, level)
+    critical = stats.t.isf(level, seeds - 1)
+    equivalence = -1 + sum(
+        stats.nct.sf(critical, seeds - 1, (margin + side * effect.estimate) * seeds**0.5 / effect.sd)
+        for side in (-1, 1)
+    )
+    return _first(seeds, np.fmax(difference, equivalence))
+
+
+def _first(seeds: np.ndarray, power: np.ndarray) -> int | None:
+    enough = np.flatnonzero(power >= POWER)
+    return int(seeds[enough[0]]) if len(enough) else None

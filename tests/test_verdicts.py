@@ -1,0 +1,191 @@
+"""Each kind of claim gets the verdict that the numbers deserve."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import TypeAdapter
+
+from cnn_ablation import verdicts
+from cnn_ablation.claims import Claim
+from cnn_ablation.parameters import EvidenceParameters
+
+EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
+
+
+def claim(kind: str, **fields: Any) -> Claim:
+    parsed: Claim = TypeAdapter(Claim).validate_python({"text": "So it is.", "kind": kind, **fields})
+    return parsed
+
+
+def trials(seeds: int = 8, spread: float = 0.05, **means: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Metrics and histories of conditions that share what the seed does to them."""
+    rng = np.random.default_rng(0)
+    luck = rng.normal(0, 0.4, seeds)
+    metrics, histories = [], []
+    for position, (condition, mean) in enumerate(means.items()):
+        for seed in range(seeds):
+            accuracy = mean + luck[seed] + rng.normal(0, spread)
+            where = {"condition": condition, "seed": seed}
+            metrics.append(
+                {
+                    **where,
+                    "status": "finished",
+                    "final_val_accuracy": accuracy,
+                    "overfitting_gap": 1.0,
+                    "epochs_to_80": 1.0 + position,
+                    "seconds_per_epoch": 10.0 + 5 * position + rng.normal(0, 0.1),
+                    "total_params": 1000 * (position + 1),
+                }
+            )
+            histories += [
+                {**where, "epoch": epoch, "val_accuracy": accuracy - 20 / epoch, "seconds": 30.0}
+                for epoch in (1, 2, 3)
+            ]
+    return pd.DataFrame(metrics), pd.DataFrame(histories)
+
+
+def verdict(one: Claim, metrics: pd.DataFrame, histories: pd.DataFrame, looks: int = 1) -> str:
+    table = verdicts.judge({"it": one}, metrics, histories, EVIDENCE, looks)
+    (row,) = table.to_dict("records")
+    assert verdicts.decide({"it": one}, metrics, histories, EVIDENCE, looks) == {"it": row["verdict"]}
+    return str(row["verdict"])
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (claim("above", condition="high", than="low"), "supported"),
+        (claim("above", condition="low", than="high"), "contradicted"),
+        (claim("above", condition="low", than="same"), "equivalent"),
+        (claim("best", condition="high"), "supported"),
+        (claim("best", condition="low"), "contradicted"),
+        (claim("best", condition="low", among=["same"]), "equivalent"),
+        (claim("equivalent", conditions=["low", "same"]), "supported"),
+        (claim("equivalent", conditions=["low", "same", "high"]), "contradicted"),
+        (claim("trend", direction="rising"), "supported"),
+        (claim("trend", direction="falling"), "contradicted"),
+        (claim("trend", direction="rising", conditions=["low", "high", "same"]), "equivalent"),
+        (
+            claim(
+                "interaction",
+                effect=["high", "low"],
+                other_effect=["same", "low"],
+                expected="larger",
+            ),
+            "supported",
+        ),
+        (
+            claim(
+                "interaction", effect=["high", "low"], other_effect=["high", "same"], expected="equal"
+            ),
+            "supported",
+        ),
+        (
+            claim("interaction", effect=["high", "low"], other_effect=["same", "low"], expected="equal"),
+            "contradicted",
+        ),
+        (claim("value", condition="low", metric="total_params", value=1000, tolerance=1), "supported"),
+        (claim("value", condition="low", metric="total_params", value=900, tolerance=1), "contradicted"),
+        (
+            claim(
+                "value",
+                condition="high",
+                relative_to="low",
+                metric="total_params",
+                value=3,
+                tolerance=0.1,
+            ),
+            "supported",
+        ),
+        (claim("value", condition="low", value=93, tolerance=0.2), "contradicted"),
+        (claim("reaches", condition="low", accuracy=80, within=2), "supported"),
+        (claim("reaches", condition="low", accuracy=80, within=1), "contradicted"),
+        (
+            claim("above", condition="high", than="low", metric="epochs_to_80", smallest_effect=0.5),
+            "supported",
+        ),
+    ],
+)
+def test_verdict(one: Claim, expected: str) -> None:
+    assert verdict(one, *trials(low=91.0, same=91.0, high=92.0)) == expected
+
+
+def test_noise_leaves_a_claim_undecided_and_says_what_it_would_take() -> None:
+    metrics, histories = trials(seeds=4, spread=0.4, low=91.0, high=91.2)
+    table = verdicts.judge(
+        {"it": claim("above", condition="high", than="low", claimed=0.2)}, metrics, histories, EVIDENCE
+    )
+    (row,) = table.to_dict("records")
+    assert row["verdict"] == "undecided"
+    assert row["seeds"] == 4
+    assert row["seeds_needed"] > 4
+    # Two conditions of three epochs of 30 s.
+    assert row["worker_minutes"] == pytest.approx((row["seeds_needed"] - 4) * 2 * 1.5)
+    assert "would decide it" in row["finding"]
+    assert "claimed 0.20 points" in row["finding"]
+
+
+def test_one_seed_cannot_tell() -> None:
+    table = verdicts.judge(
+        {"it": claim("above", condition="high", than="low")}, *trials(1, low=91.0, high=95.0), EVIDENCE
+    )
+    (row,) = table.to_dict("records")
+    assert row["verdict"] == "undecided"
+    assert np.isnan(row["low"])
+    assert "one seed cannot tell" in row["finding"]
+
+
+def test_one_seed_is_enough_for_what_no_seed_changes() -> None:
+    one = claim("value", condition="low", metric="total_params", value=1000, tolerance=1)
+    assert verdict(one, *trials(1, low=91.0)) == "supported"
+
+
+def test_trials_that_diverged_are_left_out_with_their_pairs() -> None:
+    metrics, histories = trials(low=91.0, high=92.0)
+    lost = (metrics["condition"] == "high") & (metrics["seed"] == 3)
+    metrics.loc[lost, "status"] = "diverged"
+    metrics.loc[lost, "final_val_accuracy"] = 10.0
+    table = verdicts.judge(
+        {"it": claim("above", condition="high", than="low")}, metrics, histories, EVIDENCE
+    )
+    assert table["seeds"].item() == 7
+    assert table["verdict"].item() == "supported"
+
+
+def test_more_claims_need_more_evidence() -> None:
+    metrics, histories = trials(seeds=4, spread=0.08, low=91.0, high=91.35)
+    one = claim("above", condition="high", than="low")
+    vain = claim("value", condition="low", value=91.0, tolerance=0.001)
+    alone = verdicts.decide({"it": one}, metrics, histories, EVIDENCE)
+    among = verdicts.decide(
+        {"it": one, **{f"other{n}": vain for n in range(20)}}, metrics, histories, EVIDENCE
+    )
+    assert (alone["it"], among["it"]) == ("supported", "undecided")
+    assert verdict(one, metrics, histories, looks=20) == "undecided"
+
+
+def test_no_claims_no_verdicts() -> None:
+    table = verdicts.judge({}, *trials(low=91.0), EVIDENCE)
+    assert table.empty
+    assert "verdict" in table.columns
+
+
+def test_one_condition_makes_no_pair() -> None:
+    table = verdicts.compare_pairs(trials(low=91.0)[0], EVIDENCE)
+    assert table.empty
+    assert "correlation" in table.columns
+
+
+def test_pairs_show_what_pairing_buys() -> None:
+    metrics, _ = trials(seeds=10, low=91.0, same=91.0, high=92.0)
+    table = verdicts.compare_pairs(metrics, EVIDENCE)
+    assert list(zip(table["condition"], table["other"], strict=True)) == [
+        ("low", "same"),
+        ("low", "high"),
+        ("same", "high"),
+    ]
+    assert (table["correlation"] > 0.9).all()
+    assert (table["sd"] < table["unpaired_sd"]).all()
+    assert (table["seeds_needed"] < table["unpaired_seeds_needed"]).all()
