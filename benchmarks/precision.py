@@ -18,7 +18,13 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
 from throughput import BASELINE, load_data
 
+from cnn_ablation import statistics
+
 TABLE = Path(__file__).with_suffix(".csv")
+MARGIN = 0.2
+"""Points of accuracy that do not matter."""
+
+LEVEL = 0.05
 STORE = ROOT / "data/06_models/trials"
 """The study's own: what is trained here, the study need not train again."""
 
@@ -56,7 +62,17 @@ def main() -> None:
     if options.train:
         train(options.train)
     table = pd.read_csv(TABLE, index_col="seed")
-    print(table.describe().to_string())
+    effect = statistics.contrast(table, {"bf16": 1, "fp32": -1})
+    low, high = effect.interval(0.90)
+    for precision, values in table.items():
+        print(f"{precision}: {values.mean():.2f} % (sd {values.std():.2f}, {len(values)} seeds)")
+    print(
+        f"bf16 − fp32: {effect.estimate:+.3f} points, 90 % interval {low:+.3f} to {high:+.3f} (paired by "
+        f"seed, correlation {effect.correlation:.2f})"
+    )
+    p_value = effect.p_within(MARGIN)
+    verdict = "equivalent" if p_value <= LEVEL else "not shown to be equivalent"
+    print(f"within ± {MARGIN} points: {verdict} (two one-sided tests, p = {p_value:.4f})")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from distributed import Security
 
 from cnn_ablation import fashion_mnist
 from cnn_ablation.engine import ClusterError, Engine, Outcome, TrialData, connect, train_on_worker
@@ -216,13 +218,13 @@ def test_nothing_listens_beyond_loopback(tmp_path: Path, data: TrialData, engine
     list(outcomes)
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two workers as processes of their own, as on a cluster."""
+@contextmanager
+def cluster(folder: Path, *options: str) -> Iterator[str]:
+    """Address of a scheduler that has two workers, all processes of their own, as on a cluster."""
     source = str(Path(__file__).parents[1] / "src")
     environment = os.environ | {"PYTHONPATH": source, "DASK_LOGGING__DISTRIBUTED": "critical"}
-    file = tmp_path / "scheduler.json"
-    shared = ["--scheduler-file", str(file), "--no-dashboard"]
+    file = folder / "scheduler.json"
+    shared = ["--scheduler-file", str(file), "--no-dashboard", *options]
     commands = [
         ["scheduler", "--host", "127.0.0.1", "--port", "0", *shared],
         *[["worker", "--nthreads", "1", "--name", str(n), *shared] for n in range(2)],
@@ -240,23 +242,43 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         )
         while not file.exists():
             time.sleep(0.1)
-    yield json.loads(file.read_text())["address"]
-    for process in processes:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    try:
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_trains_on_a_cluster_that_runs_elsewhere(
-    tmp_path: Path, data: TrialData, engine: Engine, scheduler: str
+    tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
-    remote = list(
-        engine.train(
-            TRIALS, data, TrialStore(tmp_path / "remote"), execution(scheduler=scheduler, workers=None)
-        )
-    )
-    engine.close()
+    with cluster(tmp_path) as scheduler:
+        settings = execution(scheduler=scheduler, workers=None)
+        remote = list(engine.train(TRIALS, data, TrialStore(tmp_path / "remote"), settings))
+        engine.close()
     local = list(engine.train(TRIALS, data, TrialStore(tmp_path / "local"), execution()))
     assert hashes(remote) == hashes(local)
+
+
+def test_trains_on_a_cluster_that_wants_certificates(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    made = Security.temporary()
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.write_text(made.tls_client_cert)
+    key.write_text(made.tls_client_key)
+    tls = {"ca_file": str(certificate), "cert": str(certificate), "key": str(key)}
+    options = [f"--tls-{name.replace('_', '-')}={file}" for name, file in tls.items()]
+    with cluster(tmp_path, *options, "--protocol", "tls") as scheduler:
+        assert scheduler.startswith("tls://127.0.0.1:")
+        settings = execution(scheduler=scheduler, workers=None, tls=tls)
+        outcomes = list(engine.train(TRIALS[:1], data, TrialStore(tmp_path / "store"), settings))
+        assert [outcome.error for outcome in outcomes] == [""]
+        engine.close()
+        stranger = execution(scheduler=scheduler.replace("tls:", "tcp:"), workers=None)
+        with pytest.raises(ClusterError):
+            connect(stranger, "cpu", 1)
 
 
 def test_a_worker_with_other_code_refuses() -> None:
