@@ -67,8 +67,8 @@ def main() -> None:
     for precision, values in table.items():
         print(f"{precision}: {values.mean():.2f} % (sd {values.std():.2f}, {len(values)} seeds)")
     print(
-        f"bf16 − fp32: {effect.estimate:+.3f} points, 90 % interval {low:+.3f} to {high:+.3f} (paired by "
-        f"seed, correlation {effect.correlation:.2f})"
+        f"bf16 − fp32: {effect.estimate:+.3f} points, 90 % interval {low:+.3f} to {high:+.3f} "
+        f"(paired by seed, correlation {effect.correlation:.2f})"
     )
     p_value = effect.p_within(MARGIN)
     verdict = "equivalent" if p_value <= LEVEL else "not shown to be equivalent"

@@ -4,6 +4,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
+import click
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
@@ -87,23 +88,25 @@ class StudyHooks:
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Print a table per experiment that was evaluated, and where its figures are.
+        """Print a table per experiment that was evaluated, and where its figures and the journal are.
 
         Raises:
             InputError: Trials have failed: the run's exit code tells so.
         """
-        self._close_engine()
-        outputs = pipeline.all_outputs()
-        evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
-        if not evaluated:
-            return
         from cnn_ablation.summary_table import print_summary
 
+        self._close_engine()
+        outputs = pipeline.all_outputs()
         reports = self._context.config_loader["globals"]["reports"]
+        evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
         for name in evaluated:
             title = catalog.load(f"params:{name}").title
             summary = catalog.load(f"{name}.condition_summary")
-            print_summary(title, summary, f"{reports}/{name}")
+            judged = f"{name}.verdicts" in outputs
+            verdicts = catalog.load(f"{name}.verdicts") if judged else None
+            print_summary(title, summary, verdicts, f"{reports}/{name}")
+        if "journal_html" in outputs:
+            click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
         failed = [
             f"{name}: {run.condition} seed {run.seed}: {run.error}"
             for name in evaluated

@@ -6,15 +6,20 @@ from rich.table import Table
 
 
 def print_summary(
-    title: str, condition_summary: pd.DataFrame, folder: str, console: Console | None = None
+    title: str,
+    condition_summary: pd.DataFrame,
+    verdicts: pd.DataFrame | None,
+    folder: str,
+    console: Console | None = None,
 ) -> None:
-    """Print a row per condition, and the folder of its figures and tables.
+    """Print a row per condition, how its claims fared, and the folder of its figures and tables.
 
     Validation accuracy is that of the last epoch; the best epoch's stands beside it.
 
     Args:
         title: Of the experiment.
         condition_summary: As `evaluation.summarize_conditions` makes it.
+        verdicts: As `verdicts.judge` makes it; None where they were not asked for.
         folder: Where the experiment's figures and tables are.
         console: Where to print; by default standard output.
     """
@@ -32,6 +37,10 @@ def print_summary(
         )
     console = console or Console()
     console.print(table)
+    if verdicts is not None and len(verdicts):
+        counts = verdicts["verdict"].value_counts()
+        fates = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        console.print(f"Claims: {fates}", highlight=False)
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 
