@@ -98,9 +98,9 @@ class BaselineParameters(Parameters):
 class TlsParameters(Parameters):
     """Certificates for a scheduler at a tls:// address; paths of PEM files."""
 
-    ca_file: str
-    cert: str
-    key: str
+    ca_file: str = Field(description="Certificate of the authority that signed the others.")
+    cert: str = Field(description="This side's certificate.")
+    key: str = Field(description="This side's private key.")
 
 
 class ExecutionParameters(Parameters):

@@ -50,7 +50,7 @@ class _Assessment:
     margin: float
     p_supported: float
     p_contradicted: float
-    p_equivalent: float = 1.0
+    p_equivalent: float | None = None
 
 
 def judge(
@@ -147,9 +147,12 @@ def decide(
 def _decide(assessed: Sequence[_Assessment], level: float) -> list[tuple[Verdict, float]]:
     """Each claim's verdict, and its p value adjusted for their number."""
     decided = statistics.holm([min(found.p_supported, found.p_contradicted) for found in assessed])
-    equivalent = statistics.holm([found.p_equivalent for found in assessed])
+    equivalent = iter(
+        statistics.holm([found.p_equivalent for found in assessed if found.p_equivalent is not None])
+    )
     verdicts: list[tuple[Verdict, float]] = []
-    for found, p_decided, p_equivalent in zip(assessed, decided, equivalent, strict=True):
+    for found, p_decided in zip(assessed, decided, strict=True):
+        p_equivalent = 1.0 if found.p_equivalent is None else next(equivalent)
         if p_equivalent <= level:
             verdicts.append(("equivalent", p_equivalent))
         elif p_decided <= level:
@@ -267,7 +270,7 @@ def _assess(
         margin,
         max(supported),
         min(1.0, len(effects) * min(contradicted)),
-        1.0 if claim.expects_nothing else max(within),
+        None if claim.expects_nothing else max(within),
     )
 
 

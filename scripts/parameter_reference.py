@@ -1,0 +1,159 @@
+"""The reference of all parameters, from their types and conf/base: writes docs/parameters.md.
+
+.venv/bin/python scripts/parameter_reference.py
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import yaml
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from cnn_ablation import claims, parameters
+
+FILE = ROOT / "docs" / "parameters.md"
+GROUPS: dict[str, type[BaseModel]] = {
+    "data": parameters.DataParameters,
+    "baseline": parameters.BaselineParameters,
+    "execution": parameters.ExecutionParameters,
+    "evidence": parameters.EvidenceParameters,
+    "pursuit": parameters.PursuitParameters,
+}
+CLAIMS = (
+    *(claims.Above, claims.Best, claims.Equivalent, claims.Trend),
+    *(claims.Interaction, claims.Value, claims.Reaches),
+)
+HEAD = """\
+# Parameters
+
+Written from the types in `src/cnn_ablation` by `scripts/parameter_reference.py`; do not edit. The values
+are those of `conf/base/parameters.yml`: change them there, in `conf/local` or for one run with
+`--params=baseline.training.epochs=5`. A value of another kind, or one that is not allowed, ends a run
+before anything is trained. What the metrics of claims can be is in [statistics](statistics.md#claims).
+"""
+
+
+def rows(model: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Key, kind, value and meaning of each field, those of groups in it included."""
+    for name, field in model.model_fields.items():
+        inner = next((kind for kind in _kinds(field) if _is_group(kind)), None)
+        given = values.get(name) if isinstance(values, dict) else None
+        if inner is not None and inner is not parameters.Overrides and inner is not parameters.Factors:
+            if field.description:
+                yield f"{prefix}{name}", _kind(field), _value(given), field.description
+            yield from rows(inner, given, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _kind(field), _value(given), field.description or ""
+
+
+def reference() -> str:
+    """The whole page."""
+    conf = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
+    parts = [HEAD]
+    for group, model in GROUPS.items():
+        parts.append(_table(group, model.__doc__ or "", rows(model, conf[group], f"{group}.")))
+    seeds = ("seeds", "list of integer ≥ 0, or integer > 0", _value(conf["seeds"]), "")
+    parts.append(_table("seeds", parameters.SeedParameters.__doc__ or "", iter([seeds])))
+    parts.append(
+        _table(
+            "<experiment>",
+            f"{parameters.ExperimentParameters.__doc__}\nIn `parameters_<experiment>.yml`.",
+            _with_defaults(parameters.ExperimentParameters),
+        )
+    )
+    for kind in CLAIMS:
+        name = get_args(kind.model_fields["kind"].annotation)[0]
+        fields = (row for row in _with_defaults(kind) if row[0] != "kind")
+        parts.append(_table(f"claims, kind: {name}", kind.__doc__ or "", fields))
+    return "\n".join(parts)
+
+
+def _with_defaults(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in model.model_fields.items():
+        default = "(required)" if field.is_required() else _value(_plain(field.default))
+        yield name, _kind(field), default, field.description or ""
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def _table(title: str, text: str, body: Iterator[tuple[str, str, str, str]]) -> str:
+    paragraphs = "\n".join(line.strip() for line in text.strip().splitlines())
+    lines = [
+        f"## {title}",
+        "",
+        paragraphs,
+        "",
+        "| key | kind | value | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in body]
+    return "\n".join(lines) + "\n"
+
+
+def _kinds(field: FieldInfo) -> list[Any]:
+    return [field.annotation, *get_args(field.annotation)]
+
+
+def _is_group(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _kind(field: FieldInfo) -> str:
+    """The kind of a field's values, with their limits, in words."""
+    schema = _schema(field)
+    return _describe(schema, schema.get("$defs", {}))
+
+
+def _schema(field: FieldInfo) -> dict[str, Any]:
+    kind: Any = field.annotation
+    for constraint in field.metadata:
+        kind = Annotated[kind, constraint]
+    return TypeAdapter(kind).json_schema()
+
+
+def _describe(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return "group" if name not in definitions else _describe(definitions[name], definitions)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            return " or ".join(dict.fromkeys(_describe(option, definitions) for option in schema[union]))
+    kind = schema.get("type", "any value")
+    if kind == "array":
+        return f"list of {_describe(schema.get('items', {}), definitions)}"
+    names = {"boolean": "true or false", "object": "group", "string": "text"}
+    limits = [
+        f"{sign} {schema[key]:,}"
+        for key, sign in {
+            "minimum": "≥",
+            "exclusiveMinimum": ">",
+            "maximum": "≤",
+            "exclusiveMaximum": "<",
+        }.items()
+        if key in schema
+    ]
+    return " ".join([names.get(kind, kind), *limits])
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "{}" if not any(value.values()) else ""
+    return f"`{yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}`"
+
+
+if __name__ == "__main__":
+    FILE.write_text(reference())
