@@ -183,6 +183,9 @@ def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: st
         "dropout/networks.csv",
     } <= artifacts
     assert Path(parent.info.artifact_uri.removeprefix("file://")).is_relative_to(project)
+    description = parent.data.tags["mlflow.note.content"]
+    assert description.count("**Question:**") == 6
+    assert "✘ contradicted: One layer has about 52K parameters." in description
 
 
 def test_the_best_model_is_logged_and_predicts_batches_of_any_size(project: Path, study: str) -> None:

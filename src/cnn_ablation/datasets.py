@@ -271,6 +271,45 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         return self._filepath.is_file()
 
 
+class MlflowNoteDataset(AbstractDataset[str, None]):
+    """A section of the description that MLflow shows of a run, as Markdown.
+
+    Sections of one run follow each other; what MLflow has no room for is cut.
+
+    Args:
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def save(self, data: str) -> None:
+        """Add a section to the active run's description."""
+        if not self._logging_activated:
+            return
+        import mlflow
+        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+        from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
+
+        run = mlflow.active_run()
+        if run is None:
+            raise RuntimeError("A description is that of the MLflow run of `kedro run`: none is on.")
+        client = mlflow.MlflowClient()
+        note = client.get_run(run.info.run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
+        client.set_tag(
+            run.info.run_id, MLFLOW_RUN_NOTE, f"{note}\n\n{data}".strip()[:MAX_TAG_VAL_LENGTH]
+        )
+
+    def load(self) -> None:
+        """Not possible: a description is written for people."""
+        raise NotImplementedError("A description is written for people.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
 class MlflowFinalModelDataset(MlflowModelTrackingDataset):  # type: ignore[misc]
     """A PyTorch model logged to MLflow with its signature and input example, without pickles.
 

@@ -106,6 +106,20 @@ def write_chapter(
     return plain
 
 
+def describe(chapter: Mapping[str, Any]) -> str:
+    """An experiment in a few lines of Markdown: question, hypothesis, and what is settled."""
+    verdicts = chapter["verdicts"]
+    settled = [verdict for verdict in verdicts if verdict["verdict"] != "undecided"]
+    lines = [
+        f"### {chapter['title']}",
+        f"**Question:** {chapter['question']}",
+        f"**Hypothesis:** {chapter['hypothesis']}",
+        f"**Claims:** {len(settled)} of {len(verdicts)} settled by {len(chapter['seeds'])} seed(s)",
+        "\n".join(f"- {SIGNS[v['verdict']]} {v['verdict']}: {v['text']}" for v in settled),
+    ]
+    return "\n\n".join(line for line in lines if line)
+
+
 def write_markdown(
     chapters: Mapping[str, Mapping[str, Any] | None], figures: Mapping[str, Sequence[SavedFigure | None]]
 ) -> str:

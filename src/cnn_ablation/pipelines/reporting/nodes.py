@@ -46,6 +46,13 @@ def write_chapter(
     )
 
 
+def describe_experiment(chapter: dict[str, Any]) -> str:
+    """The chapter in a few lines, for MLflow."""
+    from cnn_ablation import journal
+
+    return journal.describe(chapter)
+
+
 def write_journal(**parts: Any) -> tuple[str, str]:
     """The journal as Markdown and as one page of HTML.
 

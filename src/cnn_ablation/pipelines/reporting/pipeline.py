@@ -26,6 +26,12 @@ def create_chapter_pipeline() -> Pipeline:
                 outputs="chapter",
                 name="write_chapter",
             ),
+            Node(
+                nodes.describe_experiment,
+                inputs="chapter",
+                outputs="description",
+                name="describe_experiment",
+            ),
         ],
         tags="reporting",
     )
