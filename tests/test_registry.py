@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 import pytest
 from kedro.config import OmegaConfigLoader
@@ -54,6 +55,22 @@ def test_every_dataset_is_kept_and_has_a_layer(loader: OmegaConfigLoader) -> Non
             if not name.startswith("params:"):
                 config = resolver.resolve_pattern(name)
                 assert config.get("metadata", {}).get("kedro-viz", {}).get("layer"), name
+
+
+def test_layers_follow_each_other(loader: OmegaConfigLoader) -> None:
+    """Where data went back to an earlier layer, kedro-viz would show none at all."""
+    resolver = CatalogConfigResolver(loader["catalog"])
+
+    def layer(name: str) -> str:
+        return str(resolver.resolve_pattern(name)["metadata"]["kedro-viz"]["layer"])
+
+    for pipeline in PIPELINES.values():
+        sorter = TopologicalSorter[str]()
+        for node in pipeline.nodes:
+            sources = {layer(name) for name in node.inputs if not name.startswith("params:")}
+            for target in {layer(name) for name in node.outputs}:
+                sorter.add(target, *(sources - {target}))
+        sorter.prepare()  # raises CycleError
 
 
 def test_nodes_have_names_and_the_tags_of_stage_and_experiment() -> None:

@@ -1,5 +1,6 @@
 """Catalog datasets of this project: the edge between the nodes and files or MLflow."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import JSONPreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_mlflow.io.models import MlflowModelTrackingDataset
@@ -98,6 +100,10 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
     def save(self, data: list[Trial]) -> None:
         """Write the trials."""
         super().save([trial.model_dump() for trial in data])
+
+    def preview(self) -> JSONPreview:
+        """What kedro-viz shows."""
+        return JSONPreview(json.dumps(super().load()))
 
 
 class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]

@@ -211,22 +211,11 @@ def _final_network(
     store: TrialStore,
     data_summary: dict[str, Any],
 ) -> "nn.Module":
-    import torch
-    from torch import nn
-
-    from cnn_ablation.network import ConvNet
-    from cnn_ablation.training import Normalize
+    from cnn_ablation.inference import rebuild
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
-    network = ConvNet(
-        conditions[final_model_choice["condition"]].model,
-        tuple(data_summary["image_shape"]),
-        len(data_summary["class_names"]),
-    )
-    weights = _stored(store, final_model_choice["key"]).weights()
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    normalize = Normalize(torch.tensor(data_summary["mean"]), torch.tensor(data_summary["std"]))
-    return nn.Sequential(normalize, network).eval()
+    model = conditions[final_model_choice["condition"]].model
+    return rebuild(model, _stored(store, final_model_choice["key"]), data_summary)
 
 
 def _stored(store: TrialStore, key: str) -> StoredTrial:
