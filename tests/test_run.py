@@ -1,5 +1,7 @@
 """`kedro run`, as its user types it."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,8 +28,11 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
+from PIL import Image
 
+from cnn_ablation import fashion_mnist
 from cnn_ablation.pipeline_registry import STUDY
+from cnn_ablation.splits import Arrays
 from tests.conftest import ROOT, kedro, make_project, write_yaml
 
 FIGURES = {
@@ -45,6 +51,39 @@ def study(project: Path) -> str:
     result = kedro(project, "run")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+@contextmanager
+def serving(health: str, *command: str, folder: Path) -> Iterator[str]:
+    """An `mlflow` command that serves on loopback, run in a folder; its address once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
+        cwd=folder,
+        env=os.environ
+        | {
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+            # It starts commands of the virtual environment by their names.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{url}{health}", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def client(project: Path) -> MlflowClient:
@@ -195,6 +234,38 @@ def test_the_best_model_is_logged_and_predicts_batches_of_any_size(project: Path
     assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 1, 28, 28)
     assert loaded.input_example.shape == (2, 1, 28, 28)
     assert loaded.predict(np.zeros((5, 1, 28, 28), dtype=np.float32)).shape == (5, 10)
+
+
+def test_the_winner_is_registered_and_the_first_one_is_champion(project: Path, study: str) -> None:
+    registry = client(project)
+    version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
+    winner = json.loads((project / "data/08_reporting/winner.json").read_text())
+    summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
+    assert winner["mean"] == pytest.approx(summary["final_val_accuracy_mean"].max())
+    assert version.tags["condition"] == f"{winner['experiment']}: {winner['condition']}"
+    assert version.tags["model.kernel_size"] == "3"
+    assert version.tags["data"] == winner["data"]
+    assert " to " in version.tags["interval"]
+
+
+def test_the_champion_answers_over_http(project: Path, study: str, raw_images: Arrays) -> None:
+    image = io.BytesIO()
+    Image.fromarray(raw_images["test_images"][0, 0]).resize((90, 90)).save(image, "PNG")
+    text = base64.b64encode(image.getvalue()).decode()
+    body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text], [text]]}})
+    model = ("-m", "models:/fashion-mnist-cnn@champion", "--env-manager", "local")
+    with serving("/ping", "models", "serve", *model, folder=project) as url:
+        request = urllib.request.Request(
+            f"{url}/invocations",
+            data=body.encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            predictions = json.load(answer)["predictions"]
+    assert len(predictions) == 2
+    assert predictions[0] == predictions[1]
+    assert predictions[0]["class"] in fashion_mnist.CLASS_NAMES
+    assert 0.1 <= predictions[0]["probability"] <= 1
 
 
 def test_every_claim_has_a_verdict(project: Path, study: str) -> None:
@@ -371,32 +442,13 @@ def test_holdout_scores_the_test_images_by_the_final_model_alone(tmp_path: Path)
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A tracking server on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     options = {
-        "--port": str(port),
         "--workers": "1",
         "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
         "--artifacts-destination": str(tmp_path / "artifacts"),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *chain.from_iterable(options.items())],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield url
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with serving("/health", "server", *chain.from_iterable(options.items()), folder=tmp_path) as url:
+        yield url
 
 
 def test_tracks_on_a_server_given_in_conf(tmp_path: Path, server: str) -> None:

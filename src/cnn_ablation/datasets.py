@@ -277,6 +277,114 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         return self._filepath.is_file()
 
 
+CHAMPION = "champion"
+"""Alias of the registered model's version to use."""
+
+WINNER = "winner"
+"""Tag of a version: what `champion.choose_winner` has said of it, as JSON."""
+
+
+class MlflowChampionDataset(AbstractDataset[None, dict[str, Any] | None]):
+    """The winner that MLflow's registry has under the alias `champion`, or None.
+
+    Args:
+        name: Of the registered model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Any] | None:
+        """What `champion.choose_winner` has said of it."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            version = mlflow.MlflowClient().get_model_version_by_alias(self._name, CHAMPION)
+        except MlflowException:
+            return None
+        winner: dict[str, Any] = json.loads(version.tags[WINNER])
+        return winner
+
+    def save(self, data: None) -> None:
+        """Not possible: the registered model's dataset decides on the alias."""
+        raise NotImplementedError("Save the registered model: it decides on the alias.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+
+class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):
+    """A version of the registered model, and the alias `champion` on it where it has won.
+
+    Saved as {"winner": …, "contest": …, "classifier": inference.Classifier}.
+
+    Args:
+        name: Of the registered model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Log the model to the active run, register it, and tell what it is in its tags."""
+        if not self._logging_activated:
+            return
+        import tempfile
+
+        import mlflow
+
+        from cnn_ablation import serving
+
+        winner, contest = data["winner"], data["contest"]
+        with tempfile.TemporaryDirectory() as folder:
+            classifier = Path(folder) / serving.ARTIFACT
+            data["classifier"].save(classifier)
+            info = mlflow.pyfunc.log_model(
+                name=self._name,
+                python_model=serving.__file__,
+                artifacts={serving.ARTIFACT: str(classifier)},
+                code_paths=[str(Path(__file__).parent)],
+                signature=serving.SIGNATURE,
+                input_example=serving.example(data["classifier"].image_shape),
+                registered_model_name=self._name,
+                # Named here: MLflow would import the model in a process of its own to find out.
+                pip_requirements=["torch", "safetensors", "pillow", "pandas", "pydantic"],
+            )
+        version = str(info.registered_model_version)
+        low, high = winner["low"], winner["high"]
+        tags = {
+            WINNER: json.dumps(winner),
+            "condition": f"{winner['experiment']}: {winner['condition']}",
+            "seed": winner["seed"],
+            "mean_val_accuracy": f"{winner['mean']:.2f} %",
+            "interval": "one seed: unknown" if low is None else f"{low:.2f} to {high:.2f} %",
+            "data": winner["data"],
+            "protocol": winner["protocol"],
+            CHAMPION: contest["reason"],
+            **{f"model.{key}": value for key, value in winner["model"].items()},
+            **{f"training.{key}": value for key, value in winner["training"].items()},
+        }
+        client = mlflow.MlflowClient()
+        for key, value in tags.items():
+            client.set_model_version_tag(self._name, version, key, str(value))
+        if contest["promoted"]:
+            client.set_registered_model_alias(self._name, CHAMPION, version)
+
+    def load(self) -> None:
+        """Not possible: load a version by its URI."""
+        raise NotImplementedError("Load a version by its URI, such as models:/<name>@champion.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+
 class MlflowNoteDataset(AbstractDataset[str, None]):
     """A section of the description that MLflow shows of a run, as Markdown.
 

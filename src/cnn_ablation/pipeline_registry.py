@@ -6,6 +6,7 @@ from cnn_ablation.pipelines import (
     data_ingestion,
     evaluation,
     model_construction,
+    registration,
     reporting,
     training,
     visualization,
@@ -35,13 +36,11 @@ def register_pipelines() -> dict[str, Pipeline]:
     """
     ingestion = data_ingestion.create_pipeline()
     experiments = {name: _experiment(name, pursued=False) for name in EXPERIMENTS}
-    summary = reporting.create_summary_pipeline(STUDY)
     journal = reporting.create_journal_pipeline(EXPERIMENTS)
+    ending = reporting.create_summary_pipeline(STUDY) + registration.create_pipeline(STUDY) + journal
     return {
-        "__default__": sum((experiments[name] for name in STUDY), ingestion) + summary + journal,
-        "pursuit": sum((_experiment(name, pursued=True) for name in STUDY), ingestion)
-        + summary
-        + journal,
+        "__default__": sum((experiments[name] for name in STUDY), ingestion) + ending,
+        "pursuit": sum((_experiment(name, pursued=True) for name in STUDY), ingestion) + ending,
         "journal": journal,
         "data_ingestion": ingestion,
         **{name: ingestion + pipeline for name, pipeline in experiments.items()},

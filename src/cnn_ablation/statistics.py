@@ -6,7 +6,8 @@ much of what one training owes to luck the other owes to it too, and the differe
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -169,9 +170,8 @@ def seeds_to_show(
     """
     if not sd > 0:
         return None
-    seeds = np.arange(2, MAX_SEEDS + 1)
     test = TTestPower() if paired else TTestIndPower()
-    return _first(seeds, test.power(abs(difference) / sd, seeds, level))
+    return _first(lambda seeds: test.power(abs(difference) / sd, seeds, level))
 
 
 def seeds_to_decide(effect: Effect, level: float, margin: float) -> int | None:
@@ -185,16 +185,22 @@ def seeds_to_decide(effect: Effect, level: float, margin: float) -> int | None:
     """
     if not effect.sd > 0:
         return None
-    seeds = np.arange(2, MAX_SEEDS + 1)
-    difference = TTestPower().power(abs(effect.estimate) / effect.sd, seeds, level)
-    critical = stats.t.isf(level, seeds - 1)
-    equivalence = -1 + sum(
-        stats.nct.sf(critical, seeds - 1, (margin + side * effect.estimate) * seeds**0.5 / effect.sd)
-        for side in (-1, 1)
-    )
-    return _first(seeds, np.fmax(difference, equivalence))
+
+    def equivalence(seeds: int) -> float:
+        critical = stats.t.isf(level, seeds - 1)
+        distances = np.array([margin - effect.estimate, margin + effect.estimate])
+        return float(stats.nct.sf(critical, seeds - 1, distances * seeds**0.5 / effect.sd).sum() - 1)
+
+    known = [
+        seeds
+        for seeds in (seeds_to_show(effect.estimate, effect.sd, level=level), _first(equivalence))
+        if seeds is not None
+    ]
+    return min(known, default=None)
 
 
-def _first(seeds: np.ndarray, power: np.ndarray) -> int | None:
-    enough = np.flatnonzero(power >= POWER)
-    return int(seeds[enough[0]]) if len(enough) else None
+def _first(power: Callable[[int], float]) -> int | None:
+    """The first number of seeds with enough power, which grows with them."""
+    seeds = range(2, MAX_SEEDS + 1)
+    place = bisect_left(seeds, POWER, key=power)
+    return seeds[place] if place < len(seeds) else None
