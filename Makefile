@@ -9,7 +9,7 @@ SEEDS  ?=
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data study demo test format mlflow viz
+.PHONY: help setup data study demo test format mlflow serve viz
 
 help: ## Print this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -45,6 +45,10 @@ format: $(READY) ## Format the code.
 
 mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
 	$(IN_VENV) $(KEDRO) mlflow ui
+
+serve: $(READY) ## Serve the best network of the studies run so far at http://127.0.0.1:5001.
+	MLFLOW_TRACKING_URI=sqlite:///$(CURDIR)/mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
+		--env-manager local --host 127.0.0.1 --port 5001 --model-uri models:/fashion-mnist-cnn@champion
 
 viz: $(READY) ## Open kedro-viz on the pipelines.
 	$(IN_VENV) $(KEDRO) viz run
