@@ -24,6 +24,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "execution": parameters.ExecutionParameters,
     "evidence": parameters.EvidenceParameters,
     "pursuit": parameters.PursuitParameters,
+    "prediction": parameters.PredictionParameters,
 }
 CLAIMS = (
     *(claims.Above, claims.Best, claims.Equivalent, claims.Trend),

@@ -22,7 +22,14 @@ def loader() -> OmegaConfigLoader:
 
 
 def test_a_pipeline_per_experiment_and_the_study() -> None:
-    assert set(PIPELINES) == {"__default__", "pursuit", "journal", "data_ingestion", *EXPERIMENTS}
+    assert set(PIPELINES) == {
+        "__default__",
+        "pursuit",
+        "journal",
+        "predict",
+        "data_ingestion",
+        *EXPERIMENTS,
+    }
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
         assert namespaces == set(STUDY)

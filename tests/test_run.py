@@ -250,7 +250,7 @@ def test_the_winner_is_registered_and_the_first_one_is_champion(project: Path, s
 
 def test_the_champion_answers_over_http(project: Path, study: str, raw_images: Arrays) -> None:
     image = io.BytesIO()
-    Image.fromarray(raw_images["test_images"][0, 0]).resize((90, 90)).save(image, "PNG")
+    Image.fromarray(raw_images["test_images"][0]).resize((90, 90)).save(image, "PNG")
     text = base64.b64encode(image.getvalue()).decode()
     body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text], [text]]}})
     model = ("-m", "models:/fashion-mnist-cnn@champion", "--env-manager", "local")
@@ -266,6 +266,56 @@ def test_the_champion_answers_over_http(project: Path, study: str, raw_images: A
     assert predictions[0] == predictions[1]
     assert predictions[0]["class"] in fashion_mnist.CLASS_NAMES
     assert 0.1 <= predictions[0]["probability"] <= 1
+
+
+def test_a_folder_of_images_is_classified(project: Path, study: str, raw_images: Arrays) -> None:
+    folder = project / "data/01_raw/to_classify"
+    folder.mkdir()
+    first, second = (Image.fromarray(pixels) for pixels in raw_images["test_images"][:2])
+    first.save(folder / "a.png")
+    first.resize((200, 150)).convert("RGB").save(folder / "b.jpg")
+    second.save(folder / "c.gif")
+    second.convert("RGBA").save(folder / "d.webp", lossless=True)
+    (folder / "notes.txt").write_text("no image")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:100])
+    (folder / ".hidden").touch()
+    result = kedro(project, "run", "--pipeline=predict")
+    assert result.returncode == 0, result.stdout + result.stderr
+    reports = project / "data/08_reporting/predictions"
+    table = pd.read_csv(reports / "predictions.csv")
+    assert table["file"].tolist() == ["a.png", "b.jpg", "c.gif", "d.webp"]
+    assert set(table["class"]) <= set(fashion_mnist.CLASS_NAMES)
+    assert table.loc[2, "class"] == table.loc[3, "class"]
+    assert table.loc[2, "probability"] == pytest.approx(table.loc[3, "probability"])
+    skipped = pd.read_csv(reports / "skipped_files.csv").set_index("file")["reason"]
+    assert skipped["notes.txt"] == "not an image"
+    assert skipped["cut.png"].startswith("damaged")
+    assert (reports / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("globals_", "expected"),
+    [
+        ({"images_to_classify": "data/01_raw/nowhere"}, "data/01_raw/nowhere is not there: put"),
+        ({"images_to_classify": "data/01_raw/journal"}, "None of the 2 files"),
+        ({"predict_with": 99}, "There is no model models:/fashion-mnist-cnn/99: run a study first"),
+        ({"predict_with": "best"}, "There is no model models:/fashion-mnist-cnn@best"),
+    ],
+)
+def test_what_cannot_be_classified_is_a_clear_error(
+    project: Path, study: str, globals_: dict[str, Any], expected: str
+) -> None:
+    file = project / "conf/local/globals.yml"
+    images = project / "data/01_raw/one"
+    images.mkdir(exist_ok=True)
+    Image.new("L", (28, 28)).save(images / "a.png")
+    write_yaml(file, {"images_to_classify": "data/01_raw/one", **globals_})
+    result = kedro(project, "run", "--pipeline=predict")
+    file.unlink()
+    output = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode != 0
+    assert expected in output
+    assert "Traceback" not in output
 
 
 def test_every_claim_has_a_verdict(project: Path, study: str) -> None:

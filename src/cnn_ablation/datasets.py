@@ -15,7 +15,7 @@ from kedro_mlflow.io.models import MlflowModelTrackingDataset
 
 from cnn_ablation import fashion_mnist
 from cnn_ablation.parameters import Trial
-from cnn_ablation.results import TrialRun
+from cnn_ablation.results import StudyError, TrialRun
 
 # What is heavy to import (torch, MLflow) is imported where it is used: the catalog is built for every
 # command, these only by a run.
@@ -314,6 +314,107 @@ class MlflowChampionDataset(AbstractDataset[None, dict[str, Any] | None]):
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name}
+
+
+class MlflowClassifierDataset(AbstractDataset[None, Any]):
+    """The classifier of a version of the registered model.
+
+    Args:
+        name: Of the registered model.
+        model_version: An alias, such as champion, or a number.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(
+        self, name: str, model_version: str | int, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._name = name
+        self._version = str(model_version)
+        self.metadata = metadata
+
+    def load(self) -> Any:
+        """An `inference.Classifier`.
+
+        Raises:
+            StudyError: There is no such version.
+        """
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        from cnn_ablation.inference import Classifier
+        from cnn_ablation.serving import ARTIFACT
+
+        separator = "/" if self._version.isdigit() else "@"
+        uri = f"models:/{self._name}{separator}{self._version}"
+        try:
+            folder = mlflow.artifacts.download_artifacts(uri)
+        except MlflowException as error:
+            raise StudyError(
+                f"There is no model {uri}: run a study first, which registers its winner, or name "
+                f"another version as predict_with in conf/local/globals.yml ({error.message})"
+            ) from None
+        return Classifier.load(Path(folder) / "artifacts" / ARTIFACT)
+
+    def save(self, data: None) -> None:
+        """Not possible: the registered model's dataset registers versions."""
+        raise NotImplementedError("Save the registered model.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name, "version": self._version}
+
+
+class ImageFolderDataset(AbstractDataset[None, dict[str, Any]]):
+    """The images in a folder, of any format that Pillow reads, in the order of their names.
+
+    Args:
+        path: The folder.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Any]:
+        """A Pillow image by file name, or the reason where a file is none. Hidden files do not count.
+
+        Raises:
+            StudyError: There is no such folder, or nothing in it.
+        """
+        from PIL import Image, UnidentifiedImageError
+
+        files = [
+            file
+            for file in sorted(self._path.glob("*"))
+            if file.is_file() and not file.name.startswith(".")
+        ]
+        if not files:
+            state = "is empty" if self._path.is_dir() else "is not there"
+            raise StudyError(
+                f"{self._path} {state}: put the images to classify there, or name another folder as "
+                "images_to_classify in conf/local/globals.yml"
+            )
+        images: dict[str, Any] = {}
+        for file in files:
+            try:
+                with Image.open(file) as image:
+                    image.load()
+                    images[file.name] = image.copy()
+            except UnidentifiedImageError:
+                images[file.name] = "not an image"
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                images[file.name] = f"damaged: {error}"
+        return images
+
+    def save(self, data: None) -> None:
+        """Not possible: raw data is only read."""
+        raise NotImplementedError("Raw data is only read.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
 
 
 class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):

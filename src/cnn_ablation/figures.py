@@ -249,6 +249,37 @@ def confusion_matrix(
     return figure
 
 
+def contact_sheet(images: Mapping[str, Any], predictions: pd.DataFrame, limit: int = 60) -> Figure:
+    """The first images with what they were taken for.
+
+    Args:
+        images: Pillow images by file name.
+        predictions: A row per image: file, class, probability.
+        limit: How many are drawn.
+    """
+    shown = predictions.head(limit)
+    columns = min(6, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = _figure(1.9 * columns + 0.4, 2.3 * rows + 1)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
+        image = images[row["file"]].convert("RGBA")
+        image.thumbnail((256, 256))
+        axes.imshow(np.asarray(image))
+        name = row["file"] if len(row["file"]) <= 24 else f"{row['file'][:21]}…"
+        axes.set_title(f"{row['class']} {100 * row['probability']:.0f} %\n{name}", fontsize=8)
+    more = len(predictions) - len(shown)
+    figure.suptitle("Predicted classes", x=0.01, ha="left", fontsize=13, fontweight="bold")
+    note = f" {more} more are in the table." if more else ""
+    _caption(
+        figure,
+        f"Percentages: the network's own probability, which tends to be too confident.{note}",
+    )
+    return figure
+
+
 def _one_factor(
     factors: list[str],
     levels: Mapping[str, Mapping[str, Any]],

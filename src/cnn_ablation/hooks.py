@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
 
-SHARED_GROUPS = ("data", "baseline", "seeds", "execution", "evidence", "pursuit")
+SHARED_GROUPS = ("data", "baseline", "seeds", "execution", "evidence", "pursuit", "prediction")
 
 
 class StudyHooks:

@@ -164,6 +164,15 @@ class PursuitParameters(Parameters):
         return self
 
 
+class PredictionParameters(Parameters):
+    """How images are classified; which, and with what model, is in conf/base/globals.yml."""
+
+    dark_on_light: bool = Field(
+        description="Whether the images show dark things on a light ground, as most photographs of "
+        "products do; the networks were trained on light ones on a dark ground."
+    )
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 

@@ -6,6 +6,7 @@ from cnn_ablation.pipelines import (
     data_ingestion,
     evaluation,
     model_construction,
+    prediction,
     registration,
     reporting,
     training,
@@ -32,7 +33,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     """A pipeline per experiment, and those of the whole study.
 
     `__default__` is the study with its journal, `pursuit` the same with as many seeds as its claims
-    need, `journal` the journal alone, of what was run before, `data_ingestion` the data alone.
+    need, `journal` the journal alone, of what was run before, `data_ingestion` the data alone. `predict`
+    classifies a folder of images.
     """
     ingestion = data_ingestion.create_pipeline()
     experiments = {name: _experiment(name, pursued=False) for name in EXPERIMENTS}
@@ -42,6 +44,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "__default__": sum((experiments[name] for name in STUDY), ingestion) + ending,
         "pursuit": sum((_experiment(name, pursued=True) for name in STUDY), ingestion) + ending,
         "journal": journal,
+        "predict": prediction.create_pipeline(),
         "data_ingestion": ingestion,
         **{name: ingestion + pipeline for name, pipeline in experiments.items()},
     }
