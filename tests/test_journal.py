@@ -130,7 +130,7 @@ def test_the_best_condition_and_what_it_cannot_be_told_from() -> None:
     assert "cannot be told" not in clear
 
 
-def row(metric: str, *, agrees: bool | None, note: str = "") -> dict[str, Any]:
+def row(metric: str, *, agrees: bool | None, note: str | None = None) -> dict[str, Any]:
     return {
         "condition": "one",
         "metric": metric,
@@ -156,6 +156,16 @@ def test_published_numbers_stand_beside_ours() -> None:
     assert (
         "| one | final_val_accuracy | 92.10% | 92.10 | 91.00 | 88.00 to 94.00 | yes | a copy |" in text
     )
+
+
+def test_repeats_of_one_configuration_are_those_with_its_settings() -> None:
+    same = chapter("Dropout", reproduction=[row("final_val_accuracy", agrees=True)])
+    again = chapter("Pooling", reproduction=[row("final_val_accuracy", agrees=True)])
+    again["reproduction"][0]["published"] = 92.5
+    text = written(dropout=same, pooling=again)
+    assert "repeat one configuration 2 times, with 92.10 to 92.50 %: 0.40 points apart" in text
+    again["reproduction"][0]["note"] = "published run: epochs 15 instead of 10"
+    assert "repeat one configuration" not in written(dropout=same, pooling=again)
 
 
 def test_the_page_is_self_contained_and_escapes_what_conf_says() -> None:

@@ -14,6 +14,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 from cnn_ablation.parameters import EvidenceParameters, ExperimentParameters, Trial
+from cnn_ablation.reproduction import OTHER_SETTINGS
 from cnn_ablation.results import StudyError
 from cnn_ablation.statistics import Effect
 from cnn_ablation.store import StoredTrial
@@ -239,7 +240,7 @@ def _published_repeats(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[f
     for chapter in chapters.values():
         settings = {condition["name"]: str(condition["settings"]) for condition in chapter["conditions"]}
         for row in chapter["reproduction"]:
-            if row["metric"] == "final_val_accuracy" and "published run:" not in row["note"]:
+            if row["metric"] == "final_val_accuracy" and OTHER_SETTINGS not in (row["note"] or ""):
                 groups.setdefault(settings[row["condition"]], []).append(row["published"])
     return [sorted(group) for group in groups.values() if len(group) > 1]
 

@@ -13,6 +13,9 @@ from cnn_ablation.verdicts import EXACT
 EXACT_TOLERANCE = 0.01
 """Relative: a published number of parameters is often rounded to three digits."""
 
+OTHER_SETTINGS = "published run:"
+"""How the note begins where a published run had other settings than the condition of its name."""
+
 LISTED = ("conv_channels", "fc_units")
 """Settings that the published runs write as numbers with hyphens."""
 
@@ -65,7 +68,7 @@ def reproduce(
                 agrees = abs(published - mean.estimate) <= EXACT_TOLERANCE * mean.estimate
             elif prediction[0] < prediction[1]:
                 agrees = prediction[0] <= published <= prediction[1]
-            notes = [f"published run: {different}"] if different else []
+            notes = [f"{OTHER_SETTINGS} {different}"] if different else []
             if (condition.name, metric) in copies:
                 notes.append(copies[condition.name, metric])
             rows.append(
