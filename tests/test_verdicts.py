@@ -127,6 +127,25 @@ def test_noise_leaves_a_claim_undecided_and_says_what_it_would_take() -> None:
     assert "claimed 0.20 points" in row["finding"]
 
 
+def test_what_is_undecided_needs_more_seeds_than_there_are() -> None:
+    metrics, histories = trials(seeds=4, spread=0.08, low=91.0, high=91.35)
+    one = claim("above", condition="high", than="low")
+    vain = claim("value", condition="low", value=91.0, tolerance=0.001)
+    claims = {"it": one, **{f"other{n}": vain for n in range(20)}}
+    table = verdicts.judge(claims, metrics, histories, EVIDENCE)
+    open_ones = table[table["verdict"] == "undecided"]
+    assert "it" in set(open_ones["claim"])
+    assert (open_ones["seeds_needed"].dropna() > 4).all()
+
+
+def test_a_value_is_in_its_own_unit_and_has_no_pairs() -> None:
+    one = claim("value", condition="low", value=91.0, tolerance=1.0)
+    finding = verdicts.judge({"it": one}, *trials(low=91.0), EVIDENCE)["finding"].item()
+    assert finding.startswith("low: 9")
+    assert " %, claimed 91.00 %" in finding
+    assert finding.endswith("8 seeds)")
+
+
 def test_one_seed_cannot_tell() -> None:
     table = verdicts.judge(
         {"it": claim("above", condition="high", than="low")}, *trials(1, low=91.0, high=95.0), EVIDENCE

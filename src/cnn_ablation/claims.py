@@ -26,6 +26,9 @@ UNITS = {
 }
 """Metrics of a trial that a claim can be about, with the unit of their differences."""
 
+OF_ONE = ("value", "reaches")
+"""Kinds of claims that are about one condition's own results, not about differences."""
+
 Weights = dict[str, float]
 """A comparison: a weight per condition."""
 

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from cnn_ablation.claims import OF_ONE
 from cnn_ablation.summary_table import mean_and_sd
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -120,9 +121,9 @@ def effects(title: str, verdicts: pd.DataFrame, smallest_effect: float) -> Figur
         verdicts: As `verdicts.judge` makes it; differences in points are drawn.
         smallest_effect: Half the width of the band of differences that do not matter, points.
     """
-    drawn = verdicts[
-        (verdicts["unit"] == "points") & ~verdicts["kind"].isin(["value", "reaches"])
-    ].dropna(subset="estimate")
+    drawn = verdicts[(verdicts["unit"] == "points") & ~verdicts["kind"].isin(OF_ONE)].dropna(
+        subset="estimate"
+    )
     with mpl.rc_context(STYLE):
         figure = _figure(10, 0.62 * max(len(drawn), 1) + 2.2)
         axes = figure.subplots()

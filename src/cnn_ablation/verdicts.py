@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cnn_ablation import statistics
-from cnn_ablation.claims import UNITS, Claim, Reaches, Value, Weights, concerned
+from cnn_ablation.claims import OF_ONE, UNITS, Claim, Reaches, Value, Weights, concerned
 from cnn_ablation.parameters import EvidenceParameters
 from cnn_ablation.statistics import Effect
 
@@ -100,7 +100,9 @@ def judge(
         if verdict == "undecided":
             needed = _seeds_needed(found, level / len(claims))
             if needed is not None:
-                missing = max(0, needed - found.effect.seeds)
+                # The level that planning assumes is the strictest: it may say that there are enough.
+                needed = max(needed, found.effect.seeds + 1)
+                missing = needed - found.effect.seeds
                 minutes = missing * seconds.reindex(found.conditions).sum() / 60
         low, high = found.effect.interval()
         row = {
@@ -234,6 +236,8 @@ def _assess(
         )
     if isinstance(claim, Value):
         measured, label = values[claim.condition], claim.condition
+        if claim.metric.endswith("accuracy"):
+            unit = "%"
         if claim.relative_to is not None:
             measured = measured / values[claim.relative_to]
             label, unit = f"{label} / {claim.relative_to}", "ratio"
@@ -308,10 +312,10 @@ def _in_words(row: dict[str, Any]) -> str:
     if row["seeds"] == 1 and row["verdict"] == "undecided":
         return f"{words}; one seed cannot tell"
     if row["low"] < row["high"]:
-        pairing = "paired" if row["paired"] else "not paired"
+        pairing = ", paired" if row["paired"] else ", not paired"
         words += (
             f" (95 % interval {quantity(row['low'], '')} to {quantity(row['high'], '')}; "
-            f"{row['seeds']} seeds, {pairing})"
+            f"{row['seeds']} seeds{'' if row['kind'] in OF_ONE else pairing})"
         )
     if row["verdict"] == "undecided":
         if row["seeds_needed"] is None:
