@@ -93,11 +93,6 @@ def test_a_parameter_on_the_command_line(project: Path, parameter: str, expected
             ["conf/local/parameters_mine.yml: evidence.level: ", "less than 0.5"],
         ),
         (
-            "parameters_mine.yml",
-            {"pursuit": {"seeds": [5, 5]}},
-            ["conf/local/parameters_mine.yml: pursuit", "must rise from look to look"],
-        ),
-        (
             "parameters_dropout.yml",
             {"dropout": {"run_name": "same"}},
             ["conf/local/parameters_dropout.yml: dropout.run_name: ", "more than one condition"],
@@ -129,6 +124,11 @@ def test_a_parameter_in_a_file(tmp_path: Path, file: str, content: object, expec
     message = error_of(project, "--pipeline=dropout")
     for text in expected:
         assert text in message
+
+
+def test_looks_that_do_not_rise(project: Path) -> None:
+    message = error_of(project, "--pipeline=pursuit", "--params=pursuit.seeds=[5,5]")
+    assert "--params: pursuit: seeds: must rise from look to look" in message
 
 
 def test_all_problems_are_reported_at_once(project: Path) -> None:
