@@ -104,13 +104,13 @@ def comparison(
     return figure
 
 
-VERDICTS: Mapping[str, tuple[str, str, str]] = {
-    "supported": (COLORS[2], "o", "✔"),
-    "contradicted": (COLORS[1], "X", "✘"),
-    "equivalent": (COLORS[0], "s", "≈"),
-    "undecided": ("#767676", "D", "?"),
+VERDICTS: Mapping[str, tuple[str, str]] = {
+    "supported": (COLORS[2], "o"),
+    "contradicted": (COLORS[1], "X"),
+    "equivalent": (COLORS[0], "s"),
+    "undecided": ("#767676", "D"),
 }
-"""Colour, marker and sign of each verdict."""
+"""Colour and marker of each verdict."""
 
 
 def effects(title: str, verdicts: pd.DataFrame, smallest_effect: float) -> Figure:
@@ -130,11 +130,11 @@ def effects(title: str, verdicts: pd.DataFrame, smallest_effect: float) -> Figur
         axes.axvspan(-smallest_effect, smallest_effect, color="#E8E8E8", zorder=0)
         axes.axvline(0, color="#444444", linewidth=1)
         for position, (_, row) in enumerate(drawn.iterrows()):
-            color, marker, _ = VERDICTS[row["verdict"]]
+            color, marker = VERDICTS[row["verdict"]]
             if row["low"] < row["high"]:
                 axes.plot([row["low"], row["high"]], [position] * 2, color=color, linewidth=2)
             axes.plot(row["estimate"], position, marker, color=color, markersize=8)
-        for verdict, (color, marker, _) in VERDICTS.items():
+        for verdict, (color, marker) in VERDICTS.items():
             axes.plot([], [], marker, color=color, label=verdict)
         labels = [_claim_label(row) for _, row in drawn.iterrows()]
         axes.set_yticks(range(len(drawn)), labels, fontsize=8.5)

@@ -35,8 +35,7 @@ def rebuild(model: ModelParameters, stored: StoredTrial, data_summary: Mapping[s
         stored: Its weights.
         data_summary: Of the data that it was trained on, as `splits.summarize_splits` makes it.
     """
-    weights = {name: torch.from_numpy(value) for name, value in stored.weights().items()}
-    return _whole(model, weights, data_summary)
+    return _whole(model, _tensors(stored), data_summary)
 
 
 class Classifier:
@@ -62,8 +61,7 @@ class Classifier:
         cls, model: ModelParameters, stored: StoredTrial, data_summary: Mapping[str, Any]
     ) -> Self:
         """The network of a trial; the arguments are those of `rebuild`."""
-        weights = {name: torch.from_numpy(value) for name, value in stored.weights().items()}
-        return cls(model, weights, data_summary)
+        return cls(model, _tensors(stored), data_summary)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -120,6 +118,10 @@ def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np
     pixels = np.asarray(ImageOps.invert(fitted) if dark_on_light else fitted)
     array: np.ndarray = np.atleast_3d(pixels).transpose(2, 0, 1).copy()
     return array
+
+
+def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in stored.weights().items()}
 
 
 def _whole(
