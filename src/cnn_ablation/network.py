@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_ablation import pooled_layers, random_streams
+from cnn_ablation import fast_layers, random_streams
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.parameters import ModelParameters
 
@@ -63,18 +63,15 @@ class ConvLayer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (N, out_channels, …), halved in height and width by pooling."""
-        fused = self.training and self.pool is not None
-        if fused and pooled_layers.fits_convolution(self.conv, images):
-            return cast(
-                Tensor, self.relu(pooled_layers.pooled_convolution(images, self.conv, self.norm))
+        if images.device.type == "cpu":
+            return fast_layers.convolve(
+                images, self.conv, self.norm, pool=self.pool is not None, training=self.training
             )
-        maps = self.conv(images)
-        if fused and self.norm is not None and pooled_layers.fits_norm(self.norm, maps):
-            return cast(Tensor, self.relu(pooled_layers.pooled_norm(maps, self.norm)))
-        for part in (self.norm, self.pool, self.relu):
+        maps = images
+        for part in (self.conv, self.norm, self.pool, self.relu):
             if part is not None:
                 maps = part(maps)
-        return cast(Tensor, maps)
+        return maps
 
 
 class ConvNet(nn.Module):

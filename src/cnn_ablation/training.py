@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_ablation import network, pooled_layers, random_streams
+from cnn_ablation import fast_layers, network, random_streams
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet, count_parameters
 from cnn_ablation.parameters import ModelParameters, TrainingParameters
@@ -42,7 +42,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Opti
 }
 
 
-_RESULT_MODULES = (network.__file__, pooled_layers.__file__, random_streams.__file__, __file__)
+_RESULT_MODULES = (network.__file__, fast_layers.__file__, random_streams.__file__, __file__)
 CODE_VERSION = hashlib.sha256(
     b"".join([torch.__version__.encode(), *(Path(file).read_bytes() for file in _RESULT_MODULES)])
 ).hexdigest()[:16]
