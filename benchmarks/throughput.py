@@ -40,7 +40,7 @@ from cnn_ablation.parameters import (
     Trial,
     expand_trials,
 )
-from cnn_ablation.pipeline_registry import STUDY
+from cnn_ablation.pipeline_registry import JOURNAL
 from cnn_ablation.progress import StudyProgress
 from cnn_ablation.store import TrialStore
 
@@ -152,7 +152,7 @@ def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
     """Print the time of the journal's 19 runs, one after the other, and of our study of one seed."""
     runs = [
         trial
-        for name in STUDY
+        for name in JOURNAL
         for trial in expand_trials(
             ExperimentParameters.model_validate(
                 yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]

@@ -93,7 +93,7 @@ def make_project(folder: Path) -> Path:
     write_yaml(
         folder / "conf/local/catalog.yml",
         {
-            "fashion_mnist": {
+            "images": {
                 "type": "cnn_ablation.datasets.FashionMNISTDataset",
                 "path": str(IMAGES),
                 "sha256": SHA256,

@@ -184,7 +184,7 @@ def test_data_that_is_nowhere_to_be_had(tmp_path: Path) -> None:
     write_yaml(
         project / "conf/local/catalog.yml",
         {
-            "fashion_mnist": {
+            "images": {
                 "type": "cnn_ablation.datasets.FashionMNISTDataset",
                 "path": "data/01_raw/nothing",
                 "sha256": dict.fromkeys(

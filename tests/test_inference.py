@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_ablation.inference import COLUMNS, Classifier, prepare
+from cnn_ablation.image_files import prepare
+from cnn_ablation.inference import COLUMNS, Classifier
 from cnn_ablation.network import ConvNet
 from tests.conftest import JOURNAL_MODEL
 

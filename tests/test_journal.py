@@ -59,6 +59,7 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         "pairs": [],
         "reproduction": [],
         "final_model": {},
+        "image_set": "Fashion-MNIST",
         "images": {"train": 60000, "validation": 10000, "test": 10000},
         "image_shape": [1, 28, 28],
         "class_names": ["Bag", "Coat"],

@@ -38,7 +38,7 @@ def test_a_pipeline_per_experiment_and_the_study() -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_stands_alone(name: str, loader: OmegaConfigLoader) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
-    assert free == {"fashion_mnist", "trial_store", "engine", "published_runs", "published_tables"}
+    assert free == {"images", "trial_store", "engine", "published_runs", "published_tables"}
     assert f"params:{name}" in PIPELINES[name].inputs()
     assert name in loader["parameters"]
 

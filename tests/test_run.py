@@ -452,32 +452,6 @@ def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> Non
     assert len(children(project, last_parent(project))) == 1
 
 
-def test_a_new_experiment_is_a_conf_file_and_a_name(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    registry = project / "src/cnn_ablation/pipeline_registry.py"
-    registry.write_text(registry.read_text().replace('"combined_as_published")', '"kernel_size")'))
-    (project / "conf/base/parameters_combined_as_published.yml").unlink()
-    write_yaml(
-        project / "conf/base/parameters_kernel_size.yml",
-        {
-            "kernel_size": {
-                "title": "Kernel size",
-                "question": "Do larger kernels help?",
-                "hypothesis": "A little.",
-                "factors": {"model": {"kernel_size": [1, 5]}},
-                "run_name": "kernel_size_{kernel_size}",
-            }
-        },
-    )
-    result = kedro(project, "run", "--pipeline=kernel_size", "--params=seeds=1")
-    assert result.returncode == 0, result.stderr
-    assert trial_metrics(project, "kernel_size")["condition"].tolist() == [
-        "kernel_size_1",
-        "kernel_size_5",
-    ]
-    assert (project / "data/08_reporting/kernel_size/kernel_size_comparison.png").is_file()
-
-
 def test_holdout_scores_the_test_images_by_the_final_model_alone(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     result = kedro(project, "run", "--pipeline=pooling", "--params=data.protocol=holdout,seeds=1")

@@ -115,7 +115,7 @@ def test_summary_of_a_history() -> None:
         }
 
     summary = summarize_history([row(1, 70, 75), row(2, 82, 80), row(3, 90, 86), row(4, 91, 85)])
-    assert summary == {
+    expected = {
         "final_train_loss": 0.25,
         "final_train_accuracy": 91,
         "final_val_loss": 0.5,
@@ -124,8 +124,11 @@ def test_summary_of_a_history() -> None:
         "best_epoch": 3,
         "epochs_to_80": 2,
         "overfitting_gap": 6,
+        # Losses of 2, 1, 2/3 and 1/2: 1/3 and 1/12 off the middle of their neighbours.
+        "val_loss_roughness": 5 / 24,
         "seconds_per_epoch": 2.5,
     }
+    assert summary == pytest.approx(expected)
     assert math.isnan(summarize_history([row(1, 70, 75)])["epochs_to_80"])
 
 

@@ -19,6 +19,7 @@ UNITS = {
     "overfitting_gap": "points",
     "final_val_loss": "nats",
     "final_train_loss": "nats",
+    "val_loss_roughness": "nats",
     "epochs_to_80": "epochs",
     "best_epoch": "epochs",
     "seconds_per_epoch": "s",

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,16 +13,41 @@ from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_mlflow.io.models import MlflowModelTrackingDataset
 
-from cnn_ablation import fashion_mnist
+from cnn_ablation import fashion_mnist, image_sets
+from cnn_ablation.image_sets import ImageSet
 from cnn_ablation.parameters import Trial
 from cnn_ablation.results import StudyError, TrialRun
+from cnn_ablation.splits import ImageShape
 
 # What is heavy to import (torch, MLflow) is imported where it is used: the catalog is built for every
 # command, these only by a run.
 
 
-class FashionMNISTDataset(AbstractDataset[None, dict[str, np.ndarray]]):
-    """Fashion-MNIST's raw images and labels, fetched on the first load; see `fashion_mnist.load`.
+Loaded = TypeVar("Loaded")
+
+
+class ReadOnlyDataset(AbstractDataset[None, Loaded], Generic[Loaded]):
+    """What runs only read."""
+
+    def save(self, data: None) -> None:
+        """Not possible."""
+        raise NotImplementedError(f"{type(self).__name__} is only read.")
+
+
+class ImageSetDataset(ReadOnlyDataset[ImageSet]):
+    """A set of labelled images, of which shape and classes are known before it is loaded."""
+
+    def describe_images(self) -> tuple[ImageShape, int]:
+        """Shape of the images, and number of classes.
+
+        Raises:
+            StudyError: What the catalog says of the set makes none.
+        """
+        raise NotImplementedError
+
+
+class FashionMNISTDataset(ImageSetDataset):
+    """Fashion-MNIST, fetched on the first load; see `fashion_mnist.load`.
 
     Args:
         path: Folder of the four `.gz` files.
@@ -40,16 +65,104 @@ class FashionMNISTDataset(AbstractDataset[None, dict[str, np.ndarray]]):
         self._sha256 = sha256 or fashion_mnist.SHA256
         self.metadata = metadata
 
-    def load(self) -> dict[str, np.ndarray]:
-        """The arrays that `fashion_mnist.load` returns."""
-        return fashion_mnist.load(self._path, self._sha256)
+    def load(self) -> ImageSet:
+        """The images."""
+        arrays = fashion_mnist.load(self._path, self._sha256)
+        return ImageSet(fashion_mnist.NAME, fashion_mnist.CLASS_NAMES, arrays)
 
-    def save(self, data: None) -> None:
-        """Not possible: raw data is only read."""
-        raise NotImplementedError("Raw data is only read.")
+    def describe_images(self) -> tuple[ImageShape, int]:
+        """Shape of the images, and number of classes."""
+        return fashion_mnist.IMAGE_SHAPE, len(fashion_mnist.CLASS_NAMES)
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
+
+
+class TorchvisionDataset(ImageSetDataset):
+    """A set that torchvision knows, downloaded on the first load; see `image_sets.load_torchvision`.
+
+    Args:
+        name: MNIST, KMNIST, EMNIST, CIFAR10 or CIFAR100.
+        path: Folder in which torchvision keeps its sets.
+        variant: Of EMNIST: balanced, letters, digits, byclass, bymerge or mnist.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        variant: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._name = name
+        self._path = Path(path)
+        self._variant = variant
+        self.metadata = metadata
+
+    def load(self) -> ImageSet:
+        """The images."""
+        return image_sets.load_torchvision(self._name, self._path, self._variant)
+
+    def describe_images(self) -> tuple[ImageShape, int]:
+        """Shape of the images, and number of classes."""
+        return image_sets.describe_torchvision(self._name, self._variant)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name, "variant": self._variant, "path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
+
+
+class ClassFoldersDataset(ImageSetDataset):
+    """Images of one's own, in a folder per class; see `image_sets.load_folder`.
+
+    Args:
+        path: Folder of the classes' folders.
+        size: Height and width that each image is fitted into, pixels.
+        mode: grey or colour.
+        dark_on_light: Whether dark things are on a light ground.
+        test_share: Part of each class's images that test.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        size: list[int],
+        mode: Literal["grey", "colour"] = "grey",
+        dark_on_light: bool = False,
+        test_share: float = 0.2,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._size = size
+        self._mode = mode
+        self._dark_on_light = dark_on_light
+        self._test_share = test_share
+        self.metadata = metadata
+
+    def load(self) -> ImageSet:
+        """The images."""
+        return image_sets.load_folder(
+            self._path,
+            self._size,
+            self._mode,
+            dark_on_light=self._dark_on_light,
+            test_share=self._test_share,
+        )
+
+    def describe_images(self) -> tuple[ImageShape, int]:
+        """Shape of the images, and number of classes."""
+        shape = image_sets.shape_of(self._size, self._mode)
+        return shape, len(image_sets.classes_in(self._path))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path), "size": self._size, "mode": self._mode}
 
     def _exists(self) -> bool:
         return self._path.is_dir()
@@ -123,7 +236,7 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]
         return (path.as_posix(), path.read_bytes()) if path.is_file() else None
 
 
-class TrialStoreDataset(AbstractDataset[None, Any]):
+class TrialStoreDataset(ReadOnlyDataset[Any]):
     """The store of trained trials. Loading gives the store itself, which nodes read and add to.
 
     Args:
@@ -141,10 +254,6 @@ class TrialStoreDataset(AbstractDataset[None, Any]):
 
         return TrialStore(self._path)
 
-    def save(self, data: None) -> None:
-        """Not possible: nodes add to the store that loading gives."""
-        raise NotImplementedError("Add trials to the store that loading gives.")
-
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}
 
@@ -152,7 +261,7 @@ class TrialStoreDataset(AbstractDataset[None, Any]):
         return self._path.is_dir()
 
 
-class EngineDataset(AbstractDataset[None, Any]):
+class EngineDataset(ReadOnlyDataset[Any]):
     """The cluster that trials run on. Each load of a session gives the same one.
 
     Args:
@@ -171,10 +280,6 @@ class EngineDataset(AbstractDataset[None, Any]):
 
             self._engine = Engine(StudyProgress())
         return self._engine
-
-    def save(self, data: None) -> None:
-        """Not possible: there is nothing to keep of a cluster."""
-        raise NotImplementedError("There is nothing to keep of a cluster.")
 
     def _describe(self) -> dict[str, Any]:
         return {}
@@ -284,7 +389,7 @@ WINNER = "winner"
 """Tag of a version: what `champion.choose_winner` has said of it, as JSON."""
 
 
-class MlflowChampionDataset(AbstractDataset[None, dict[str, Any] | None]):
+class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
     """The winner that MLflow's registry has under the alias `champion`, or None.
 
     Args:
@@ -308,15 +413,11 @@ class MlflowChampionDataset(AbstractDataset[None, dict[str, Any] | None]):
         winner: dict[str, Any] = json.loads(version.tags[WINNER])
         return winner
 
-    def save(self, data: None) -> None:
-        """Not possible: the registered model's dataset decides on the alias."""
-        raise NotImplementedError("Save the registered model: it decides on the alias.")
-
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name}
 
 
-class MlflowClassifierDataset(AbstractDataset[None, Any]):
+class MlflowClassifierDataset(ReadOnlyDataset[Any]):
     """The classifier of a version of the registered model.
 
     Args:
@@ -355,15 +456,11 @@ class MlflowClassifierDataset(AbstractDataset[None, Any]):
             ) from None
         return Classifier.load(Path(folder) / "artifacts" / ARTIFACT)
 
-    def save(self, data: None) -> None:
-        """Not possible: the registered model's dataset registers versions."""
-        raise NotImplementedError("Save the registered model.")
-
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name, "version": self._version}
 
 
-class ImageFolderDataset(AbstractDataset[None, dict[str, Any]]):
+class ImageFolderDataset(ReadOnlyDataset[dict[str, Any]]):
     """The images in a folder, of any format that Pillow reads, in the order of their names.
 
     Args:
@@ -381,34 +478,16 @@ class ImageFolderDataset(AbstractDataset[None, dict[str, Any]]):
         Raises:
             StudyError: There is no such folder, or nothing in it.
         """
-        from PIL import Image, UnidentifiedImageError
+        from cnn_ablation.image_files import read_folder
 
-        files = [
-            file
-            for file in sorted(self._path.glob("*"))
-            if file.is_file() and not file.name.startswith(".")
-        ]
-        if not files:
+        images = read_folder(self._path)
+        if not images:
             state = "is empty" if self._path.is_dir() else "is not there"
             raise StudyError(
                 f"{self._path} {state}: put the images to classify there, or name another folder as "
                 "images_to_classify in conf/local/globals.yml"
             )
-        images: dict[str, Any] = {}
-        for file in files:
-            try:
-                with Image.open(file) as image:
-                    image.load()
-                    images[file.name] = image.copy()
-            except UnidentifiedImageError:
-                images[file.name] = "not an image"
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                images[file.name] = f"damaged: {error}"
         return images
-
-    def save(self, data: None) -> None:
-        """Not possible: raw data is only read."""
-        raise NotImplementedError("Raw data is only read.")
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}

@@ -17,6 +17,7 @@ import numpy as np
 
 from cnn_ablation.results import StudyError
 
+NAME = "Fashion-MNIST"
 IMAGE_SHAPE = (1, 28, 28)
 CLASS_NAMES = (
     "T-shirt/top",

@@ -9,7 +9,6 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
-from cnn_ablation import fashion_mnist
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.context import InputError, ProjectContext
 from cnn_ablation.parameters import (
@@ -23,6 +22,7 @@ from cnn_ablation.results import StudyError
 
 if TYPE_CHECKING:
     from cnn_ablation.engine import Engine
+    from cnn_ablation.splits import ImageShape
 
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
@@ -68,7 +68,10 @@ class StudyHooks:
             resolve_device(execution.device, here=execution.scheduler is None)
         except ParameterError as error:
             raise self._invalid(error.key, error.reason) from None
-        trials = {name: self._check_experiment(name, catalog) for name in _experiments(pipeline)}
+        described = self._describe_images(catalog)
+        trials = {
+            name: self._check_experiment(name, catalog, described) for name in _experiments(pipeline)
+        }
         training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
         if training:
             self._engine = catalog.load("engine")
@@ -135,7 +138,25 @@ class StudyHooks:
         if self._engine is not None:
             self._engine.close()
 
-    def _check_experiment(self, name: str, catalog: DataCatalog) -> list[Trial]:
+    def _describe_images(self, catalog: DataCatalog) -> "tuple[ImageShape, int]":
+        """Shape of the images, and number of classes."""
+        from cnn_ablation.datasets import ImageSetDataset
+
+        dataset = catalog.get("images")
+        if not isinstance(dataset, ImageSetDataset):
+            place = self._context.place_of("images", "catalog")
+            allowed = ", ".join(
+                f"cnn_ablation.datasets.{c.__name__}" for c in ImageSetDataset.__subclasses__()
+            )
+            raise InputError(f"{place}: images: type: no set of labelled images; allowed: {allowed}")
+        try:
+            return dataset.describe_images()
+        except StudyError as error:
+            raise InputError(f"{self._context.place_of('images', 'catalog')}: images: {error}") from None
+
+    def _check_experiment(
+        self, name: str, catalog: DataCatalog, described: "tuple[ImageShape, int]"
+    ) -> list[Trial]:
         """The experiment's trials, each of which has a network."""
         from cnn_ablation.network import describe_network
 
@@ -151,9 +172,7 @@ class StudyHooks:
             raise self._invalid(f"{name}.{error.key}", error.reason) from None
         for condition in {trial.condition.name: trial.condition for trial in trials}.values():
             try:
-                describe_network(
-                    condition.model, fashion_mnist.IMAGE_SHAPE, len(fashion_mnist.CLASS_NAMES)
-                )
+                describe_network(condition.model, *described)
             except ParameterError as error:
                 setting = error.key.removeprefix("model.")
                 origin = experiment.origin(condition.name, "model", setting)

@@ -9,12 +9,14 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cnn_ablation.network import ConvNet, ImageShape
+from cnn_ablation.image_files import prepare
+from cnn_ablation.network import ConvNet
 from cnn_ablation.parameters import ModelParameters
+from cnn_ablation.splits import ImageShape
 from cnn_ablation.store import StoredTrial
 from cnn_ablation.training import Normalize, predict
 
@@ -101,23 +103,6 @@ class Classifier:
         classes = [[names[index] for index in row] for row in top.indices.T.tolist()]
         ranked = zip(classes, top.values.T.tolist(), strict=True)
         return pd.DataFrame(dict(zip(COLUMNS, chain.from_iterable(ranked), strict=False)))
-
-
-def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np.ndarray:
-    """An image as the network takes it, uint8 (channels, height, width), light things on dark ground.
-
-    It is turned upright as its camera says, put on its ground where it is transparent, fitted into the
-    size without distortion, and inverted if it shows dark things on a light ground.
-    """
-    channels, height, width = shape
-    ground = "white" if dark_on_light else "black"
-    upright = ImageOps.exif_transpose(image).convert("RGBA")
-    solid = Image.alpha_composite(Image.new("RGBA", upright.size, ground), upright)
-    plain = solid.convert("L" if channels == 1 else "RGB")
-    fitted = ImageOps.pad(plain, (width, height), color=ground)
-    pixels = np.asarray(ImageOps.invert(fitted) if dark_on_light else fitted)
-    array: np.ndarray = np.atleast_3d(pixels).transpose(2, 0, 1).copy()
-    return array
 
 
 def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:

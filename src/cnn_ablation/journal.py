@@ -97,6 +97,7 @@ def write_chapter(
         "pairs": tables["pairs"].to_dict("records"),
         "reproduction": tables["reproduction"].to_dict("records"),
         "final_model": dict(final_model),
+        "image_set": data_summary["name"],
         "images": data_summary["images"],
         "image_shape": data_summary["image_shape"],
         "class_names": data_summary["class_names"],

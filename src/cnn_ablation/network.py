@@ -10,9 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnn_ablation import fast_layers, random_streams
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.parameters import ModelParameters
-
-ImageShape = tuple[int, int, int]
-"""Channels, height and width of an image, pixels."""
+from cnn_ablation.splits import ImageShape
 
 
 class SeededDropout(nn.Module):
@@ -63,7 +61,8 @@ class ConvLayer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (N, out_channels, …), halved in height and width by pooling."""
-        if images.device.type == "cpu":
+        # What is exported, for MLflow say, runs anywhere: it is made of the usual layers.
+        if images.device.type == "cpu" and not torch.compiler.is_compiling():
             return fast_layers.convolve(
                 images, self.conv, self.norm, pool=self.pool is not None, training=self.training
             )

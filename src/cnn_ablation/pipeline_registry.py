@@ -13,8 +13,11 @@ from cnn_ablation.pipelines import (
     visualization,
 )
 
-STUDY = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
-"""The journal's experiments: what a plain `kedro run` runs."""
+JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
+"""The journal's experiments."""
+
+STUDY = (*JOURNAL, "overall")
+"""What a plain `kedro run` runs: those, and their configurations side by side."""
 
 EXPERIMENTS = (*STUDY, "combined_as_published")
 """All experiments. A name here, and its parameters in conf/base/parameters_<name>.yml, make one."""

@@ -57,7 +57,9 @@ def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:
 
     `epochs_to_80` is the first epoch whose validation accuracy reaches 80 %, NaN where none does;
     `overfitting_gap` is final training minus final validation accuracy, points. Of equal best epochs
-    the first counts. The best of several epochs is an optimistic estimate.
+    the first counts. The best of several epochs is an optimistic estimate. `val_loss_roughness` is how
+    far the validation loss of an epoch lies, on average, from the middle of its neighbours', nats; NaN
+    of fewer than three epochs.
     """
     final = history[-1]
     best = max(history, key=lambda row: row["val_accuracy"])
@@ -71,5 +73,10 @@ def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:
         "best_epoch": best["epoch"],
         "epochs_to_80": next(reached, float("nan")),
         "overfitting_gap": final["train_accuracy"] - final["val_accuracy"],
+        "val_loss_roughness": _roughness([row["val_loss"] for row in history]),
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
     }
+
+
+def _roughness(values: list[float]) -> float:
+    return float(np.abs(np.diff(values, n=2)).mean() / 2) if len(values) > 2 else float("nan")

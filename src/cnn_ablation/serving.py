@@ -16,7 +16,7 @@ from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schem
 from PIL import Image
 
 from cnn_ablation.inference import COLUMNS, Classifier
-from cnn_ablation.network import ImageShape
+from cnn_ablation.splits import ImageShape
 
 ARTIFACT = "classifier"
 

@@ -10,12 +10,15 @@ from cnn_ablation.parameters import DataParameters
 
 HOLDOUT_VALIDATION_IMAGES = 10_000
 
+ImageShape = tuple[int, int, int]
+"""Channels, height and width of an image, pixels."""
+
 Arrays = dict[str, np.ndarray]
 """`<split>_images`, uint8 (N, channels, height, width), and `<split>_labels`, int64 (N,)."""
 
 
 def split_images(raw: Arrays, parameters: DataParameters) -> Arrays:
-    """The splits `train`, `validation` and `test` of raw images, (N, height, width), and labels.
+    """The splits `train`, `validation` and `test` of raw images and labels, see `image_sets.ImageSet`.
 
     With the protocol `journal` the validation images are the test images. Subsets are stratified by
     class.
@@ -35,7 +38,7 @@ def split_images(raw: Arrays, parameters: DataParameters) -> Arrays:
         pool, validation = _hold_out(train, wanted, parameters.split_seed)
     train = _subset(pool, parameters.train_images, parameters.split_seed, "train", "training")
     return {
-        f"{name}_{part}": np.ascontiguousarray(values[:, None] if part == "images" else values)
+        f"{name}_{part}": _channels_first(values) if part == "images" else values
         for name, split in {"train": train, "validation": validation, "test": test}.items()
         for part, values in zip(("images", "labels"), split, strict=True)
     }
@@ -73,6 +76,11 @@ def summarize_splits(splits: Arrays, class_names: list[str]) -> dict[str, Any]:
 
 
 Split = tuple[np.ndarray, np.ndarray]
+
+
+def _channels_first(images: np.ndarray) -> np.ndarray:
+    moved = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(moved)
 
 
 def _subset(split: Split, wanted: int | None, seed: int, key: str, source: str) -> Split:

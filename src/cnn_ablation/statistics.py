@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import stdtr
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
@@ -91,13 +92,13 @@ class Effect:
     def p_above(self, threshold: float = 0.0) -> float:
         """One-sided p value of being above the threshold: small where it surely is."""
         if self.standard_error > 0:
-            return float(stats.t.sf((self.estimate - threshold) / self.standard_error, self.dof))
+            return float(stdtr(self.dof, (threshold - self.estimate) / self.standard_error))
         return 0.0 if self.standard_error == 0 and self.estimate > threshold else 1.0
 
     def p_below(self, threshold: float = 0.0) -> float:
         """One-sided p value of being below the threshold."""
         if self.standard_error > 0:
-            return float(stats.t.cdf((self.estimate - threshold) / self.standard_error, self.dof))
+            return float(stdtr(self.dof, (self.estimate - threshold) / self.standard_error))
         return 0.0 if self.standard_error == 0 and self.estimate < threshold else 1.0
 
     def p_within(self, margin: float, centre: float = 0.0) -> float:
@@ -120,7 +121,7 @@ def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: flo
         resolution: Step that the values are rounded to; see `Effect.of`.
     """
     columns = values[list(weights)]
-    shared = columns.dropna()
+    shared = columns.dropna().to_numpy()
     if len(shared) < 2 and sorted(weights.values()) == [-1, 1]:
         second, first = (
             columns[name].dropna() for name in sorted(weights, key=lambda name: weights[name])
@@ -135,12 +136,10 @@ def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: flo
                 paired=False,
             )
     correlation = float("nan")
-    if len(weights) == 2 and len(shared) > 2 and (shared.std() > 0).all():
-        correlation = float(shared.corr().iloc[0, 1])
+    if len(weights) == 2 and len(shared) > 2 and (shared.std(axis=0) > 0).all():
+        correlation = float(np.corrcoef(shared.T)[0, 1])
     factors = np.array(list(weights.values()))
-    return Effect.of(
-        shared.to_numpy() @ factors, resolution * float(np.linalg.norm(factors)), correlation
-    )
+    return Effect.of(shared @ factors, resolution * float(np.linalg.norm(factors)), correlation)
 
 
 def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:

@@ -84,11 +84,8 @@ def judge(
         seeds_needed and worker_minutes (to decide what is undecided: all seeds, and the time that a
         worker needs for those that are missing), finding (in words).
     """
-    conditions = list(trial_metrics["condition"].drop_duplicates())
-    assessed = {
-        name: _assess(claim, conditions, trial_metrics, histories, evidence)
-        for name, claim in claims.items()
-    }
+    results = _Results(trial_metrics, histories)
+    assessed = {name: _assess(claim, results, evidence) for name, claim in claims.items()}
     level = evidence.level / looks
     seconds = histories.groupby(["condition", "seed"])["seconds"].sum().groupby("condition").mean()
     rows = []
@@ -138,10 +135,8 @@ def decide(
     looks: int = 1,
 ) -> dict[str, Verdict]:
     """The verdicts of `judge` alone, by claim."""
-    conditions = list(trial_metrics["condition"].drop_duplicates())
-    assessed = [
-        _assess(claim, conditions, trial_metrics, histories, evidence) for claim in claims.values()
-    ]
+    results = _Results(trial_metrics, histories)
+    assessed = [_assess(claim, results, evidence) for claim in claims.values()]
     decisions = _decide(assessed, evidence.level / looks)
     return {name: verdict for name, (verdict, _) in zip(claims, decisions, strict=True)}
 
@@ -173,7 +168,7 @@ def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> 
         (of differences), unpaired_sd (that independent seeds would have), seeds_needed and
         unpaired_seeds_needed (for a difference of the smallest effect that matters).
     """
-    values = _values(trial_metrics, "final_val_accuracy")
+    values = _by_seed(trial_metrics, "final_val_accuracy")
     rows = []
     for index, one in enumerate(values.columns):
         for other in values.columns[index + 1 :]:
@@ -202,7 +197,7 @@ def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> 
     return table.astype({"seeds_needed": "Int64", "unpaired_seeds_needed": "Int64"})
 
 
-def _values(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A metric of the finished trials, a row per seed and a column per condition, in their order."""
     finished = trial_metrics.assign(
         value=trial_metrics[metric].where(trial_metrics["status"] == "finished")
@@ -211,20 +206,34 @@ def _values(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
 
 
-def _assess(
-    claim: Claim,
-    conditions: Sequence[str],
-    trial_metrics: pd.DataFrame,
-    histories: pd.DataFrame,
-    evidence: EvidenceParameters,
-) -> _Assessment:
-    values = _values(trial_metrics, claim.metric)
+class _Results:
+    """An experiment's results, each metric laid out once for all claims."""
+
+    def __init__(self, trial_metrics: pd.DataFrame, histories: pd.DataFrame) -> None:
+        self.conditions = list(trial_metrics["condition"].drop_duplicates())
+        self._trial_metrics = trial_metrics
+        self._histories = histories
+        self._values: dict[str, pd.DataFrame] = {}
+
+    def values(self, metric: str) -> pd.DataFrame:
+        """See `_by_seed`."""
+        if metric not in self._values:
+            self._values[metric] = _by_seed(self._trial_metrics, metric)
+        return self._values[metric]
+
+    def best_accuracy(self, condition: str, within: int) -> pd.Series:
+        """The highest validation accuracy of a condition's first epochs, per seed."""
+        rows = self._histories[self._histories["condition"] == condition]
+        early = rows[rows["epoch"] <= within]
+        best: pd.Series = early.groupby("seed")["val_accuracy"].max()
+        return best
+
+
+def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _Assessment:
+    conditions, values = results.conditions, results.values(claim.metric)
     unit = UNITS[claim.metric]
     if isinstance(claim, Reaches):
-        early = histories[
-            (histories["condition"] == claim.condition) & (histories["epoch"] <= claim.within)
-        ]
-        effect = Effect.of(early.groupby("seed")["val_accuracy"].max() - claim.accuracy)
+        effect = Effect.of(results.best_accuracy(claim.condition, claim.within) - claim.accuracy)
         return _Assessment(
             f"best of {claim.condition}'s first {claim.within} epochs − {claim.accuracy:g} %",
             "points",

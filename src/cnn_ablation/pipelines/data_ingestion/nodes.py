@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnn_ablation import fashion_mnist, splits
+from cnn_ablation import splits
+from cnn_ablation.image_sets import ImageSet
 from cnn_ablation.parameters import DataParameters
 
 
-def split_images(raw: splits.Arrays, data: DataParameters) -> splits.Arrays:
-    """The splits train, validation and test, by the protocol that the parameters name."""
-    return splits.split_images(raw, data)
+def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, dict[str, Any]]:
+    """The splits train, validation and test, by the parameters' protocol, and their summary.
 
-
-def summarize_splits(images: splits.Arrays) -> dict[str, Any]:
-    """Class counts, statistics for normalization, shape and classes of the splits."""
-    return splits.summarize_splits(images, list(fashion_mnist.CLASS_NAMES))
+    The summary has the name of the set, and class counts, shape, classes and statistics for
+    normalization as `splits.summarize_splits` gives them.
+    """
+    images = splits.split_images(raw.arrays, data)
+    return images, {"name": raw.name, **splits.summarize_splits(images, list(raw.class_names))}
 
 
 def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Figure:

@@ -11,15 +11,9 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.split_images,
-                inputs=["fashion_mnist", "params:data"],
-                outputs="splits",
+                inputs=["images", "params:data"],
+                outputs=["splits", "data_summary"],
                 name="split_images",
-            ),
-            Node(
-                nodes.summarize_splits,
-                inputs="splits",
-                outputs="data_summary",
-                name="summarize_splits",
             ),
             Node(
                 nodes.plot_samples,

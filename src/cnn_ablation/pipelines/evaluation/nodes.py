@@ -130,6 +130,7 @@ def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> 
 def reproduce_published(
     trials: list[Trial],
     trial_metrics: pd.DataFrame,
+    data_summary: dict[str, Any],
     published_runs: pd.DataFrame,
     published_tables: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -137,6 +138,7 @@ def reproduce_published(
     from cnn_ablation.reproduction import reproduce
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
+    published_runs = published_runs[published_runs["images"] == data_summary["name"]]
     return reproduce(list(conditions.values()), trial_metrics, published_runs, published_tables)
 
 

@@ -64,7 +64,13 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
             ),
             Node(
                 nodes.reproduce_published,
-                inputs=["trials", "trial_metrics", "published_runs", "published_tables"],
+                inputs=[
+                    "trials",
+                    "trial_metrics",
+                    "data_summary",
+                    "published_runs",
+                    "published_tables",
+                ],
                 outputs="reproduction",
                 name="reproduce_published",
             ),
