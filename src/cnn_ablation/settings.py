@@ -1,5 +1,6 @@
 """Kedro's project settings."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
 import yaml
 from kedro.framework.project import configure_logging
+from omegaconf import DictConfig, OmegaConf
 
 from cnn_ablation.context import ProjectContext
 from cnn_ablation.hooks import StudyHooks
@@ -25,6 +27,13 @@ if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for it in the working directory alone.
     configure_logging(yaml.safe_load(_logging.read_text()))
 
+
+def mlflow_view(name: str, state: DictConfig) -> str:
+    """A view of an experiment's runs, as MLflow's page keeps it in a tag of the experiment."""
+    container = OmegaConf.to_container(state)
+    return json.dumps({"name": name, "createdAt": 0, "state": json.dumps(container)})
+
+
 HOOKS = (StudyHooks(),)
 CONTEXT_CLASS = ProjectContext
 CONFIG_LOADER_ARGS: dict[str, Any] = {
@@ -32,5 +41,5 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     "default_run_env": "local",
     # An environment names what differs from base, inside groups too.
     "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
-    "custom_resolvers": {"project_root": PROJECT_ROOT.as_posix},
+    "custom_resolvers": {"project_root": PROJECT_ROOT.as_posix, "mlflow_view": mlflow_view},
 }

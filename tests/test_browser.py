@@ -1,0 +1,136 @@
+"""The pages that Kedro-Viz and MLflow make of a run, in a browser."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from cnn_ablation.pipeline_registry import STUDY
+from tests.conftest import kedro
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+PATIENCE = 60_000
+"""Milliseconds that a page may take on a machine that is busy."""
+
+
+@contextmanager
+def served(*command: str, cwd: Path) -> Iterator[str]:
+    """The address of a server, started by a command that takes a port at its end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Plugins start programs by their names.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", *command, str(port)],
+        cwd=cwd,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + PATIENCE / 1000
+        while True:
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, f"{' '.join(command)} has ended"
+                assert time.monotonic() < deadline, f"{' '.join(command)} does not answer"
+                time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        playwright.selectors.set_test_id_attribute("data-test")  # as Kedro-Viz has it
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1500, "height": 950})
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def results(project: Path) -> Path:
+    """A project in which an experiment was run."""
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 0, result.stderr
+    return project
+
+
+def open_experiment(page: Page, address: str) -> None:
+    """Open Kedro-Viz, look for all experiments, and open one of them."""
+    page.add_init_script("localStorage.setItem('KedroViz', '{\"showFeatureHints\": false}')")
+    page.goto(address)
+    for name in STUDY:
+        expect(page.get_by_test_id(f"node-list-tree-item--row--{name}")).to_be_visible()
+    page.goto(f"{address}/?pid=batchnorm&expandAllPipelines=true")
+    expect(page.get_by_text("train_trials", exact=True).first).to_be_visible()
+
+
+def test_viz_built_shows_experiments_and_previews(results: Path, page: Page) -> None:
+    built = kedro(results, "viz", "build", "--include-previews")
+    assert built.returncode == 0, built.stderr
+    with served("http.server", "--directory=build", "--bind=127.0.0.1", cwd=results) as address:
+        open_experiment(page, address)
+        page.get_by_test_id("node-list-tree-item--row--batchnorm.comparison_figure").click()
+        expect(page.locator("img.pipeline-metadata__plot-image")).to_be_visible()
+        page.get_by_test_id("node-list-tree-item--row--batchnorm.condition_summary").click()
+        preview = page.locator(".pipeline-metadata__preview").or_(page.locator("table"))
+        expect(preview.get_by_text("batchnorm_True").first).to_be_visible()
+        page.get_by_test_id("node-list-tree-item--row--data_summary").click()
+        expect(page.get_by_text("class_names").first).to_be_visible()
+
+
+def test_viz_run_shows_experiments(results: Path, page: Page) -> None:
+    with served("kedro", "viz", "run", "--no-browser", "--port", cwd=results) as address:
+        open_experiment(page, address)
+
+
+def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:
+    store = f"sqlite:///{results}/mlflow.db"
+    client = mlflow.MlflowClient(store)
+    experiment = client.get_experiment_by_name("fashion_mnist_cnn_tuning")
+    assert experiment is not None
+    (parent,) = [
+        run
+        for run in client.search_runs([experiment.experiment_id])
+        if "mlflow.parentRunId" not in run.data.tags
+    ]
+    with served("kedro", "mlflow", "ui", "--port", cwd=results) as address:
+        runs = f"{address}/#/experiments/{experiment.experiment_id}/runs"
+        page.goto(f"{runs}?viewStateShareKey=trials")
+        expect(page.get_by_text("final_val_accuracy").first).to_be_visible()
+        parent_row = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="batchnorm"))
+        parent_row.get_by_role("button").first.click()
+        expect(page.get_by_text("batchnorm_True seed 0").first).to_be_visible()
+        page.goto(f"{runs}/{parent.info.run_id}")
+        expect(page.get_by_text("Does batch normalization improve").first).to_be_visible()
+        page.goto(f"{runs}/{parent.info.run_id}/artifacts/batchnorm/batchnorm_comparison.png")
+        expect(page.locator("img[src*=blob], img[src*=artifact]").first).to_be_visible()
