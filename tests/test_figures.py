@@ -123,3 +123,17 @@ def test_curves_and_confusion_name_what_they_show() -> None:
     assert "75.0" in texts(figure)
     assert "25.0" in texts(figure)
     assert "2 networks" in texts(figure)
+
+
+def test_of_many_classes_the_least_recognized_are_drawn() -> None:
+    names = [f"class {number:03}" for number in range(100)]
+    matrix = 10 * np.eye(100, dtype=int)
+    matrix[7, 8] = matrix[98, 7] = 5
+    figure = figures.confusion_matrix("T", "a", matrix, names, 1)
+    ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert len(ticks) == 20
+    assert {"class 007", "class 098"} <= set(ticks)
+    assert any("The 20 of 100 classes" in text.get_text() for text in figure.findobj(Text))
+    images = np.zeros((200, 3, 8, 8), dtype=np.uint8)
+    samples = figures.samples(images, np.arange(200) % 100, names)
+    assert "the first 20 of 100" in samples.get_suptitle()

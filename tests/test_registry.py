@@ -94,7 +94,7 @@ def test_the_registry_loads_without_what_only_a_run_needs() -> None:
     code = (
         "import sys; from cnn_ablation.pipeline_registry import register_pipelines; "
         "register_pipelines(); "
-        "print(*{'torch', 'torchvision', 'sklearn'} & set(sys.modules))"
+        "print(*{'torch', 'torchvision', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],

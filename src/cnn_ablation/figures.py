@@ -35,6 +35,9 @@ STYLE: Any = {
     "figure.dpi": 110,
     "savefig.dpi": 150,
 }
+MOST_CLASSES = 20
+"""That a figure with a row per class can hold and still be read."""
+
 ACCURACY = "Final validation accuracy (%)"
 SETTING_NAMES: Mapping[str, str] = {
     "dropout_rate": "Dropout rate",
@@ -55,7 +58,7 @@ SETTING_NAMES: Mapping[str, str] = {
 def samples(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10
 ) -> Figure:
-    """The first images of each class, a row per class.
+    """The first images of each class, a row per class, of the first 20 classes.
 
     Args:
         images: uint8 (N, channels, height, width).
@@ -63,16 +66,18 @@ def samples(
         class_names: Name per label.
         per_class: Images a row.
     """
-    figure = _figure(per_class * 0.62 + 1.4, len(class_names) * 0.62 + 0.7)
-    grid = figure.subplots(len(class_names), per_class, squeeze=False)
-    for label, (name, row) in enumerate(zip(class_names, grid, strict=True)):
+    shown = class_names[:MOST_CLASSES]
+    figure = _figure(per_class * 0.62 + 1.4, len(shown) * 0.62 + 0.7)
+    grid = figure.subplots(len(shown), per_class, squeeze=False)
+    for label, (name, row) in enumerate(zip(shown, grid, strict=True)):
         chosen = images[labels == label][:per_class]
         for axes in row:
             axes.set_axis_off()
         for axes, image in zip(row, chosen, strict=False):
             axes.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray_r", vmin=0, vmax=255)
         row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=10)
-    figure.suptitle("Training images, by class", x=0.02, ha="left", fontsize=12)
+    part = f" (the first {len(shown)} of {len(class_names)})" if len(shown) < len(class_names) else ""
+    figure.suptitle(f"Training images, by class{part}", x=0.02, ha="left", fontsize=12)
     return figure
 
 
@@ -212,7 +217,7 @@ def learning_curves(title: str, histories: pd.DataFrame) -> Figure:
 def confusion_matrix(
     title: str, condition: str, matrix: np.ndarray, class_names: Sequence[str], seeds: int
 ) -> Figure:
-    """Percentages of each true class's images by predicted class.
+    """Percentages of each true class's images by predicted class, for the 20 least recognized classes.
 
     Args:
         title: Of the experiment.
@@ -222,7 +227,9 @@ def confusion_matrix(
         seeds: How many networks the counts are of.
     """
     percent = 100 * matrix / matrix.sum(axis=1, keepdims=True)
-    size = len(class_names)
+    shown = np.sort(np.argsort(percent.diagonal())[:MOST_CLASSES])
+    percent, names = percent[np.ix_(shown, shown)], [class_names[index] for index in shown]
+    size = len(names)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = _figure(0.62 * size + 2.6, 0.55 * size + 2.2)
         axes = figure.subplots()
@@ -238,15 +245,16 @@ def confusion_matrix(
                     fontsize=8,
                     color="white" if value < 55 else "black",
                 )
-        axes.set_xticks(range(size), class_names, rotation=40, ha="right")
-        axes.set_yticks(range(size), class_names)
+        axes.set_xticks(range(size), names, rotation=40, ha="right")
+        axes.set_yticks(range(size), names)
         axes.set_xlabel("Predicted class")
         axes.set_ylabel("True class")
         axes.set_title(f"{condition}: the condition of highest mean validation accuracy")
         figure.colorbar(image, ax=axes, label="Share of the true class's images (%)", shrink=0.8)
         figure.suptitle(f"{title}: confusion", x=0.01, ha="left", fontsize=13, fontweight="bold")
         networks = f"{seeds} networks (seeds)" if seeds > 1 else "1 network (seed)"
-        _caption(figure, f"Validation images, {networks}; below 0.05 % left blank.")
+        part = f" The {size} of {len(matrix)} classes recognized least." if size < len(matrix) else ""
+        _caption(figure, f"Validation images, {networks}; below 0.05 % left blank.{part}")
     return figure
 
 

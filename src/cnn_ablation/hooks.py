@@ -158,7 +158,9 @@ class StudyHooks:
         self, name: str, catalog: DataCatalog, described: "tuple[ImageShape, int]"
     ) -> list[Trial]:
         """The experiment's trials, each of which has a network."""
-        from cnn_ablation.network import describe_network
+        import torch
+
+        from cnn_ablation.network import ConvNet
 
         if name not in self._context.config_loader["parameters"]:
             raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
@@ -172,7 +174,9 @@ class StudyHooks:
             raise self._invalid(f"{name}.{error.key}", error.reason) from None
         for condition in {trial.condition.name: trial.condition for trial in trials}.values():
             try:
-                describe_network(condition.model, *described)
+                # Without its numbers, which take time and memory.
+                with torch.device("meta"):
+                    ConvNet(condition.model, *described)
             except ParameterError as error:
                 setting = error.key.removeprefix("model.")
                 origin = experiment.origin(condition.name, "model", setting)

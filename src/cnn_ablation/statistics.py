@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import stdtr
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 CONFIDENCE = 0.95
@@ -150,7 +149,12 @@ def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, fl
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """P values adjusted for their number, so that any false rejection stays as rare (Holm, 1979)."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+    # statsmodels has it too, but collects garbage at each call, which takes half a second in a run.
+    order = np.argsort(p_values)
+    factors = np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(factors * np.asarray(p_values)[order]).clip(max=1)
+    return [float(p) for p in adjusted]
 
 
 def seeds_to_show(

@@ -1,9 +1,11 @@
-"""Nodes of data ingestion."""
+"""Nodes of data ingestion.
+
+A figure is annotated as Any: else every command would import matplotlib, not only what draws.
+"""
 
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from cnn_ablation import splits
 from cnn_ablation.image_sets import ImageSet
@@ -20,7 +22,7 @@ def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, di
     return images, {"name": raw.name, **splits.summarize_splits(images, list(raw.class_names))}
 
 
-def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Figure:
+def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Any:
     """A figure of training images, a row per class."""
     from cnn_ablation import figures
 

@@ -1,9 +1,11 @@
-"""Nodes of prediction."""
+"""Nodes of prediction.
+
+A figure is annotated as Any: else every command would import matplotlib, not only what draws.
+"""
 
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from PIL import Image
 
 from cnn_ablation.parameters import PredictionParameters
@@ -39,7 +41,7 @@ def classify_images(
     return predictions, pd.DataFrame(skipped, columns=["file", "reason"])
 
 
-def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> Figure:
+def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> Any:
     """The images with their classes and probabilities."""
     from cnn_ablation import figures
 

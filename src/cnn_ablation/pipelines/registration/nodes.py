@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from cnn_ablation import champion as champions
 from cnn_ablation.parameters import DataParameters, EvidenceParameters, ModelParameters
 from cnn_ablation.store import TrialStore
 
@@ -19,16 +18,20 @@ def choose_winner(data_summary: dict[str, Any], data: DataParameters, **parts: A
         data: The protocol.
         parts: Per experiment its trials and their metrics.
     """
+    from cnn_ablation import champion
+
     trials = {n.removeprefix(TRIALS): part for n, part in parts.items() if n.startswith(TRIALS)}
     metrics = {n.removeprefix(METRICS): part for n, part in parts.items() if n.startswith(METRICS)}
-    return champions.choose_winner(trials, metrics, data_summary, data)
+    return champion.choose_winner(trials, metrics, data_summary, data)
 
 
 def contest_champion(
     winner: dict[str, Any], champion: dict[str, Any] | None, evidence: EvidenceParameters
 ) -> dict[str, Any]:
     """Whether the winner takes the champion's place."""
-    return champions.contest(winner, champion, evidence)
+    from cnn_ablation.champion import contest
+
+    return contest(winner, champion, evidence)
 
 
 def build_registered_model(

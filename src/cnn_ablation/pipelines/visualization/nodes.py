@@ -1,9 +1,11 @@
-"""Nodes of visualization."""
+"""Nodes of visualization.
+
+A figure is annotated as Any: else every command would import matplotlib, not only what draws.
+"""
 
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from cnn_ablation.parameters import EvidenceParameters, ExperimentParameters, Trial
 
@@ -13,7 +15,7 @@ def plot_comparison(
     trials: list[Trial],
     trial_metrics: pd.DataFrame,
     condition_summary: pd.DataFrame,
-) -> Figure:
+) -> Any:
     """The experiment's figure: its conditions side by side."""
     from cnn_ablation import figures
 
@@ -23,7 +25,7 @@ def plot_comparison(
     )
 
 
-def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> Figure:
+def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> Any:
     """Training and validation per epoch, mean and range over seeds."""
     from cnn_ablation import figures
 
@@ -32,7 +34,7 @@ def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFra
 
 def plot_effects(
     experiment: ExperimentParameters, verdicts: pd.DataFrame, evidence: EvidenceParameters
-) -> Figure:
+) -> Any:
     """The claims about accuracy as intervals against zero and the smallest effect that matters."""
     from cnn_ablation import figures
 
@@ -41,7 +43,7 @@ def plot_effects(
 
 def plot_confusion_matrix(
     experiment: ExperimentParameters, confusion: pd.DataFrame, final_model_choice: dict[str, Any]
-) -> Figure:
+) -> Any:
     """What the best condition's networks take for what, over all its seeds."""
     from cnn_ablation import figures
 
