@@ -189,6 +189,10 @@ def own_images(path: str, **fields: object) -> dict[str, object]:
             "variant: EMNIST has no variant None; allowed: byclass,",
         ),
         (
+            {"images": {"type": "cnn_ablation.datasets.ClassFoldersDataset", "path": "nowhere"}},
+            "missing 1 required positional argument: 'size'",
+        ),
+        (
             {"images": {"type": "pandas.CSVDataset", "filepath": "data.csv"}},
             "type: no set of labelled images; allowed: cnn_ablation.datasets.FashionMNISTDataset",
         ),

@@ -1,6 +1,7 @@
 """The project's Kedro context: parameters that are not valid are reported by file and key."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.validation import ParameterValidationError, TypeExtractor
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ValidationError
@@ -43,6 +45,16 @@ class ProjectContext(KedroContext):
                 ]
             )
             raise InputError(message if problems else str(error)) from None
+
+    def _get_catalog(self, *args: Any, **kwargs: Any) -> CatalogProtocol[Any, Any]:
+        """Kedro's catalog; an entry that makes no dataset is reported by file and name."""
+        try:
+            return super()._get_catalog(*args, **kwargs)
+        except DatasetError as error:
+            message = " ".join(str(error).split())
+            named = re.search(r"[Dd]ataset '(.+?)'", message)
+            place = f"{self.place_of(named[1], 'catalog')}: {named[1]}: " if named else ""
+            raise InputError(f"{place}{message}") from None
 
     def place_of(self, key: str, kind: str = "parameters") -> str:
         """Where this dotted key of the conf files of a kind gets its value: a file, or `--params`."""

@@ -55,6 +55,9 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": 2**32,
     # Above any tensor of a step, below the data: what carried it to the worker is given back.
     "MALLOC_MMAP_THRESHOLD_": 2**25,
+    # A worker trains in a thread, whose own arena would be in pieces of 64 MB: gradients of large layers
+    # hardly fit, and would be mapped and unmapped all the same.
+    "MALLOC_ARENA_MAX": 1,
     "OMP_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,
     "OPENBLAS_NUM_THREADS": 1,

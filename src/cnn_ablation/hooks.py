@@ -142,17 +142,17 @@ class StudyHooks:
         """Shape of the images, and number of classes."""
         from cnn_ablation.datasets import ImageSetDataset
 
-        dataset = catalog.get("images")
-        if not isinstance(dataset, ImageSetDataset):
-            place = self._context.place_of("images", "catalog")
-            allowed = ", ".join(
-                f"cnn_ablation.datasets.{c.__name__}" for c in ImageSetDataset.__subclasses__()
-            )
-            raise InputError(f"{place}: images: type: no set of labelled images; allowed: {allowed}")
         try:
+            dataset = catalog.get("images")
+            if not isinstance(dataset, ImageSetDataset):
+                allowed = ", ".join(
+                    f"cnn_ablation.datasets.{kind.__name__}" for kind in ImageSetDataset.__subclasses__()
+                )
+                raise StudyError(f"type: no set of labelled images; allowed: {allowed}")
             return dataset.describe_images()
         except StudyError as error:
-            raise InputError(f"{self._context.place_of('images', 'catalog')}: images: {error}") from None
+            place = self._context.place_of("images", "catalog")
+            raise InputError(f"{place}: images: {error}") from None
 
     def _check_experiment(
         self, name: str, catalog: DataCatalog, described: "tuple[ImageShape, int]"
