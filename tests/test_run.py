@@ -42,6 +42,7 @@ FIGURES = {
     "pooling": "pooling_comparison.png",
     "interactions": "interactions_heatmap.png",
     "combined": "top_configurations.png",
+    "overall": "overall_comparison.png",
 }
 
 
@@ -135,8 +136,10 @@ def test_the_study_ends_with_a_table_per_experiment_and_no_page_of_log(study: st
 
 def test_the_study_has_the_journals_runs_for_each_seed(project: Path, study: str) -> None:
     summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
-    assert summary["condition"].nunique() == 19
     assert summary["experiment"].unique().tolist() == list(STUDY)
+    assert summary.query("experiment in @JOURNAL")["condition"].nunique() == 19
+    # Every distinct configuration is among them.
+    assert summary.query("experiment == 'overall'")["condition"].nunique() == 10
     assert (summary["seeds"] == 2).all()
     sizes = summary.set_index("condition")["total_params"]
     assert sizes["dropout_0.3"] == 421_834
@@ -194,7 +197,8 @@ def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study:
 def test_trials_are_children_named_as_in_the_journal(project: Path, study: str) -> None:
     parent = last_parent(project)
     tracked = children(project, parent)
-    assert len(tracked) == 38
+    assert len(tracked) == 2 * (19 + 10)
+    assert len({run.data.tags["trial_key"] for run in tracked}) == 2 * 10
     names = {run.info.run_name for run in tracked}
     assert {"dropout_0.3 seed 0", "pooling_False seed 1", "combined_optimal_deep seed 0"} <= names
     (child,) = (run for run in tracked if run.info.run_name == "dropout_0.3 seed 1")
@@ -223,7 +227,7 @@ def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: st
     } <= artifacts
     assert Path(parent.info.artifact_uri.removeprefix("file://")).is_relative_to(project)
     description = parent.data.tags["mlflow.note.content"]
-    assert description.count("**Question:**") == 6
+    assert description.count("**Question:**") == len(STUDY)
     assert "✘ contradicted: One layer has about 52K parameters." in description
 
 
@@ -359,10 +363,10 @@ def test_the_study_writes_its_journal(project: Path, study: str) -> None:
         assert f"## {heading}\n" in markdown
     assert "left out: combined_as_published" in markdown
     images = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
-    assert len(images) == 12
+    assert len(images) == 2 * len(STUDY)
     assert all((reports / image).is_file() for image in images)
     page = (reports / "journal.html").read_text()
-    assert page.count("data:image/png;base64,") == 12
+    assert page.count("data:image/png;base64,") == 2 * len(STUDY)
     assert not re.search(r"(?:src|href)=[\"'](?!data:)", page), "needs no other file"
 
 
