@@ -1,0 +1,39 @@
+"""The demo environment, which is what most people run first: the whole study, small."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from cnn_ablation.pipeline_registry import STUDY
+from tests.conftest import kedro, make_project
+
+FEWER_IMAGES = "data.train_images=200,data.validation_images=100"
+"""The tests' images are too few for the demo's numbers."""
+
+
+def test_the_demo_does_all_that_the_study_does_and_leaves_its_results_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    shutil.move(project / "conf/local/catalog.yml", project / "conf/demo/catalog.yml")
+    shutil.rmtree(project / "conf/local")
+    result = kedro(project, "run", "--env=demo", f"--params={FEWER_IMAGES}", timeout=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+    reports = project / "data/demo/08_reporting"
+    for name in STUDY:
+        verdicts = pd.read_csv(reports / name / "verdicts.csv")
+        assert (verdicts["seeds"] == 2).all()
+        assert (reports / name / "claims.png").is_file()
+    journal = (reports / "journal.md").read_text()
+    assert f"# Ablation journal: {len(STUDY)} experiments on Fashion-MNIST" in journal
+    assert "data:image/png;base64," in (reports / "journal.html").read_text()
+    numbers = pd.concat(pd.read_csv(reports / name / "reproduction.csv") for name in STUDY)
+    assert numbers["condition"].nunique() == 19
+    assert not (project / "data/08_reporting").exists()
+
+    result = kedro(
+        project,
+        *("run", "--env=demo", "--pipeline=pursuit", "--namespaces=batchnorm"),
+        f"--params={FEWER_IMAGES},pursuit.seeds=[2,3]",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert set(pd.read_csv(reports / "batchnorm/trial_metrics.csv")["seed"]) == {0, 1, 2}
