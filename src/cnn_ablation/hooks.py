@@ -91,7 +91,7 @@ class StudyHooks:
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Print a table per experiment that was evaluated, and where its figures and the journal are.
+        """Print a table per experiment that was evaluated, and where the run's results are.
 
         Raises:
             InputError: Trials have failed: the run's exit code tells so.
@@ -110,6 +110,10 @@ class StudyHooks:
             print_summary(title, summary, verdicts, f"{reports}/{name}")
         if "journal_html" in outputs:
             click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
+        if "predictions" in outputs:
+            click.echo(f"Predictions: {reports}/predictions, as a table and a contact sheet")
+        if "samples_figure" in outputs and not evaluated:
+            click.echo(f"Images by class: {reports}/samples.png")
         failed = [
             f"{name}: {run.condition} seed {run.seed}: {run.error}"
             for name in evaluated
