@@ -59,16 +59,23 @@ def baseline() -> BaselineParameters:
     return BaselineParameters(model=JOURNAL_MODEL, training=QUICK_TRAINING)
 
 
+def clean_environment() -> dict[str, str]:
+    """The environment without what other tests, or a user's shell, have set for MLflow and Kedro."""
+    # Plugins start programs by their names.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "KEDRO"))}
+    return kept | {"COLUMNS": "200", "PATH": path}
+
+
 def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.CompletedProcess[str]":
     """Run a kedro command in a project, in a process of its own.
 
     kedro-mlflow's hooks are singletons: sessions in one process would leak into each other's runs.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "KEDRO"))}
     return subprocess.run(
         [sys.executable, "-m", "kedro", *arguments],
         cwd=project,
-        env=environment | {"COLUMNS": "200"},
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=timeout,

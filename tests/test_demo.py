@@ -21,8 +21,8 @@ def test_the_demo_does_all_that_the_study_does_and_leaves_its_results_alone(tmp_
     reports = project / "data/demo/08_reporting"
     for name in STUDY:
         verdicts = pd.read_csv(reports / name / "verdicts.csv")
-        # Of two epochs there is no roughness.
-        assert (verdicts.query("metric != 'val_loss_roughness'")["seeds"] == 2).all()
+        # So few images and epochs leave other metrics, such as epochs to 80 %, without a value.
+        assert (verdicts.loc[verdicts["metric"] == "final_val_accuracy", "seeds"] == 2).all()
         assert (reports / name / "claims.png").is_file()
     journal = (reports / "journal.md").read_text()
     assert f"# Ablation journal: {len(STUDY)} experiments on Fashion-MNIST" in journal
