@@ -1,10 +1,16 @@
 """A small project to run: the real code and conf, on a few hundred real images."""
 
 import os
+import random
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +51,11 @@ QUICK_TRAINING = TrainingParameters(
 )
 ALL_IMAGES = DataParameters(protocol="journal", train_images=None, validation_images=None, split_seed=0)
 
-Kedro = Callable[..., "subprocess.CompletedProcess[str]"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+SERVER_PATIENCE = 120
+"""Seconds in which a server must answer on a machine that is busy."""
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +91,54 @@ def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.Com
         timeout=timeout,
         check=False,
     )
+
+
+@contextmanager
+def served(*command: str, cwd: Path, health: str = "", **environment: str) -> Iterator[str]:
+    """The address of a server on loopback, once it answers.
+
+    Args:
+        command: A module of Python's and its arguments; it takes a port at its end.
+        cwd: Where it runs.
+        health: Path at which it answers.
+        environment: Variables for it alone.
+    """
+    port = _free_port()
+    log = cwd / "server.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command, str(port)],
+            cwd=cwd,
+            env=clean_environment() | environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + SERVER_PATIENCE
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}{health}", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.5)
+        yield address
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _free_port() -> int:
+    # Not the system's choice: Kedro-Viz takes none from 49152 on.
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def write_yaml(file: Path, content: object) -> None:

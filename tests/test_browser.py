@@ -1,15 +1,6 @@
 """The pages that Kedro-Viz and MLflow make of a run, in a browser."""
 
-import os
-import random
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -17,54 +8,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cnn_ablation.pipeline_registry import STUDY
-from tests.conftest import clean_environment, kedro
+from tests.conftest import CHROMIUM, kedro, needs_chromium, served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = needs_chromium
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 60_000
 """Milliseconds that a page may take on a machine that is busy."""
-
-
-@contextmanager
-def served(*command: str, cwd: Path) -> Iterator[str]:
-    """The address of a server, started by a command that takes a port at its end."""
-    port = _free_port()
-    log = cwd / "server.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command, str(port)],
-            cwd=cwd,
-            env=clean_environment(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + PATIENCE / 1000
-        while True:
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.5)
-        yield address
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, 15)
-        server.wait(30)
-
-
-def _free_port() -> int:
-    # Not the system's choice: Kedro-Viz takes none from 49152 on.
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 
 from cnn_ablation.store import TrialStore
-from tests.conftest import kedro, make_project, write_yaml
+from tests.conftest import clean_environment, kedro, make_project, write_yaml
 
 RUN = [sys.executable, "-m", "kedro", "run", "--pipeline=batchnorm"]
 
@@ -33,11 +33,10 @@ def make_longer_project(folder: Path) -> Path:
 
 
 def start(project: Path) -> "subprocess.Popen[str]":
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "KEDRO"))}
     return subprocess.Popen(
         RUN,
         cwd=project,
-        env=environment,
+        env=clean_environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

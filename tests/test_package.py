@@ -1,6 +1,5 @@
 """The wheel of `kedro package`, installed, runs where there is no project."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.conftest import ROOT, make_project
+from tests.conftest import ROOT, clean_environment, make_project
 
 
 def test_the_wheel_runs_elsewhere_with_its_conf(tmp_path: Path) -> None:
@@ -29,7 +28,7 @@ def test_the_wheel_runs_elsewhere_with_its_conf(tmp_path: Path) -> None:
     result = subprocess.run(
         [*python, "cnn_ablation", "--pipeline=batchnorm"],
         cwd=elsewhere,
-        env=os.environ | {"PYTHONPATH": str(site)},
+        env=clean_environment() | {"PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
         check=False,

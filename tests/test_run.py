@@ -3,18 +3,11 @@
 import base64
 import io
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -33,7 +26,7 @@ from PIL import Image
 from cnn_ablation import fashion_mnist
 from cnn_ablation.pipeline_registry import JOURNAL, STUDY
 from cnn_ablation.splits import Arrays
-from tests.conftest import ROOT, kedro, make_project, write_yaml
+from tests.conftest import ROOT, kedro, make_project, served, write_yaml
 
 FIGURES = {
     "dropout": "dropout_impact.png",
@@ -52,39 +45,6 @@ def study(project: Path) -> str:
     result = kedro(project, "run")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
-
-
-@contextmanager
-def serving(health: str, *command: str, folder: Path) -> Iterator[str]:
-    """An `mlflow` command that serves on loopback, run in a folder; its address once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=folder,
-        env=os.environ
-        | {
-            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
-            # It starts commands of the virtual environment by their names.
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}{health}", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def client(project: Path) -> MlflowClient:
@@ -257,8 +217,12 @@ def test_the_champion_answers_over_http(project: Path, study: str, raw_images: A
     Image.fromarray(raw_images["test_images"][0]).resize((90, 90)).save(image, "PNG")
     text = base64.b64encode(image.getvalue()).decode()
     body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text], [text]]}})
-    model = ("-m", "models:/fashion-mnist-cnn@champion", "--env-manager", "local")
-    with serving("/ping", "models", "serve", *model, folder=project) as url:
+    serve = ("mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1")
+    model = ("-m", "models:/fashion-mnist-cnn@champion")
+    store = f"sqlite:///{project}/mlflow.db"
+    with served(
+        *(*serve, *model, "--port"), cwd=project, health="/ping", MLFLOW_TRACKING_URI=store
+    ) as url:
         request = urllib.request.Request(
             f"{url}/invocations",
             data=body.encode(),
@@ -476,7 +440,8 @@ def server(tmp_path: Path) -> Iterator[str]:
         "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
         "--artifacts-destination": str(tmp_path / "artifacts"),
     }
-    with serving("/health", "server", *chain.from_iterable(options.items()), folder=tmp_path) as url:
+    command = ("mlflow", "server", "--host", "127.0.0.1", *chain.from_iterable(options.items()))
+    with served(*command, "--port", cwd=tmp_path, health="/health") as url:
         yield url
 
 

@@ -34,7 +34,19 @@ class ReadOnlyDataset(AbstractDataset[None, Loaded], Generic[Loaded]):
         raise NotImplementedError(f"{type(self).__name__} is only read.")
 
 
-class ImageSetDataset(ReadOnlyDataset[ImageSet]):
+class FolderDataset(ReadOnlyDataset[Loaded]):
+    """What is read from a folder, its `_path`."""
+
+    _path: Path
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
+
+
+class ImageSetDataset(FolderDataset[ImageSet]):
     """A set of labelled images, of which shape and classes are known before it is loaded."""
 
     def describe_images(self) -> tuple[ImageShape, int]:
@@ -74,12 +86,6 @@ class FashionMNISTDataset(ImageSetDataset):
         """Shape of the images, and number of classes."""
         return fashion_mnist.IMAGE_SHAPE, len(fashion_mnist.CLASS_NAMES)
 
-    def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
-
-    def _exists(self) -> bool:
-        return self._path.is_dir()
-
 
 class TorchvisionDataset(ImageSetDataset):
     """A set that torchvision knows, downloaded on the first load; see `image_sets.load_torchvision`.
@@ -112,10 +118,7 @@ class TorchvisionDataset(ImageSetDataset):
         return image_sets.describe_torchvision(self._name, self._variant)
 
     def _describe(self) -> dict[str, Any]:
-        return {"name": self._name, "variant": self._variant, "path": str(self._path)}
-
-    def _exists(self) -> bool:
-        return self._path.is_dir()
+        return {"name": self._name, "variant": self._variant, **super()._describe()}
 
 
 class ClassFoldersDataset(ImageSetDataset):
@@ -162,10 +165,7 @@ class ClassFoldersDataset(ImageSetDataset):
         return shape, len(image_sets.classes_in(self._path))
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path), "size": self._size, "mode": self._mode}
-
-    def _exists(self) -> bool:
-        return self._path.is_dir()
+        return {**super()._describe(), "size": self._size, "mode": self._mode}
 
 
 class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
@@ -236,7 +236,7 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]
         return (path.as_posix(), path.read_bytes()) if path.is_file() else None
 
 
-class TrialStoreDataset(ReadOnlyDataset[Any]):
+class TrialStoreDataset(FolderDataset[Any]):
     """The store of trained trials. Loading gives the store itself, which nodes read and add to.
 
     Args:
@@ -253,12 +253,6 @@ class TrialStoreDataset(ReadOnlyDataset[Any]):
         from cnn_ablation.store import TrialStore
 
         return TrialStore(self._path)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
-
-    def _exists(self) -> bool:
-        return self._path.is_dir()
 
 
 class EngineDataset(ReadOnlyDataset[Any]):
@@ -460,7 +454,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         return {"name": self._name, "version": self._version}
 
 
-class ImageFolderDataset(ReadOnlyDataset[dict[str, Any]]):
+class ImageFolderDataset(FolderDataset[dict[str, Any]]):
     """The images in a folder, of any format that Pillow reads, in the order of their names.
 
     Args:
@@ -488,12 +482,6 @@ class ImageFolderDataset(ReadOnlyDataset[dict[str, Any]]):
                 "images_to_classify in conf/local/globals.yml"
             )
         return images
-
-    def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
-
-    def _exists(self) -> bool:
-        return self._path.is_dir()
 
 
 class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):

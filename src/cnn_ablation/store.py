@@ -105,6 +105,19 @@ class TrialStore:
         """What is in the folder and is no entry: unfinished and damaged ones."""
         return sorted(self.root.glob(".*")) if self.root.is_dir() else []
 
+    def fetch(self, key: str) -> StoredTrial:
+        """The entry of that key, as `get` gives it.
+
+        Raises:
+            LookupError: There is none.
+        """
+        stored = self.get(key)
+        if stored is None:
+            raise LookupError(
+                f"trial {key} is not in {self.root}: run the training stage of its experiment again"
+            )
+        return stored
+
     def get(self, key: str) -> StoredTrial | None:
         """The entry of that key, if there is one and every byte of it is what was written.
 

@@ -14,7 +14,7 @@ from cnn_ablation.parameters import (
 )
 from cnn_ablation.results import StudyError
 from cnn_ablation.splits import Arrays
-from cnn_ablation.store import StoredTrial, TrialStore
+from cnn_ablation.store import TrialStore
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
     return pd.DataFrame(
         {"condition": run.condition, "seed": run.seed, **row}
         for run in runs[runs["status"] != "failed"].itertuples()
-        for row in _stored(store, run.key).history
+        for row in store.fetch(run.key).history
     )
 
 
@@ -47,7 +47,7 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
     for run in runs.itertuples():
         row = {"condition": run.condition, "seed": run.seed, "key": run.key, "status": run.status}
         if run.status != "failed":
-            stored = _stored(store, run.key)
+            stored = store.fetch(run.key)
             row |= stored.metrics
             if run.status == "finished":
                 scores = score(stored.validation_logits(), splits["validation_labels"])
@@ -68,7 +68,7 @@ def confuse_classes(
     class_names = data_summary["class_names"]
     tables = []
     for run in runs[runs["status"] == "finished"].itertuples():
-        logits = _stored(store, run.key).validation_logits()
+        logits = store.fetch(run.key).validation_logits()
         table = pd.DataFrame(confusion_matrix(logits, splits["validation_labels"]), columns=class_names)
         table.insert(0, "condition", run.condition)
         table.insert(1, "seed", run.seed)
@@ -217,13 +217,4 @@ def _final_network(
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
     model = conditions[final_model_choice["condition"]].model
-    return rebuild(model, _stored(store, final_model_choice["key"]), data_summary)
-
-
-def _stored(store: TrialStore, key: str) -> StoredTrial:
-    stored = store.get(key)
-    if stored is None:
-        raise LookupError(
-            f"trial {key} is not in {store.root}: run the training stage of this experiment again"
-        )
-    return stored
+    return rebuild(model, store.fetch(final_model_choice["key"]), data_summary)

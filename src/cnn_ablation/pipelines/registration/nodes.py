@@ -40,10 +40,7 @@ def build_registered_model(
     """What is registered: the winner, its classifier, and whether it is the champion."""
     from cnn_ablation.inference import Classifier
 
-    stored = store.get(winner["key"])
-    if stored is None:
-        raise LookupError(f"trial {winner['key']} is not in {store.root}: run its experiment again")
     classifier = Classifier.of_trial(
-        ModelParameters.model_validate(winner["model"]), stored, data_summary
+        ModelParameters.model_validate(winner["model"]), store.fetch(winner["key"]), data_summary
     )
     return {"winner": winner, "contest": contest, "classifier": classifier}
