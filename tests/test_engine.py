@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask
 import psutil
 import pytest
-from distributed import Security
+from distributed import Security, get_worker
 
 from cnn_ablation import fashion_mnist
 from cnn_ablation.engine import ClusterError, Engine, Outcome, TrialData, connect, train_on_worker
@@ -279,6 +280,28 @@ def test_trains_on_a_cluster_that_wants_certificates(
         stranger = execution(scheduler=scheduler.replace("tls:", "tcp:"), workers=None)
         with pytest.raises(ClusterError):
             connect(stranger, "cpu", 1)
+
+
+def test_dask_leaves_the_thread_that_trains_alone() -> None:
+    client = connect(execution(), "cpu", trials=1)
+    (settings,) = client.run(worker_settings).values()
+    client.cluster.close()
+    client.close()
+    assert settings == {"profiles": False, "tick": "1s"}
+
+
+def worker_settings() -> dict[str, Any]:
+    worker = get_worker()
+    return {
+        "profiles": "profile" in worker.periodic_callbacks,
+        "tick": dask.config.get("distributed.admin.tick.interval"),
+    }
+
+
+def test_the_longest_trials_begin_first(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+    long, short = make_trial(training={"epochs": 4}), make_trial(training={"epochs": 1})
+    outcomes = engine.train([short, long], data, TrialStore(tmp_path), execution(workers=1))
+    assert [outcome.trial for outcome in outcomes] == [long, short]
 
 
 def test_a_worker_with_other_code_refuses() -> None:

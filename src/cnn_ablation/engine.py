@@ -61,10 +61,6 @@ WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,
     "OPENBLAS_NUM_THREADS": 1,
-    # Dask's profiler and ticks interrupt the one thread that trains, dozens of times a second.
-    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": False,
-    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
-    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
 }
 
 
@@ -174,15 +170,13 @@ class Engine:
                 else:
                     waiting.setdefault(task.key, []).append(task)
             if waiting:
-                # The longest first: a short one at the end keeps the other workers waiting less.
-                ahead = self._resolve(
-                    sorted(self.planned, key=relative_cost, reverse=True), data, execution
-                )
+                asked = list(chain.from_iterable(waiting.values()))
+                ahead = self._resolve(self.planned, data, execution)
                 self.planned = ()
                 self._submit(
                     {
                         task.key: task
-                        for task in [*chain.from_iterable(waiting.values()), *ahead]
+                        for task in [*_longest_first(asked), *_longest_first(ahead)]
                         if task.key not in self._futures
                         and (task.key in waiting or store.get(task.key) is None)
                     },
@@ -320,9 +314,13 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
     }
     settings = {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        # Dask's profiler, ticks and monitor interrupt the one thread that trains, a hundred times a
+        # second. Workers take this from here: the nanny's settings override their environment.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
         # A trial is worth more tries than the default's three where machines come and go.
         "distributed.scheduler.allowed-failures": 5,
-        "distributed.admin.tick.interval": "1s",
     }
     with dask.config.set(settings):
         cluster = LocalCluster(
@@ -368,6 +366,11 @@ def train_on_worker(key: str, trial: Trial, precision: str, data: str, code: str
         precision=precision,
         on_epoch=lambda row: worker.log_event(EPOCHS_TOPIC, {"key": key, "row": row}),
     )
+
+
+def _longest_first(tasks: Sequence[_Task]) -> list[_Task]:
+    """In an order in which workers end together: a long trial at the end keeps the others waiting."""
+    return sorted(tasks, key=lambda task: relative_cost(task.trial), reverse=True)
 
 
 def _describe(error: BaseException) -> str:
