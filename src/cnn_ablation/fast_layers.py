@@ -80,22 +80,24 @@ def _product_convolution(
         result, mean, variance = _ProductConvolution.apply(
             images, weight, bias, *gain_offset, eps, dtype, side
         )
-    if norm is not None and norm.running_mean is not None and norm.running_var is not None:
-        with torch.no_grad():
-            momentum = norm.momentum or 0.0
-            size = count * height * width
-            norm.running_mean.lerp_(mean.to(norm.running_mean), momentum)
-            norm.running_var.lerp_((variance * (size / (size - 1))).to(norm.running_var), momentum)
-            if norm.num_batches_tracked is not None:
-                norm.num_batches_tracked += 1
+    if norm is not None:
+        size = count * height * width
+        _track(norm, mean, variance * (size / (size - 1)))
     maps = cast(Tensor, result).view(count, height // side, width // side, -1)
     return maps.permute(0, 3, 1, 2)
 
 
+def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """Update the running statistics with those of a batch."""
+    momentum = cast(float, norm.momentum)
+    for running, value in ((norm.running_mean, mean), (norm.running_var, variance)):
+        cast(Tensor, running).lerp_(value, momentum)
+    cast(Tensor, norm.num_batches_tracked).add_(1)
+
+
 def _pooled_norm(maps: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """Normalization, in training, and 2x2 max pooling; overwrites the maps in the backward pass."""
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked += 1
+    cast(Tensor, norm.num_batches_tracked).add_(1)
     return cast(
         Tensor,
         _PooledNorm.apply(
@@ -142,8 +144,33 @@ def _places(channels: int, kernel_size: int, side: int) -> Tensor:
     return kernels.permute(1, 2, 0, 3, 4).reshape(side**2, -1)
 
 
+@cache
+def _pairs(channels: int, kernel_size: int, side: int) -> Tensor:
+    """Where in a matrix over a region each place has its own, (side^2, patch, patch), flattened."""
+    places = _places(channels, kernel_size, side)
+    return places[:, :, None] * (channels * (kernel_size + side - 1) ** 2) + places[:, None]
+
+
+@cache
+def _spreading(channels: int, kernel_size: int, side: int) -> tuple[Tensor, Tensor]:
+    """How a kernel's rows spread over those of its places side by side.
+
+    The rows of a kernel are its elements, its shift, and zeros. The first index has a row of them for
+    each of (region + 1, side^2), whose last region is the ones; the second, (side^2, patch + 1), says
+    where each row but the zeros went.
+    """
+    places = _places(channels, kernel_size, side)
+    count, patch = places.shape
+    ones = channels * (kernel_size + side - 1) ** 2
+    targets = torch.cat([places, places.new_full((count, 1), ones)], 1) * count
+    targets += torch.arange(count)[:, None]
+    sources = places.new_full(((ones + 1) * count,), patch + 1)
+    sources[targets] = torch.arange(patch + 1)
+    return sources, targets
+
+
 class _ProductConvolution(torch.autograd.Function):
-    """The matrix product. What is made of the kernels is small: it is computed in double precision."""
+    """The matrix product, in autocast's precision; what becomes of the kernels is in their own."""
 
     @staticmethod
     def forward(
@@ -158,9 +185,9 @@ class _ProductConvolution(torch.autograd.Function):
         side: int,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         out_channels, channels, kernel_size, _ = weight.shape
+        form = channels, kernel_size, side
         regions = _regions(images, kernel_size, side)
-        places = _places(channels, kernel_size, side)
-        kernels = weight.flatten(1).double()
+        kernels = weight.flatten(1)
         mean = variance = None
         saved: tuple[Tensor, ...] = ()
         if gain is None or offset is None:
@@ -168,30 +195,28 @@ class _ProductConvolution(torch.autograd.Function):
         else:
             # Batch normalization (Ioffe & Szegedy, 2015) of a linear map, from its inputs' moments.
             pixels = regions[:-1]
-            size = len(places) * pixels.shape[1]
-            mean_patch = pixels.sum(1).double()[places].sum(0) / size
-            products = (pixels @ pixels.t()).double()
-            covariance = products[places[:, :, None], places[:, None]].sum(0) / size
-            covariance -= mean_patch[:, None] * mean_patch
+            size = side**2 * pixels.shape[1]
+            mean_patch = pixels.sum(1).take(_places(*form)).sum(0).div_(size)
+            covariance = (pixels @ pixels.t()).take(_pairs(*form)).sum(0).div_(size)
+            covariance.addr_(mean_patch, mean_patch, alpha=-1)
             spread = kernels @ covariance
-            variance = (spread * kernels).sum(1)
+            variance = (spread * kernels).sum(1).clamp_min_(0)  # Which rounding may leave below.
             centre = kernels @ mean_patch
             mean = centre + bias
-            inverse = (variance + eps).rsqrt()
+            inverse = (variance + eps).rsqrt_()
             scale = gain * inverse
             scaled, shift = kernels * scale[:, None], offset - scale * centre
             saved = (scale, inverse, centre, mean_patch, spread)
-        placed = kernels.new_zeros(len(regions), len(places), out_channels)
-        placed[places, torch.arange(len(places))[:, None]] = scaled.t()
-        placed[-1] = shift
+        rows = torch.cat([scaled.t(), shift[None], shift.new_zeros(1, out_channels)])
+        spread_rows = rows.to(dtype).index_select(0, _spreading(*form)[0])
         regions = regions.to(dtype)
-        outputs = (regions.t() @ placed.flatten(1).to(dtype)).view(-1, *placed.shape[1:])
-        if not bool(placed.isfinite().all()):
+        outputs = regions.t() @ spread_rows.view(len(regions), -1)
+        if not math.isfinite(rows.sum().item()):
             # Of the NaNs that these may make, integers would order some below every number.
             outputs.fill_(math.nan)
+        outputs = outputs.view(-1, side**2, out_channels)
         # ReLU leaves nothing negative, and the bits of what is not are ordered as integers are.
-        bits = _bits(outputs)
-        result = _largest(bits.unbind(1)).clamp_min_(0).view(dtype)
+        result = _largest(_bits(outputs).unbind(1)).clamp_min_(0).view(dtype)
         ctx.side = side
         ctx.save_for_backward(regions, outputs, result, weight, *saved)
         ctx.mark_non_differentiable(*(moment for moment in (mean, variance) if moment is not None))
@@ -202,27 +227,25 @@ class _ProductConvolution(torch.autograd.Function):
         regions, outputs, result, weight, *saved = ctx.saved_tensors
         # Bits of 0 where ReLU cuts off, of 1 elsewhere, times the gradient's.
         gradient = _bits(result).clamp_max(1).mul_(_bits(gradients[0])).view(result.dtype)
-        _select(outputs.unbind(1), result, gradient)
-        placed = (regions @ outputs.flatten(1)).view(len(regions), ctx.side**2, -1).double()
-        places = _places(*weight.shape[1:3], ctx.side)
-        d_scaled = placed[places, torch.arange(len(places))[:, None]].sum(0).t()
-        d_shift = placed[-1].sum(0)
+        if ctx.side == 1:
+            outputs = gradient
+        else:
+            _select(outputs.unbind(1), result, gradient)
+        d_spread_rows = (regions @ outputs.flatten(1)).to(weight).view(-1, len(weight))
+        targets = _spreading(*weight.shape[1:3], ctx.side)[1]
+        d_rows = d_spread_rows.index_select(0, targets.flatten()).view(*targets.shape, -1).sum(0)
+        d_scaled, d_shift = d_rows[:-1].t(), d_rows[-1]
         if not saved:
-            d_weight, d_bias = d_scaled.reshape(weight.shape).to(weight), d_shift.to(weight)
-            return None, d_weight, d_bias, *(None,) * 5
+            return None, d_scaled.reshape(weight.shape), d_shift, *(None,) * 5
         scale, inverse, centre, mean_patch, spread = saved
-        kernels = weight.flatten(1).double()
+        kernels = weight.flatten(1)
         d_scale = (d_scaled * kernels).sum(1) - d_shift * centre
         d_variance = -0.5 * d_scale * scale * inverse**2
-        d_kernels = (
-            d_scaled * scale[:, None]
-            - (d_shift * scale)[:, None] * mean_patch
-            + 2 * d_variance[:, None] * spread
-        )
+        d_kernels = d_scaled * scale[:, None] + (2 * d_variance)[:, None] * spread
+        d_kernels.addr_(d_shift * scale, mean_patch, alpha=-1)
         # Normalization takes away again whatever the bias adds.
-        d_weight, d_bias = d_kernels.reshape(weight.shape).to(weight), weight.new_zeros(len(weight))
-        d_gain, d_offset = (d_scale * inverse).to(weight), d_shift.to(weight)
-        return None, d_weight, d_bias, d_gain, d_offset, *(None,) * 3
+        d_weight, d_bias = d_kernels.view(weight.shape), weight.new_zeros(len(weight))
+        return None, d_weight, d_bias, d_scale * inverse, d_shift, *(None,) * 3
 
 
 class _PooledNorm(torch.autograd.Function):

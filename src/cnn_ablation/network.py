@@ -1,6 +1,7 @@
 """The convolutional network whose parts the study takes away and puts back."""
 
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -29,8 +30,9 @@ class SeededDropout(nn.Module):
         if not self.training or self.rate == 0:
             return activations
         keep = 1 - self.rate
-        mask = torch.empty_like(activations).bernoulli_(keep, generator=self.generator)
-        return activations * mask.div_(keep)
+        # A fifth of the time of bernoulli_, which draws one number after the other.
+        uniform = torch.rand(activations.shape, generator=self.generator, device=activations.device)
+        return activations * (uniform < keep) / keep
 
     def extra_repr(self) -> str:
         """What `print(network)` shows in the module's parentheses."""
@@ -173,8 +175,15 @@ def describe_network(
     Raises:
         ParameterError: As `ConvNet`.
     """
+    return pd.DataFrame(_describe(parameters.model_dump_json(), image_shape, num_classes))
+
+
+@cache
+def _describe(parameters: str, image_shape: ImageShape, num_classes: int) -> list[dict[str, Any]]:
+    # Once for all the experiments that have the network: counting takes its time.
+    model = ModelParameters.model_validate_json(parameters)
     with torch.device("meta"):
-        network = ConvNet(parameters, image_shape, num_classes).eval()
+        network = ConvNet(model, image_shape, num_classes).eval()
         image = torch.empty(1, *image_shape)
     leaves = {module: name for name, module in network.named_modules() if not [*module.children()]}
     shapes: dict[str, tuple[int, ...]] = {}
@@ -188,7 +197,7 @@ def describe_network(
         network(image)
     flops = counter.get_flop_counts()
     root = type(network).__name__
-    return pd.DataFrame(
+    return [
         {
             "layer": name,
             "kind": type(module).__name__,
@@ -197,4 +206,4 @@ def describe_network(
             "multiply_adds": sum(flops.get(f"{root}.{name}", {}).values()) // 2,
         }
         for module, name in leaves.items()
-    )
+    ]
