@@ -53,7 +53,9 @@ def train() -> None:
     from cnn_ablation.progress import StudyProgress
     from cnn_ablation.store import TrialStore
 
-    few = DataParameters(protocol="journal", train_images=6000, validation_images=None, split_seed=0)
+    few = DataParameters(
+        protocol="journal", train_images=6000, validation_images=None, test_images=None, split_seed=0
+    )
     arrays = splits.split_images(fashion_mnist.load(RAW), few)
     data = TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
     training = BASELINE.training.model_copy(update={"epochs": 3})

@@ -55,7 +55,7 @@ BASELINE = BaselineParameters.model_validate(
 def load_data() -> TrialData:
     """All images: 60,000 to train on, 10,000 to validate on."""
     everything = DataParameters(
-        protocol="journal", train_images=None, validation_images=None, split_seed=0
+        protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
     )
     arrays = splits.split_images(fashion_mnist.load(RAW), everything)
     return TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))

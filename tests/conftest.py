@@ -49,7 +49,9 @@ QUICK_TRAINING = TrainingParameters(
     weight_decay=0.0,
     momentum=0.0,
 )
-ALL_IMAGES = DataParameters(protocol="journal", train_images=None, validation_images=None, split_seed=0)
+ALL_IMAGES = DataParameters(
+    protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -11,13 +11,18 @@ from tests.conftest import ALL_IMAGES
 
 
 def parameters(
-    protocol: str, train: int | None = None, validation: int | None = None, seed: int = 0
+    protocol: str,
+    train: int | None = None,
+    validation: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
 ) -> DataParameters:
     return DataParameters.model_validate(
         {
             "protocol": protocol,
             "train_images": train,
             "validation_images": validation,
+            "test_images": test,
             "split_seed": seed,
         }
     )
@@ -56,11 +61,21 @@ def test_subsets_are_stratified_and_decided_by_the_seed(raw_images: Arrays) -> N
     assert not (first["train_images"] == other["train_images"]).all()
 
 
+def test_as_many_test_images_as_validation_images_are_the_same_ones(raw_images: Arrays) -> None:
+    splits = split_images(raw_images, parameters("journal", validation=50, test=50))
+    assert (splits["test_images"] == splits["validation_images"]).all()
+    assert len(split_images(raw_images, parameters("journal", validation=50))["test_labels"]) == 200
+    holdout = split_images(raw_images, parameters("holdout", validation=50, test=50))
+    assert np.bincount(holdout["test_labels"]).tolist() == [5] * 10
+    assert rows(holdout["test_images"]) <= rows(raw_images["test_images"][:, None])
+
+
 @pytest.mark.parametrize(
     ("asked", "key"),
     [
         (parameters("journal", train=401), "data.train_images"),
         (parameters("journal", validation=201), "data.validation_images"),
+        (parameters("journal", test=201), "data.test_images"),
         (parameters("holdout", validation=400), "data.validation_images"),
         (parameters("holdout", train=301, validation=100), "data.train_images"),
         (parameters("journal", train=9), "data.train_images"),

@@ -45,6 +45,10 @@ class DataParameters(Parameters):
         description="Validation images, stratified by class; null: all test images (journal) or "
         "10,000 (holdout)."
     )
+    test_images: PositiveInt | None = Field(
+        description="Test images that score the final model, stratified by class; null: all that there "
+        "are."
+    )
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         description="Seed of the split, the same for every trial."
     )

@@ -37,6 +37,7 @@ def split_images(raw: Arrays, parameters: DataParameters) -> Arrays:
         wanted = parameters.validation_images or HOLDOUT_VALIDATION_IMAGES
         pool, validation = _hold_out(train, wanted, parameters.split_seed)
     train = _subset(pool, parameters.train_images, parameters.split_seed, "train", "training")
+    test = _subset(test, parameters.test_images, parameters.split_seed, "test", "test")
     return {
         f"{name}_{part}": _channels_first(values) if part == "images" else values
         for name, split in {"train": train, "validation": validation, "test": test}.items()
