@@ -64,7 +64,8 @@ def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.D
     tables = []
     for name, condition in conditions.items():
         layers = describe_network(
-            condition.model,
+            # No rate of dropout changes a layer, and networks that are alike are counted once.
+            condition.model.model_copy(update={"dropout_rate": 0.0}),
             tuple(data_summary["image_shape"]),
             len(data_summary["class_names"]),
         )
