@@ -17,7 +17,7 @@ from typing import Any
 import dask
 import psutil
 import pytest
-from distributed import Security, get_worker
+from distributed import Security
 
 from cnn_ablation import fashion_mnist
 from cnn_ablation.engine import ClusterError, Engine, Outcome, TrialData, connect, train_on_worker
@@ -290,10 +290,9 @@ def test_dask_leaves_the_thread_that_trains_alone() -> None:
     assert settings == {"profiles": False, "tick": "1s"}
 
 
-def worker_settings() -> dict[str, Any]:
-    worker = get_worker()
+def worker_settings(dask_worker: Any) -> dict[str, Any]:
     return {
-        "profiles": "profile" in worker.periodic_callbacks,
+        "profiles": "profile" in dask_worker.periodic_callbacks,
         "tick": dask.config.get("distributed.admin.tick.interval"),
     }
 
