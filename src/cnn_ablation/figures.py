@@ -83,6 +83,7 @@ def samples(
     axes.set_xticks([])
     axes.set_yticks(np.arange(len(shown)) * (height + gap) + height / 2, shown, fontsize=10)
     axes.tick_params(length=0)
+    axes.set_anchor("E")  # In the middle, names would reach the edge.
     axes.spines[:].set_visible(False)
     part = f" (the first {len(shown)} of {len(class_names)})" if len(shown) < len(class_names) else ""
     figure.suptitle(f"Training images, by class{part}", x=0.02, ha="left", fontsize=12)
