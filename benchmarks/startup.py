@@ -1,7 +1,7 @@
 """What a command costs before it does anything, beside a Kedro project that has nothing in it.
 
-    .venv/bin/python benchmarks/startup.py           # kedro registry list, in both, alternately
-    .venv/bin/python benchmarks/startup.py --demo    # and kedro run on the finished demo: `make demo` first
+.venv/bin/python benchmarks/startup.py           # kedro registry list, in both, alternately
+.venv/bin/python benchmarks/startup.py --demo    # and kedro run on the finished demo: `make demo` first
 """
 
 import argparse
