@@ -284,9 +284,9 @@ def test_trains_on_a_cluster_that_wants_certificates(
 
 def test_dask_leaves_the_thread_that_trains_alone() -> None:
     client = connect(execution(), "cpu", trials=1)
-    (settings,) = client.run(worker_settings).values()
-    client.cluster.close()
-    client.close()
+    assert client.cluster is not None
+    with client.cluster, client:
+        (settings,) = client.run(worker_settings).values()
     assert settings == {"profiles": False, "tick": "1s"}
 
 
