@@ -45,17 +45,15 @@ NO_HISTORIES = pd.DataFrame(columns=["condition", "seed", "epoch", "val_accuracy
 
 def train() -> None:
     """Train the seeds and write their accuracies."""
-    from throughput import BASELINE, RAW
+    from throughput import ALL_IMAGES, BASELINE, RAW
 
     from cnn_ablation import fashion_mnist, splits
     from cnn_ablation.engine import Engine, TrialData
-    from cnn_ablation.parameters import Condition, DataParameters, ExecutionParameters, Trial
+    from cnn_ablation.parameters import Condition, ExecutionParameters, Trial
     from cnn_ablation.progress import StudyProgress
     from cnn_ablation.store import TrialStore
 
-    few = DataParameters(
-        protocol="journal", train_images=6000, validation_images=None, test_images=None, split_seed=0
-    )
+    few = ALL_IMAGES.model_copy(update={"train_images": 6000})
     arrays = splits.split_images(fashion_mnist.load(RAW), few)
     data = TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
     training = BASELINE.training.model_copy(update={"epochs": 3})

@@ -50,14 +50,14 @@ TRAIN_IMAGES = 60_000
 BASELINE = BaselineParameters.model_validate(
     yaml.safe_load((CONF / "parameters.yml").read_text())["baseline"]
 )
+ALL_IMAGES = DataParameters(
+    protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
+)
 
 
 def load_data() -> TrialData:
     """All images: 60,000 to train on, 10,000 to validate on."""
-    everything = DataParameters(
-        protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
-    )
-    arrays = splits.split_images(fashion_mnist.load(RAW), everything)
+    arrays = splits.split_images(fashion_mnist.load(RAW), ALL_IMAGES)
     return TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
 
 
