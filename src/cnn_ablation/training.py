@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
+import numba
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_ablation import fast_layers, network, random_streams
+from cnn_ablation import fast_layers, map_loops, network, random_streams
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet, count_parameters
 from cnn_ablation.parameters import ModelParameters, TrainingParameters
@@ -42,11 +43,17 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Opti
 }
 
 
-_RESULT_MODULES = (network.__file__, fast_layers.__file__, random_streams.__file__, __file__)
+_RESULT_MODULES = (network, fast_layers, map_loops, random_streams)
+_RESULT_FILES = (*(cast(str, module.__file__) for module in _RESULT_MODULES), __file__)
 CODE_VERSION = hashlib.sha256(
-    b"".join([torch.__version__.encode(), *(Path(file).read_bytes() for file in _RESULT_MODULES)])
+    b"".join(
+        [
+            f"{torch.__version__} {numba.__version__}".encode(),
+            *(Path(file).read_bytes() for file in _RESULT_FILES),
+        ]
+    )
 ).hexdigest()[:16]
-"""Hash of all the code that decides a trial's result, PyTorch's version included."""
+"""Hash of all the code that decides a trial's result, the versions of PyTorch and Numba included."""
 
 
 def resolve_device(name: str, *, here: bool = True) -> torch.device:
