@@ -28,7 +28,7 @@ from plain_pytorch import PlainTraining, unpack
 
 from cnn_ablation import fashion_mnist, splits
 from cnn_ablation.engine import Engine, TrialData
-from cnn_ablation.network import describe_network
+from cnn_ablation.layer_table import describe_network
 from cnn_ablation.parameters import (
     BaselineParameters,
     Condition,

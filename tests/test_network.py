@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from cnn_ablation.base_parameters import ParameterError
-from cnn_ablation.network import ConvNet, SeededDropout, count_parameters, describe_network
+from cnn_ablation.layer_table import describe_network
+from cnn_ablation.network import ConvNet, SeededDropout, count_parameters
 from cnn_ablation.parameters import ModelParameters
 from tests.conftest import JOURNAL_MODEL
 

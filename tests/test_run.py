@@ -25,6 +25,7 @@ from PIL import Image
 
 from cnn_ablation import fashion_mnist
 from cnn_ablation.pipeline_registry import JOURNAL, STUDY
+from cnn_ablation.serving import encode
 from cnn_ablation.splits import Arrays
 from tests.conftest import ROOT, kedro, make_project, served, write_yaml
 
@@ -191,13 +192,21 @@ def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: st
     assert "✘ contradicted: One layer has about 52K parameters." in description
 
 
-def test_the_best_model_is_logged_and_predicts_batches_of_any_size(project: Path, study: str) -> None:
+def test_the_best_model_is_logged_and_predicts_as_the_network_does(
+    project: Path, study: str, raw_images: Arrays
+) -> None:
     models = client(project).search_logged_models([experiment_id(project)])
     (model,) = (model for model in models if model.name == "dropout")
     loaded = mlflow.pyfunc.load_model(model.model_uri)
-    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 1, 28, 28)
-    assert loaded.input_example.shape == (2, 1, 28, 28)
-    assert loaded.predict(np.zeros((5, 1, 28, 28), dtype=np.float32)).shape == (5, 10)
+    assert [column.name for column in loaded.metadata.signature.inputs] == ["image"]
+    assert len(loaded.predict(loaded.input_example)) == 1
+    # The demo's test images are its validation images.
+    images = [encode(Image.fromarray(pixels)) for pixels in raw_images["test_images"]]
+    answers = loaded.predict(pd.DataFrame({"image": images}))
+    labels = [fashion_mnist.CLASS_NAMES[label] for label in raw_images["test_labels"]]
+    report = json.loads((project / "data/08_reporting/dropout/final_model.json").read_text())
+    hits = (answers["class"] == labels).mean()
+    assert 100 * hits == pytest.approx(report["test"]["accuracy"])
 
 
 def test_the_winner_is_registered_and_the_first_one_is_champion(project: Path, study: str) -> None:

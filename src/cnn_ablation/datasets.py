@@ -11,7 +11,6 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
-from kedro_mlflow.io.models import MlflowModelTrackingDataset
 
 from cnn_ablation import fashion_mnist, image_sets
 from cnn_ablation.image_sets import ImageSet
@@ -325,7 +324,7 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
 
     def _track(self, run: TrialRun) -> str:
         import mlflow
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, Param
         from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
         from mlflow.utils.time import get_current_time_millis
 
@@ -348,7 +347,7 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
             parent.info.experiment_id,
             start_time=now - int(1000 * seconds),
             run_name=run.trial.name,
-            tags={MLFLOW_PARENT_RUN_ID: parent.info.run_id},
+            tags={MLFLOW_PARENT_RUN_ID: parent.info.run_id, **tags},
         ).info.run_id
         curves = [
             Metric(name, value, now, int(row["epoch"]))
@@ -358,13 +357,11 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         ]
         finals = [Metric(name, value, now, len(run.history)) for name, value in run.metrics.items()]
         metrics = [metric for metric in curves + finals if math.isfinite(metric.value)]
-        client.log_batch(
-            child,
-            params=[Param(name, str(value)) for name, value in run.settings.items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
-        )
-        # MLflow takes at most 1,000 metrics at once.
-        for start in range(0, len(metrics), 1000):
+        params = [Param(name, str(value)) for name, value in run.settings.items()]
+        # MLflow takes at most 1,000 entities at once.
+        room = 1000 - len(params)
+        client.log_batch(child, metrics=metrics[:room], params=params)
+        for start in range(room, len(metrics), 1000):
             client.log_batch(child, metrics=metrics[start : start + 1000])
         client.set_terminated(child, "FAILED" if run.status == "failed" else "FINISHED")
         return child
@@ -484,6 +481,57 @@ class ImageFolderDataset(FolderDataset[dict[str, Any]]):
         return images
 
 
+class MlflowModelDataset(AbstractDataset[Any, None]):
+    """An `inference.Classifier` as a model of the active run, with its signature and an input example.
+
+    Args:
+        name: Of the model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def save(self, data: Any) -> None:
+        """Log the model."""
+        if self._logging_activated:
+            _log_classifier(self._name, data)
+
+    def load(self) -> None:
+        """Not possible: load a model by its URI."""
+        raise NotImplementedError("Load a model by its URI, which MLflow's page of the run shows.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+
+def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
+    """Log a classifier, without pickles, to the active run; returns MLflow's word of it."""
+    import tempfile
+
+    import mlflow
+
+    from cnn_ablation import serving
+
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / serving.ARTIFACT
+        classifier.save(saved)
+        return mlflow.pyfunc.log_model(
+            name=name,
+            python_model=serving.__file__,
+            artifacts={serving.ARTIFACT: str(saved)},
+            code_paths=[str(Path(__file__).parent)],
+            signature=serving.SIGNATURE,
+            input_example=serving.example(classifier.image_shape),
+            # Named here: MLflow would import the model in a process of its own to find out.
+            pip_requirements=["torch", "numba", "safetensors", "pillow", "pandas", "pydantic"],
+            **more,
+        )
+
+
 class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):
     """A version of the registered model, and the alias `champion` on it where it has won.
 
@@ -504,27 +552,10 @@ class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):
         """Log the model to the active run, register it, and tell what it is in its tags."""
         if not self._logging_activated:
             return
-        import tempfile
-
         import mlflow
 
-        from cnn_ablation import serving
-
         winner, contest = data["winner"], data["contest"]
-        with tempfile.TemporaryDirectory() as folder:
-            classifier = Path(folder) / serving.ARTIFACT
-            data["classifier"].save(classifier)
-            info = mlflow.pyfunc.log_model(
-                name=self._name,
-                python_model=serving.__file__,
-                artifacts={serving.ARTIFACT: str(classifier)},
-                code_paths=[str(Path(__file__).parent)],
-                signature=serving.SIGNATURE,
-                input_example=serving.example(data["classifier"].image_shape),
-                registered_model_name=self._name,
-                # Named here: MLflow would import the model in a process of its own to find out.
-                pip_requirements=["torch", "safetensors", "pillow", "pandas", "pydantic"],
-            )
+        info = _log_classifier(self._name, data["classifier"], registered_model_name=self._name)
         version = str(info.registered_model_version)
         low, high = winner["low"], winner["high"]
         tags = {
@@ -590,26 +621,3 @@ class MlflowNoteDataset(AbstractDataset[str, None]):
 
     def _describe(self) -> dict[str, Any]:
         return {}
-
-
-class MlflowFinalModelDataset(MlflowModelTrackingDataset):  # type: ignore[misc]
-    """A PyTorch model logged to MLflow with its signature and input example, without pickles.
-
-    Saved as {"model": nn.Module, "input_example": float32 array of at least two inputs}; the batch is
-    the one dimension that may differ.
-    """
-
-    def _save(self, model: dict[str, Any]) -> None:
-        if not self._logging_activated:
-            return
-        import torch
-        from mlflow.models import infer_signature
-
-        example = model["input_example"]
-        with torch.inference_mode():
-            logits = model["model"](torch.from_numpy(example)).numpy()
-        self._save_args |= {
-            "input_example": example,
-            "signature": infer_signature(example, logits),
-        }
-        super()._save(model["model"])

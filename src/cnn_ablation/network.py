@@ -1,12 +1,9 @@
 """The convolutional network whose parts the study takes away and puts back."""
 
-from functools import cache
-from typing import Any, cast
+from typing import cast
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnn_ablation import fast_layers, random_streams
 from cnn_ablation.base_parameters import ParameterError
@@ -63,8 +60,7 @@ class ConvLayer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (N, out_channels, …), halved in height and width by pooling."""
-        # What is exported, for MLflow say, runs anywhere: it is made of the usual layers.
-        if images.device.type == "cpu" and not torch.compiler.is_compiling():
+        if images.device.type == "cpu":
             return fast_layers.convolve(
                 images, self.conv, self.norm, pool=self.pool is not None, training=self.training
             )
@@ -162,48 +158,3 @@ class ConvNet(nn.Module):
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-
-
-def describe_network(
-    parameters: ModelParameters, image_shape: ImageShape, num_classes: int
-) -> pd.DataFrame:
-    """A row per layer: its name, kind, output shape, parameters and multiply-adds per image.
-
-    Nothing is computed: the network is built and run on PyTorch's meta device. Multiply-adds are
-    those of convolutions and matrix products, as PyTorch's own counter sees them.
-
-    Raises:
-        ParameterError: As `ConvNet`.
-    """
-    return pd.DataFrame(_describe(parameters.model_dump_json(), image_shape, num_classes))
-
-
-@cache
-def _describe(parameters: str, image_shape: ImageShape, num_classes: int) -> list[dict[str, Any]]:
-    # Once for all the experiments that have the network: counting takes its time.
-    model = ModelParameters.model_validate_json(parameters)
-    with torch.device("meta"):
-        network = ConvNet(model, image_shape, num_classes).eval()
-        image = torch.empty(1, *image_shape)
-    leaves = {module: name for name, module in network.named_modules() if not [*module.children()]}
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def record(module: nn.Module, _: object, output: Tensor) -> None:
-        shapes[leaves[module]] = tuple(output.shape[1:])
-
-    for module in leaves:
-        module.register_forward_hook(record)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
-    flops = counter.get_flop_counts()
-    root = type(network).__name__
-    return [
-        {
-            "layer": name,
-            "kind": type(module).__name__,
-            "output_shape": "x".join(map(str, shapes[name])),
-            "parameters": count_parameters(module),
-            "multiply_adds": sum(flops.get(f"{root}.{name}", {}).values()) // 2,
-        }
-        for module, name in leaves.items()
-    ]

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from cnn_ablation.parameters import (
     DataParameters,
     EvidenceParameters,
     ExperimentParameters,
+    ModelParameters,
     PursuitParameters,
     Trial,
 )
@@ -17,7 +17,7 @@ from cnn_ablation.splits import Arrays
 from cnn_ablation.store import TrialStore
 
 if TYPE_CHECKING:
-    from torch import nn
+    from cnn_ablation.inference import Classifier
 
 
 class NoResultError(StudyError):
@@ -163,18 +163,13 @@ def build_final_model(
     final_model_choice: dict[str, Any],
     trials: list[Trial],
     store: TrialStore,
-    splits: Arrays,
     data_summary: dict[str, Any],
-) -> dict[str, Any]:
-    """The chosen network behind its normalization (pixels 0 to 255 in, logits out), and an example.
+) -> "Classifier":
+    """The chosen network as a classifier of any image."""
+    from cnn_ablation.inference import Classifier
 
-    Returns:
-        `model`, an nn.Module; `input_example`, float32 (2, channels, height, width).
-    """
-    return {
-        "model": _final_network(final_model_choice, trials, store, data_summary),
-        "input_example": splits["validation_images"][:2].astype(np.float32),
-    }
+    model = _chosen_model(final_model_choice, trials)
+    return Classifier.of_trial(model, store.fetch(final_model_choice["key"]), data_summary)
 
 
 def score_final_model(
@@ -190,9 +185,11 @@ def score_final_model(
     from torch import nn
 
     from cnn_ablation.evaluation import score
+    from cnn_ablation.inference import rebuild
     from cnn_ablation.training import predict
 
-    network = _final_network(final_model_choice, trials, store, data_summary)
+    model = _chosen_model(final_model_choice, trials)
+    network = rebuild(model, store.fetch(final_model_choice["key"]), data_summary)
     logits = predict(network, torch.from_numpy(splits["test_images"]), nn.Identity())
     note = (
         "The test images are the validation images (protocol journal): this is no independent test."
@@ -207,14 +204,9 @@ def score_final_model(
     }
 
 
-def _final_network(
-    final_model_choice: dict[str, Any],
-    trials: list[Trial],
-    store: TrialStore,
-    data_summary: dict[str, Any],
-) -> "nn.Module":
-    from cnn_ablation.inference import rebuild
-
-    conditions = {trial.condition.name: trial.condition for trial in trials}
-    model = conditions[final_model_choice["condition"]].model
-    return rebuild(model, store.fetch(final_model_choice["key"]), data_summary)
+def _chosen_model(final_model_choice: dict[str, Any], trials: list[Trial]) -> ModelParameters:
+    return next(
+        trial.condition.model
+        for trial in trials
+        if trial.condition.name == final_model_choice["condition"]
+    )

@@ -82,7 +82,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
             ),
             Node(
                 nodes.build_final_model,
-                inputs=["final_model_choice", "trials", "trial_store", "splits", "data_summary"],
+                inputs=["final_model_choice", "trials", "trial_store", "data_summary"],
                 outputs="final_model",
                 name="build_final_model",
             ),

@@ -58,14 +58,13 @@ def pursue_claims(
 
 def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.DataFrame:
     """A row per layer of each condition's network, and one for the whole of it ("total")."""
-    from cnn_ablation.network import describe_network
+    from cnn_ablation.layer_table import describe_network
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
     tables = []
     for name, condition in conditions.items():
         layers = describe_network(
-            # No rate of dropout changes a layer, and networks that are alike are counted once.
-            condition.model.model_copy(update={"dropout_rate": 0.0}),
+            condition.model,
             tuple(data_summary["image_shape"]),
             len(data_summary["class_names"]),
         )
