@@ -49,6 +49,28 @@ def test_description_adds_up_to_the_network() -> None:
     assert table.loc["output", "multiply_adds"] == 1280
 
 
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 13, 21)])
+@pytest.mark.parametrize("use_pooling", [True, False])
+def test_described_shapes_are_those_of_the_outputs(
+    image_shape: tuple[int, int, int], use_pooling: bool
+) -> None:
+    model = variant(use_pooling=use_pooling, fc_units=[20, 30], kernel_size=5)
+    net = ConvNet(model, image_shape, 7)
+    shapes = {}
+    for name, layer in net.named_modules():
+        layer.register_forward_hook(
+            lambda _, inputs, output, name=name: shapes.update({name: output.shape[1:]})
+        )
+    net(torch.zeros(2, *image_shape))
+    table = describe_network(model, image_shape, 7).set_index("layer")["output_shape"]
+    # Of a convolutional layer, which runs as one, only the output is to be had.
+    last = "pool" if use_pooling else "norm"
+    for name in ("conv.0", "conv.1"):
+        assert table[f"{name}.{last}"] == "x".join(map(str, shapes[name]))
+    for name in ("hidden.0.linear", "hidden.1.dropout", "output"):
+        assert table[name] == "x".join(map(str, shapes[name]))
+
+
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 32, 32), (1, 5, 9)])
 def test_logits_follow_the_images_shape_and_the_classes(image_shape: tuple[int, int, int]) -> None:
     net = ConvNet(variant(fc_units=[], kernel_size=5), image_shape, 7)
