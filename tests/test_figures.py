@@ -1,5 +1,6 @@
 """Figures: what must be on them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from cnn_ablation import figures
+from cnn_ablation.datasets import FigureDataset
+from cnn_ablation.drawing import Drawing
 from cnn_ablation.evaluation import summarize_conditions
 
 
@@ -137,3 +140,27 @@ def test_of_many_classes_the_least_recognized_are_drawn() -> None:
     images = np.zeros((200, 3, 8, 8), dtype=np.uint8)
     samples = figures.samples(images, np.arange(200) % 100, names)
     assert "the first 20 of 100" in samples.get_suptitle()
+
+
+def test_a_drawing_that_a_file_shows_is_not_drawn_again(tmp_path: Path) -> None:
+    path = tmp_path / "curves.png"
+    table = pd.DataFrame({"condition": ["a", "a"], "seed": [0, 0], "epoch": [1, 2]})
+    for metric in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):
+        table[metric] = [0.1, 0.2]
+    curves = Drawing("learning_curves", {"title": "Before", "histories": table})
+
+    def save(drawing: Drawing) -> bool:
+        """Whether it was drawn."""
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        FigureDataset(filepath=str(path)).save(drawing)
+        return path.stat().st_mtime_ns != before
+
+    assert save(curves)
+    assert not save(curves)
+    assert save(Drawing("learning_curves", {"title": "After", "histories": table}))
+    assert save(Drawing("learning_curves", {"title": "After", "histories": table.assign(val_loss=0.3)}))
+    assert save(curves)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert save(curves)
+    assert path.read_bytes() == whole

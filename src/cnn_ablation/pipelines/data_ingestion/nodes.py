@@ -1,13 +1,11 @@
-"""Nodes of data ingestion.
-
-A figure is annotated as Any: else every command would import matplotlib, not only what draws.
-"""
+"""Nodes of data ingestion."""
 
 from typing import Any
 
 import numpy as np
 
 from cnn_ablation import splits
+from cnn_ablation.drawing import Drawing
 from cnn_ablation.image_sets import ImageSet
 from cnn_ablation.parameters import DataParameters
 
@@ -22,8 +20,13 @@ def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, di
     return images, {"name": raw.name, **splits.summarize_splits(images, list(raw.class_names))}
 
 
-def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Any:
+def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Drawing:
     """A figure of training images, a row per class."""
-    from cnn_ablation import figures
-
-    return figures.samples(images["train_images"], images["train_labels"], data_summary["class_names"])
+    return Drawing(
+        "samples",
+        {
+            "images": images["train_images"],
+            "labels": images["train_labels"],
+            "class_names": data_summary["class_names"],
+        },
+    )

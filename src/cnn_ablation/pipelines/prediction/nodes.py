@@ -1,13 +1,11 @@
-"""Nodes of prediction.
-
-A figure is annotated as Any: else every command would import matplotlib, not only what draws.
-"""
+"""Nodes of prediction."""
 
 from typing import Any
 
 import pandas as pd
 from PIL import Image
 
+from cnn_ablation.drawing import Drawing
 from cnn_ablation.parameters import PredictionParameters
 from cnn_ablation.results import StudyError
 
@@ -41,8 +39,6 @@ def classify_images(
     return predictions, pd.DataFrame(skipped, columns=["file", "reason"])
 
 
-def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> Any:
+def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> Drawing:
     """The images with their classes and probabilities."""
-    from cnn_ablation import figures
-
-    return figures.contact_sheet(images, predictions)
+    return Drawing("contact_sheet", {"images": images, "predictions": predictions})

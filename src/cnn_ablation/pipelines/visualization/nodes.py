@@ -1,12 +1,10 @@
-"""Nodes of visualization.
-
-A figure is annotated as Any: else every command would import matplotlib, not only what draws.
-"""
+"""Nodes of visualization."""
 
 from typing import Any
 
 import pandas as pd
 
+from cnn_ablation.drawing import Drawing
 from cnn_ablation.parameters import EvidenceParameters, ExperimentParameters, Trial
 
 
@@ -15,42 +13,55 @@ def plot_comparison(
     trials: list[Trial],
     trial_metrics: pd.DataFrame,
     condition_summary: pd.DataFrame,
-) -> Any:
+) -> Drawing:
     """The experiment's figure: its conditions side by side."""
-    from cnn_ablation import figures
-
     levels = {trial.condition.name: trial.condition.levels for trial in trials}
-    return figures.comparison(
-        experiment.title, experiment.question, levels, trial_metrics, condition_summary
+    return Drawing(
+        "comparison",
+        {
+            "title": experiment.title,
+            "question": experiment.question,
+            "levels": levels,
+            "trial_metrics": trial_metrics,
+            "condition_summary": condition_summary,
+        },
     )
 
 
-def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> Any:
+def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> Drawing:
     """Training and validation per epoch, mean and range over seeds."""
-    from cnn_ablation import figures
-
-    return figures.learning_curves(experiment.title, histories)
+    return Drawing("learning_curves", {"title": experiment.title, "histories": histories})
 
 
 def plot_effects(
     experiment: ExperimentParameters, verdicts: pd.DataFrame, evidence: EvidenceParameters
-) -> Any:
+) -> Drawing:
     """The claims about accuracy as intervals against zero and the smallest effect that matters."""
-    from cnn_ablation import figures
-
-    return figures.effects(experiment.title, verdicts, evidence.smallest_effect)
+    return Drawing(
+        "effects",
+        {
+            "title": experiment.title,
+            "verdicts": verdicts,
+            "smallest_effect": evidence.smallest_effect,
+        },
+    )
 
 
 def plot_confusion_matrix(
     experiment: ExperimentParameters, confusion: pd.DataFrame, final_model_choice: dict[str, Any]
-) -> Any:
+) -> Drawing:
     """What the best condition's networks take for what, over all its seeds."""
-    from cnn_ablation import figures
-
     condition = final_model_choice["condition"]
     rows = confusion[confusion["condition"] == condition]
     class_names = list(confusion.columns[3:])
     counts = rows.groupby("true_class", sort=False)[class_names].sum()
-    return figures.confusion_matrix(
-        experiment.title, condition, counts.to_numpy(), class_names, rows["seed"].nunique()
+    return Drawing(
+        "confusion_matrix",
+        {
+            "title": experiment.title,
+            "condition": condition,
+            "matrix": counts.to_numpy(),
+            "class_names": class_names,
+            "seeds": rows["seed"].nunique(),
+        },
     )
