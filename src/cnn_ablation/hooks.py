@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
@@ -58,7 +59,8 @@ class StudyHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
-        self._check_groups()
+        groups = self._context.config_loader["parameters"]
+        self._check_groups(groups)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
         from cnn_ablation.training import resolve_device
@@ -69,9 +71,11 @@ class StudyHooks:
         except ParameterError as error:
             raise self._invalid(error.key, error.reason) from None
         described = self._describe_images(catalog)
-        trials = {
-            name: self._check_experiment(name, catalog, described) for name in _experiments(pipeline)
-        }
+        names = _experiments(pipeline)
+        for name in names:
+            if name not in groups:
+                raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
+        trials = {name: self._check_experiment(name, catalog, described) for name in names}
         training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
         if training:
             self._engine = catalog.load("engine")
@@ -125,11 +129,10 @@ class StudyHooks:
             count = "1 trial has" if len(failed) == 1 else f"{len(failed)} trials have"
             raise InputError("\n  ".join([f"{count} failed; the same command tries again:", *failed]))
 
-    def _check_groups(self) -> None:
+    def _check_groups(self, groups: Collection[str]) -> None:
         """Reject groups of parameters that nothing reads, and miss none that everything needs."""
         from cnn_ablation.pipeline_registry import EXPERIMENTS
 
-        groups = self._context.config_loader["parameters"]
         allowed = (*SHARED_GROUPS, *EXPERIMENTS)
         for group in groups:
             if group not in allowed:
@@ -166,8 +169,6 @@ class StudyHooks:
 
         from cnn_ablation.network import ConvNet
 
-        if name not in self._context.config_loader["parameters"]:
-            raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
         seeds = catalog.load("params:seeds")
         if not isinstance(seeds, SeedParameters):  # A pursuit adds them as it goes.
