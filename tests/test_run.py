@@ -365,7 +365,12 @@ def test_seeds_are_added_until_claims_are_decided(project: Path, study: str) -> 
     assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0  # as it was
 
 
-def test_nothing_is_trained_twice(project: Path, study: str) -> None:
+def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:
+    def dropout_models() -> list[str]:
+        models = client(project).search_logged_models([experiment_id(project)])
+        return [model.model_id for model in models if model.name == "dropout"]
+
+    logged = dropout_models()
     (project / "data/08_reporting/dropout/dropout_impact.png").unlink()
     result = kedro(project, "run", "--pipelines=dropout")
     assert result.returncode == 0, result.stderr
@@ -373,6 +378,8 @@ def test_nothing_is_trained_twice(project: Path, study: str) -> None:
     assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
     tracked = children(project, last_parent(project))
     assert {run.data.tags["reused"] for run in tracked} == {"true"}
+    outputs = last_parent(project).outputs.model_outputs
+    assert [output.model_id for output in outputs] == logged == dropout_models()
 
 
 def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study: str) -> None:

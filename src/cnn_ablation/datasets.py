@@ -507,8 +507,11 @@ class ImageFolderDataset(FolderDataset[dict[str, Any]]):
         return images
 
 
-class MlflowModelDataset(AbstractDataset[Any, None]):
-    """An `inference.Classifier` as a model of the active run, with its signature and an input example.
+class MlflowModelDataset(AbstractDataset[dict[str, Any], None]):
+    """A trial's network as a model of the active run, with its signature and an input example.
+
+    Saved as {"key": the trial's in the store, "classifier": inference.Classifier}. Of a trial whose
+    model an earlier run has logged, there is no second copy: the run gets that one.
 
     Args:
         name: Of the model.
@@ -521,10 +524,27 @@ class MlflowModelDataset(AbstractDataset[Any, None]):
         # kedro-mlflow clears this where tracking is disabled for a pipeline.
         self._logging_activated = True
 
-    def save(self, data: Any) -> None:
+    def save(self, data: dict[str, Any]) -> None:
         """Log the model."""
-        if self._logging_activated:
-            _log_classifier(self._name, data)
+        if not self._logging_activated:
+            return
+        import mlflow
+        from mlflow.entities import LoggedModelOutput
+
+        run = mlflow.active_run()
+        if run is None:
+            raise RuntimeError("A model is that of the MLflow run of `kedro run`: none is on.")
+        logged = mlflow.search_logged_models(
+            experiment_ids=[run.info.experiment_id],
+            filter_string=f"name = '{self._name}' AND tags.trial_key = '{data['key']}'",
+            max_results=1,
+            output_format="list",
+        )
+        if logged:
+            output = LoggedModelOutput(logged[0].model_id, step=0)
+            mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
+        else:
+            _log_classifier(self._name, data["classifier"], tags={"trial_key": data["key"]})
 
     def load(self) -> None:
         """Not possible: load a model by its URI."""

@@ -1,5 +1,6 @@
 """Kedro's project settings."""
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnn_ablation.context import ProjectContext
 from cnn_ablation.hooks import StudyHooks
+
+# Libraries make a million objects that stay: by default the collector looks at all of them again and
+# again, a seventh of a run that has nothing to train.
+gc.set_threshold(50_000, 20, 100)
 
 _checkout = Path(__file__).resolve().parents[2]
 # An installed package lies in no project: then the project is where it is run.

@@ -1,6 +1,6 @@
 """Nodes of evaluation."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -15,9 +15,6 @@ from cnn_ablation.parameters import (
 from cnn_ablation.results import StudyError
 from cnn_ablation.splits import Arrays
 from cnn_ablation.store import TrialStore
-
-if TYPE_CHECKING:
-    from cnn_ablation.inference import Classifier
 
 
 class NoResultError(StudyError):
@@ -164,12 +161,13 @@ def build_final_model(
     trials: list[Trial],
     store: TrialStore,
     data_summary: dict[str, Any],
-) -> "Classifier":
-    """The chosen network as a classifier of any image."""
+) -> dict[str, Any]:
+    """The chosen network as `classifier`, an `inference.Classifier`, and the trial's `key`."""
     from cnn_ablation.inference import Classifier
 
+    key = final_model_choice["key"]
     model = _chosen_model(final_model_choice, trials)
-    return Classifier.of_trial(model, store.fetch(final_model_choice["key"]), data_summary)
+    return {"key": key, "classifier": Classifier.of_trial(model, store.fetch(key), data_summary)}
 
 
 def score_final_model(
