@@ -378,8 +378,9 @@ def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:
     assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
     tracked = children(project, last_parent(project))
     assert {run.data.tags["reused"] for run in tracked} == {"true"}
-    outputs = last_parent(project).outputs.model_outputs
-    assert [output.model_id for output in outputs] == logged == dropout_models()
+    outputs = last_parent(project).outputs
+    assert outputs is not None
+    assert [output.model_id for output in outputs.model_outputs] == logged == dropout_models()
 
 
 def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study: str) -> None:
