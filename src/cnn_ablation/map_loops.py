@@ -127,7 +127,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
                         _, _, winner = _winner(
                             maps, vectors, first + channel, channel, width, channels, side
                         )
-                        arriving = _number(gradient[window + channel]) * vectors[channel]
+                        scale = vectors[SCALE * channels + channel]
+                        arriving = _number(gradient[window + channel]) * scale
                         _replace(
                             maps,
                             vectors,
