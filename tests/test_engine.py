@@ -9,15 +9,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
+import numpy as np
 import psutil
 import pytest
-from distributed import Security
+from distributed import Security, get_worker
 
 from cnn_ablation import fashion_mnist
 from cnn_ablation.engine import ClusterError, Engine, Outcome, TrialData, connect, train_on_worker
@@ -29,6 +31,7 @@ from cnn_ablation.parameters import (
     Trial,
 )
 from cnn_ablation.progress import StudyProgress
+from cnn_ablation.results import TrainedTrial
 from cnn_ablation.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.store import TrialStore
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING
@@ -301,6 +304,29 @@ def test_the_longest_trials_begin_first(tmp_path: Path, data: TrialData, engine:
     long, short = make_trial(training={"epochs": 4}), make_trial(training={"epochs": 1})
     outcomes = engine.train([short, long], data, TrialStore(tmp_path), execution(workers=1))
     assert [outcome.trial for outcome in outcomes] == [long, short]
+
+
+def test_trials_wait_until_a_worker_is_free(tmp_path: Path, data: TrialData) -> None:
+    engine = Engine(StudyProgress(), count_tasks)
+    trials = [make_trial(seed) for seed in range(12)]
+    outcomes = list(engine.train(trials, data, TrialStore(tmp_path), execution()))
+    engine.close()
+    # Dealt out at once, they would be with a worker that is busy while another has none.
+    counts = [outcome.stored.history[0]["tasks"] for outcome in outcomes if outcome.stored]
+    assert counts == [1] * 12
+
+
+def count_tasks(*_: object) -> TrainedTrial:
+    """No training, but how many tasks the worker has that are not done."""
+    states = Counter(task.state for task in get_worker().state.tasks.values())
+    time.sleep(0.1)
+    nothing = np.zeros((1, 10), np.float32)
+    return TrainedTrial(
+        history=[{"epoch": 1, "tasks": states["executing"] + states["ready"]}],
+        total_params=0,
+        validation_logits=nothing,
+        weights={"nothing": nothing},
+    )
 
 
 def test_a_worker_with_other_code_refuses() -> None:

@@ -239,14 +239,16 @@ class Engine:
                 task.identity["precision"],
                 plugin.name,
                 task.identity["code"],
-                key=key,
+                # Tasks of a group wait at the scheduler until a worker is free. Others are dealt out at
+                # once, by guesses of how long they take, and workers run dry beside full ones.
+                key=("trial", key),
                 pure=True,
                 priority=-place,
             )
 
     def _collect(self, waiting: dict[str, list[_Task]], store: TrialStore) -> Iterator[Outcome]:
         for future in as_completed(list(self._futures.values())):
-            key = future.key
+            _, key = future.key
             task = self._tasks[key]
             if future.status == "cancelled":
                 raise ClusterError(
@@ -319,6 +321,8 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "5s",
+        # A worker gets a trial when it is free, none beforehand.
+        "distributed.scheduler.worker-saturation": 1.0,
         # A trial is worth more tries than the default's three where machines come and go.
         "distributed.scheduler.allowed-failures": 5,
     }
