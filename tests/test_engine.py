@@ -285,18 +285,20 @@ def test_trains_on_a_cluster_that_wants_certificates(
             connect(stranger, "cpu", 1)
 
 
-def test_dask_leaves_the_thread_that_trains_alone() -> None:
+def test_dask_and_interrupts_leave_the_thread_that_trains_alone() -> None:
     client = connect(execution(), "cpu", trials=1)
     assert client.cluster is not None
     with client.cluster, client:
         (settings,) = client.run(worker_settings).values()
-    assert settings == {"profiles": False, "tick": "1s"}
+    assert settings == {"profiles": False, "tick": "1s", "interrupt": signal.SIG_IGN}
 
 
 def worker_settings(dask_worker: Any) -> dict[str, Any]:
     return {
         "profiles": "profile" in dask_worker.periodic_callbacks,
         "tick": dask.config.get("distributed.admin.tick.interval"),
+        # Else Ctrl-C may have it end in a traceback before the run ends it.
+        "interrupt": signal.getsignal(signal.SIGINT),
     }
 
 

@@ -321,6 +321,7 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "5s",
+        "distributed.worker.preload": ["cnn_ablation.local_worker"],
         # A worker gets a trial when it is free, none beforehand.
         "distributed.scheduler.worker-saturation": 1.0,
         # A trial is worth more tries than the default's three where machines come and go.
