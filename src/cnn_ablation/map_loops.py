@@ -88,8 +88,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
         for image in range(len(result) // (rows * columns * channels)):
             for row in range(rows):
                 for column in range(columns):
-                    window = ((image * rows + row) * columns + column) * channels & NATURAL
-                    first = ((image * height + row * side) * width + column * side) * channels & NATURAL
+                    window = _place(image, row, column, rows, columns, channels)
+                    first = _place(image, row * side, column * side, height, width, channels)
                     for channel in range(channels):
                         largest, _, _ = _winner(
                             maps, vectors, first + channel, channel, width, channels, side
@@ -104,8 +104,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
             work[ROWS * channels :] = 0
             for row in range(rows):
                 for column in range(columns):
-                    window = ((image * rows + row) * columns + column) * channels & NATURAL
-                    first = ((image * height + row * side) * width + column * side) * channels & NATURAL
+                    window = _place(image, row, column, rows, columns, channels)
+                    first = _place(image, row * side, column * side, height, width, channels)
                     for channel in range(channels):
                         largest, distance, _ = _winner(
                             maps, work, first + channel, channel, width, channels, side
@@ -121,8 +121,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
         for image in range(len(gradient) // (rows * columns * channels)):
             for row in range(rows):
                 for column in range(columns):
-                    window = ((image * rows + row) * columns + column) * channels & NATURAL
-                    first = ((image * height + row * side) * width + column * side) * channels & NATURAL
+                    window = _place(image, row, column, rows, columns, channels)
+                    first = _place(image, row * side, column * side, height, width, channels)
                     for channel in range(channels):
                         _, _, winner = _winner(
                             maps, vectors, first + channel, channel, width, channels, side
@@ -142,7 +142,7 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
                         )
             for row in range(height):
                 for column in range(columns * side if row < rows * side else 0, width):
-                    first = ((image * height + row) * width + column) * channels & NATURAL
+                    first = _place(image, row, column, height, width, channels)
                     for channel in range(channels):
                         _replace(
                             maps,
@@ -157,6 +157,12 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
                         )
 
     return MapLoops(moments, rectify, reduce, spread)
+
+
+@inlined
+def _place(image, row, column, height, width, channels):
+    """Index of a pixel's first channel."""
+    return ((image * height + row) * width + column) * channels & NATURAL
 
 
 @inlined
