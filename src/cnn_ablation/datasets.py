@@ -507,7 +507,26 @@ class ImageFolderDataset(FolderDataset[dict[str, Any]]):
         return images
 
 
-class MlflowModelDataset(AbstractDataset[dict[str, Any], None]):
+class LoggedModelDataset(AbstractDataset[dict[str, Any], None]):
+    """A model that runs log, under a name."""
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def load(self) -> None:
+        """Not possible: load a model by its URI."""
+        raise NotImplementedError(
+            "Load a model by its URI: models:/<name>@champion, or that on the page of its run."
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+
+class MlflowModelDataset(LoggedModelDataset):
     """A trial's network as a model of the active run, with its signature and an input example.
 
     Saved as {"key": the trial's in the store, "classifier": inference.Classifier}. Of a trial whose
@@ -517,12 +536,6 @@ class MlflowModelDataset(AbstractDataset[dict[str, Any], None]):
         name: Of the model.
         metadata: Read by plugins, such as kedro-viz.
     """
-
-    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
-        self._name = name
-        self.metadata = metadata
-        # kedro-mlflow clears this where tracking is disabled for a pipeline.
-        self._logging_activated = True
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model."""
@@ -545,13 +558,6 @@ class MlflowModelDataset(AbstractDataset[dict[str, Any], None]):
             mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
         else:
             _log_classifier(self._name, data["classifier"], tags={"trial_key": data["key"]})
-
-    def load(self) -> None:
-        """Not possible: load a model by its URI."""
-        raise NotImplementedError("Load a model by its URI, which MLflow's page of the run shows.")
-
-    def _describe(self) -> dict[str, Any]:
-        return {"name": self._name}
 
 
 def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
@@ -578,7 +584,7 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
         )
 
 
-class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):
+class MlflowRegisteredModelDataset(LoggedModelDataset):
     """A version of the registered model, and the alias `champion` on it where it has won.
 
     Saved as {"winner": …, "contest": …, "classifier": inference.Classifier}.
@@ -587,12 +593,6 @@ class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):
         name: Of the registered model.
         metadata: Read by plugins, such as kedro-viz.
     """
-
-    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
-        self._name = name
-        self.metadata = metadata
-        # kedro-mlflow clears this where tracking is disabled for a pipeline.
-        self._logging_activated = True
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model to the active run, register it, and tell what it is in its tags."""
@@ -621,13 +621,6 @@ class MlflowRegisteredModelDataset(AbstractDataset[dict[str, Any], None]):
             client.set_model_version_tag(self._name, version, key, str(value))
         if contest["promoted"]:
             client.set_registered_model_alias(self._name, CHAMPION, version)
-
-    def load(self) -> None:
-        """Not possible: load a version by its URI."""
-        raise NotImplementedError("Load a version by its URI, such as models:/<name>@champion.")
-
-    def _describe(self) -> dict[str, Any]:
-        return {"name": self._name}
 
 
 class MlflowNoteDataset(AbstractDataset[str, None]):
