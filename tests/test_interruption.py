@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 
 from cnn_ablation.store import TrialStore
-from tests.conftest import clean_environment, kedro, make_project, write_yaml
+from tests.conftest import ROOT, clean_environment, kedro, make_project, write_yaml
 
 RUN = [sys.executable, "-m", "kedro", "run", "--pipeline=batchnorm"]
 
@@ -127,6 +127,31 @@ def test_an_interrupt_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None
     result = kedro(project, "run", "--pipeline=batchnorm")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "(reused)" in result.stdout
+
+
+INTERRUPTED_WRITE = """
+import os, signal, sqlite3, sys, time
+import mlflow
+from cnn_ablation.cli import end_interrupted_run
+mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}")
+mlflow.start_run()
+signal.signal(signal.SIGINT, end_interrupted_run)
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("begin immediate")
+os.kill(os.getpid(), signal.SIGINT)
+database.execute("commit")
+time.sleep(60)
+"""
+
+
+def test_an_interrupt_in_the_middle_of_a_write_marks_the_run_as_killed(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    command = [sys.executable, "-c", INTERRUPTED_WRITE, str(store)]
+    environment = clean_environment() | {"PYTHONPATH": str(ROOT / "src")}
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, check=False)
+    assert ended.returncode == 130
+    with sqlite3.connect(store) as database:
+        assert database.execute("select status from runs").fetchall() == [("KILLED",)]
 
 
 def test_two_runs_at_once_share_a_store(tmp_path: Path) -> None:

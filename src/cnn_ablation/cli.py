@@ -21,6 +21,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from cnn_ablation.store import TrialStore
 
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C has ended, as shells have it."""
+
+MARKING_PATIENCE = 5
+"""Seconds in which an interrupted run must be marked as killed."""
+
 
 @click.group(name="cnn-ablation")
 def cli() -> None:
@@ -57,24 +63,33 @@ def run_until_interrupted(**options: Any) -> Any:
     return kedro_run.callback(**options)  # type: ignore[misc]
 
 
-def end_interrupted_run(*_: Any) -> NoReturn:
+def end_interrupted_run(*_: Any) -> None:
     """Leave no process and no run that seems to go on, then exit with the code of an interrupt.
 
     It handles the signal itself: a KeyboardInterrupt could be swallowed on its way up, or turned into
-    another error, wherever it happens to strike.
+    another error, wherever it happens to strike. What was interrupted goes on until the end, moments
+    later: it may hold a lock of the tracking store, which has to be free to mark the run.
     """
+    signal.signal(signal.SIGINT, lambda *_: _exit())  # Who asks twice does not want to wait.
     click.echo(
         "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
         err=True,
     )
-    # Beside whatever was interrupted, which may hold a lock of the tracking store for ever.
-    ending = threading.Thread(target=_mark_killed, args=(_active_run_ids(),), daemon=True)
-    ending.start()
-    ending.join(timeout=3)
+    threading.Thread(target=_end_runs, args=(_active_run_ids(),)).start()
+
+
+def _end_runs(run_ids: list[str]) -> None:
+    marking = threading.Thread(target=_mark_killed, args=(run_ids,), daemon=True)
+    marking.start()
+    marking.join(timeout=MARKING_PATIENCE)
+    _exit()
+
+
+def _exit() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # Workers end with their parent; waiting for them to say goodbye takes seconds.
-    os._exit(130)
+    os._exit(INTERRUPTED)
 
 
 def _active_run_ids() -> list[str]:
