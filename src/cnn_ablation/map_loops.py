@@ -99,7 +99,9 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
     @compiled
     def reduce(maps, gradient, vectors, sums):
         work = np.empty((ROWS + 2) * channels, vectors.dtype)
-        work[: ROWS * channels] = vectors
+        # Not as slices: the message, should their lengths differ, takes seconds to compile.
+        for index in range(ROWS * channels):
+            work[index] = vectors[index]
         for image in range(len(gradient) // (rows * columns * channels)):
             work[ROWS * channels :] = 0
             for row in range(rows):
