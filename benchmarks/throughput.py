@@ -43,6 +43,7 @@ from cnn_ablation.parameters import (
 from cnn_ablation.pipeline_registry import JOURNAL
 from cnn_ablation.progress import StudyProgress
 from cnn_ablation.store import TrialStore
+from cnn_ablation.training import resolve_precision
 
 CONF = ROOT / "conf/base"
 RAW = ROOT / "data/01_raw/fashion_mnist"
@@ -53,6 +54,8 @@ BASELINE = BaselineParameters.model_validate(
 ALL_IMAGES = DataParameters(
     protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
 )
+FASTEST = resolve_precision("auto", torch.device("cpu"))
+"""The precision that this processor multiplies fastest in."""
 
 
 def load_data() -> TrialData:
@@ -100,11 +103,12 @@ def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> l
     return [1 / sum(1 / s for s in epoch) for epoch in list(zip(*per_trial, strict=True))[1:]]
 
 
-def matrix_peak() -> float:
-    """FLOP/s of a large bf16 matrix product on all cores: the best of several."""
-    code = """
+def matrix_peak(precision: str) -> float:
+    """FLOP/s of a large matrix product on all cores: the best of several."""
+    dtype = {"fp32": "torch.float", "bf16": "torch.bfloat16"}[precision]
+    code = f"""
 import time, torch
-left, right, best = torch.randn(4096, 4096).bfloat16(), torch.randn(4096, 4096).bfloat16(), 1e9
+left, right, best = torch.randn(4096, 4096).to({dtype}), torch.randn(4096, 4096).to({dtype}), 1e9
 for _ in range(20):
     start = time.perf_counter()
     left @ right
@@ -120,7 +124,7 @@ def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int
     cores = torch.get_num_threads()
     variants = {
         f"ours, {precision}, {workers} worker{'s' * (workers > 1)}": (precision, workers)
-        for precision in ("fp32", "bf16")
+        for precision in dict.fromkeys(("fp32", FASTEST))
         for workers in (1, cores)
     }
     plain = f"plain PyTorch script, {cores} threads"
@@ -134,10 +138,10 @@ def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int
     # A forward pass, and a backward one of twice its work but for the images' own gradient.
     first = layers["multiply_adds"].iloc[0]
     flops = 2 * (3 * layers["multiply_adds"].sum() - first) * TRAIN_IMAGES
-    peak = matrix_peak()
+    peak = matrix_peak(FASTEST)
     reference = statistics.median(rows[plain])
-    print(f"{cores} cores, torch {torch.__version__}, bf16 matrix peak {peak / 1e9:.0f} GFLOP/s")
-    print("| | images/s | ratio to plain | share of bf16 peak |")
+    print(f"{cores} cores, torch {torch.__version__}, {FASTEST} matrix peak {peak / 1e9:.0f} GFLOP/s")
+    print(f"| | images/s | ratio to plain | share of {FASTEST} peak |")
     print("| --- | --- | --- | --- |")
     for name, seconds in rows.items():
         median = statistics.median(seconds)
@@ -174,9 +178,9 @@ def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
     print(f"plain script, {len(runs)} runs: {total / 60:.1f} min")
     workers = torch.get_num_threads()
     start = time.perf_counter()
-    train_together(runs, data, "bf16", workers)
+    train_together(runs, data, FASTEST, workers)
     seconds = time.perf_counter() - start
-    print(f"ours, bf16, {workers} workers: {seconds / 60:.1f} min, 1/{total / seconds:.1f}")
+    print(f"ours, {FASTEST}, {workers} workers: {seconds / 60:.1f} min, 1/{total / seconds:.1f}")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from cnn_ablation import fashion_mnist
@@ -54,6 +55,7 @@ ALL_IMAGES = DataParameters(
 )
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 SERVER_PATIENCE = 120
@@ -154,6 +156,10 @@ def make_project(folder: Path) -> Path:
         shutil.copytree(
             ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "local")
         )
+    # What Numba has compiled, which takes longer than most tests: good for any copy of the same files.
+    compiled = ROOT / "src/cnn_ablation/__pycache__"
+    compiled.mkdir(exist_ok=True)
+    (folder / "src/cnn_ablation/__pycache__").symlink_to(compiled)
     for file in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / file, folder / file)
     shutil.copytree(ROOT / "data/01_raw/journal", folder / "data/01_raw/journal")

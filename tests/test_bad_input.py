@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from cnn_ablation.training import multiplies_bf16, resolve_device
 from tests.conftest import kedro, make_project, write_yaml
 
 
@@ -152,11 +154,19 @@ def test_an_experiment_is_not_stopped_by_another_ones_file(tmp_path: Path) -> No
 
 
 def test_a_device_that_is_not_there(project: Path) -> None:
-    torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     message = error_of(project, "--pipeline=dropout", "--params=execution.device=cuda")
     assert "--params: execution.device: cuda is not available on this machine; allowed here:" in message
+
+
+def test_a_precision_that_this_machine_is_slow_in_is_warned_of(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    result = kedro(project, "run", "--pipeline=batchnorm", "--params=execution.precision=bf16,seeds=1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    warning = "--params: execution.precision: this machine has no instructions for bf16"
+    warned = warning in " ".join(result.stdout.split())
+    assert warned != multiplies_bf16(resolve_device("auto"))
 
 
 def test_a_value_that_is_no_pair(project: Path) -> None:

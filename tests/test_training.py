@@ -6,20 +6,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnn_ablation import random_streams
 from cnn_ablation.base_parameters import ParameterError
+from cnn_ablation.network import ConvNet
 from cnn_ablation.parameters import ModelParameters, TrainingParameters
 from cnn_ablation.results import TrainedTrial, summarize_history
 from cnn_ablation.splits import Arrays, split_images
 from cnn_ablation.training import TrainingData, resolve_device, train
-from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING
+from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
+
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
+
+
+def on_device(raw_images: Arrays, device: str) -> TrainingData:
+    splits = split_images(raw_images, ALL_IMAGES)
+    return TrainingData.from_arrays(splits, [0.286], [0.353], torch.device(device))
 
 
 @pytest.fixture(scope="module")
 def data(raw_images: Arrays) -> TrainingData:
-    splits = split_images(raw_images, ALL_IMAGES)
-    return TrainingData.from_arrays(splits, [0.286], [0.353], torch.device("cpu"))
+    return on_device(raw_images, "cpu")
 
 
 def run(
@@ -27,6 +36,7 @@ def run(
     seed: int = 0,
     model: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
+    precision: str = "fp32",
 ) -> TrainedTrial:
     return train(
         ModelParameters.model_validate({**JOURNAL_MODEL.model_dump(), **(model or {})}),
@@ -34,6 +44,7 @@ def run(
         seed,
         data,
         num_classes=10,
+        precision=precision,
     )
 
 
@@ -168,8 +179,50 @@ def test_a_device_that_is_not_there_is_an_error_that_names_those_that_are() -> N
     assert "allowed here: auto" in str(failure.value)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
-def test_trains_on_cuda(raw_images: Arrays) -> None:
-    splits = split_images(raw_images, ALL_IMAGES)
-    on_gpu = TrainingData.from_arrays(splits, [0.286], [0.353], torch.device("cuda"))
-    assert run(on_gpu, training={"epochs": 4}).history[-1]["val_accuracy"] > 50
+class _HostReads(TorchDispatchMode):
+    """Counts the operations that make a GPU's program wait: values and copies for the host."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        waiting = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+        copies = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
+        if waiting & set(operation.tags):
+            self.count += 1
+        elif operation in copies:
+            self.count += len({tensor.device for tensor in (*args[:2], result)}) > 1
+        return result
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
+    """More steps, as many reads: those at the end of an epoch."""
+    data = on_device(raw_images, device)
+    counts = []
+    for batch_size in (200, 20):
+        with _HostReads() as reads:
+            run(data, training={"batch_size": batch_size})
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_layers_of_a_gpu_take_all_they_need_from_it() -> None:
+    """On tensors without contents, which know their device: no GPU is needed for that."""
+    with FakeTensorMode(), torch.device("cuda"):
+        net = ConvNet(JOURNAL_MODEL, (1, 28, 28), 10)
+        logits = net(torch.zeros(5, 1, 28, 28))
+    assert (logits.device.type, logits.shape) == ("cuda", (5, 10))
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_trial_on_cuda_learns_and_gives_the_same_bits_again(
+    raw_images: Arrays, precision: str
+) -> None:
+    data = on_device(raw_images, "cuda")
+    first, again = (run(data, training={"epochs": 4}, precision=precision) for _ in range(2))
+    assert first.history[-1]["val_accuracy"] > 50
+    assert same_weights(first, again)

@@ -1,5 +1,6 @@
 """What surrounds a run: checks before it, a word about its results after it."""
 
+import logging
 import urllib.error
 import urllib.request
 from collections.abc import Collection
@@ -24,6 +25,8 @@ from cnn_ablation.results import StudyError
 if TYPE_CHECKING:
     from cnn_ablation.engine import Engine
     from cnn_ablation.splits import ImageShape
+
+logger = logging.getLogger(__name__)
 
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
@@ -63,13 +66,7 @@ class StudyHooks:
         self._check_groups(groups)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
-        from cnn_ablation.training import resolve_device
-
-        execution: ExecutionParameters = catalog.load("params:execution")
-        try:
-            resolve_device(execution.device, here=execution.scheduler is None)
-        except ParameterError as error:
-            raise self._invalid(error.key, error.reason) from None
+        self._check_execution(catalog.load("params:execution"))
         described = self._describe_images(catalog)
         names = _experiments(pipeline)
         for name in names:
@@ -140,6 +137,24 @@ class StudyHooks:
         for group in SHARED_GROUPS:
             if group not in groups:
                 raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
+
+    def _check_execution(self, execution: ExecutionParameters) -> None:
+        """Reject a device that is not here, and warn of a precision that it is slow in."""
+        from cnn_ablation.training import multiplies_bf16, resolve_device
+
+        here = execution.scheduler is None
+        try:
+            device = resolve_device(execution.device, here=here)
+        except ParameterError as error:
+            raise self._invalid(error.key, error.reason) from None
+        if here and execution.precision == "bf16" and not multiplies_bf16(device):
+            key = "execution.precision"
+            logger.warning(
+                "%s: %s: this machine has no instructions for bf16, which takes several times as long "
+                "as fp32 here; auto takes the faster of them",
+                self._context.place_of(key),
+                key,
+            )
 
     def _close_engine(self) -> None:
         if self._engine is not None:

@@ -84,14 +84,17 @@ def resolve_device(name: str, *, here: bool = True) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """fp32 or bf16; `auto` takes bf16 where the device multiplies it faster than fp32."""
+    """fp32 or bf16; `auto` takes bf16 where the device is made for it."""
     if name != "auto":
         return name
-    fast = {
-        "cpu": torch.cpu._is_avx512_bf16_supported,
-        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
-    }.get(device.type, lambda: False)
-    return "bf16" if fast() else "fp32"
+    return "bf16" if multiplies_bf16(device) else "fp32"
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for products in bf16: else they take longer than in fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,8 @@ def train(
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
+    # cuDNN would multiply with ten bits of mantissa and call it fp32.
+    torch.backends.cudnn.allow_tf32 = False
     with torch.device(data.device):
         net = ConvNet(model, data.image_shape, num_classes)
     net.seed(seed)
