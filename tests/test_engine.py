@@ -19,6 +19,7 @@ import dask
 import numpy as np
 import psutil
 import pytest
+import torch
 from distributed import Security, get_worker
 
 from cnn_ablation import fashion_mnist
@@ -34,7 +35,7 @@ from cnn_ablation.progress import StudyProgress
 from cnn_ablation.results import TrainedTrial
 from cnn_ablation.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.store import TrialStore
-from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING
+from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
 
 LOCAL: dict[str, Any] = {
     "device": "cpu",
@@ -128,6 +129,21 @@ def test_precision_is_part_of_what_is_reused(tmp_path: Path, data: TrialData, en
     assert weights_hash(fp32) != weights_hash(bf16)
     assert bf16.stored is not None
     assert bf16.stored.history[-1]["train_loss"] < bf16.stored.history[0]["train_loss"]
+
+
+@needs_cuda
+def test_each_gpu_has_a_worker_whose_bits_are_those_of_the_others(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    on_gpus = execution(device="cuda", workers=None)
+    trials = [make_trial(seed) for seed in range(max(2, torch.cuda.device_count()))]
+    together = hashes(list(engine.train(trials, data, TrialStore(tmp_path / "together"), on_gpus)))
+    assert engine._client is not None
+    assert len(engine._client.nthreads()) == torch.cuda.device_count()
+    engine.close()
+    for trial in trials:
+        (alone,) = engine.train([trial], data, TrialStore(tmp_path / "alone"), on_gpus)
+        assert together[alone.key] == weights_hash(alone)
 
 
 def test_planned_trials_are_trained_ahead_and_claimed_as_trained(
