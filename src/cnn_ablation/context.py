@@ -73,8 +73,9 @@ class ProjectContext(KedroContext):
 
     def _problems(self) -> Iterator[str]:
         requested = {name: pipelines[name] for name in self._pipelines_to_validate or list(pipelines)}
+        groups = self.config_loader["parameters"]  # Which reads all the files anew.
         for key, kind in TypeExtractor(requested).extract_types_from_pipelines().items():
-            value = self.config_loader["parameters"].get(key)
+            value = groups.get(key)
             if not issubclass(kind, BaseModel) or value is None:
                 continue
             try:
