@@ -179,6 +179,8 @@ def make_project(folder: Path) -> Path:
             "data": {"train_images": 100, "validation_images": 50},
             "seeds": [0, 1],
             "baseline": {"training": {"epochs": 1}},
+            # Another one takes longer to start than these trials to train.
+            "execution": {"workers": 1},
         },
     )
     return folder

@@ -27,6 +27,7 @@ def make_longer_project(folder: Path) -> Path:
             "data": {"train_images": 400, "validation_images": 50},
             "seeds": [0, 1, 2],
             "baseline": {"training": {"epochs": 12}},
+            "execution": {"workers": 2},
         },
     )
     return project
