@@ -44,6 +44,17 @@ def test_epochs_repeated_after_a_lost_worker_and_late_events_count_once() -> Non
     assert study.completed == study.total
 
 
+def test_time_left_is_not_taken_from_the_moment_between_two_workers_first_epochs() -> None:
+    times = [0.0]
+    progress = StudyProgress(Console(file=io.StringIO()), clock=lambda: times[-1])
+    progress.begin({str(seed): make_trial(seed) for seed in range(2)})
+    assert progress.time_left() == ""
+    for seed in range(2):
+        times.append(200.0 + seed)
+        progress.epoch(str(seed), {"epoch": 1, "val_accuracy": 50.0})
+    assert progress.time_left() == "about 4 min left"
+
+
 def test_costs_follow_the_work() -> None:
     assert relative_cost(make_trial(use_pooling=False)) > 3 * relative_cost(make_trial())
     assert relative_cost(make_trial(conv_channels=[32])) < relative_cost(make_trial())

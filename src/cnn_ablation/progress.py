@@ -1,7 +1,8 @@
 """Progress of a study: on a terminal, bars with the time left."""
 
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -25,9 +26,12 @@ class StudyProgress:
 
     Args:
         console: Where to draw; by default standard output.
+        clock: Seconds since any moment.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -38,11 +42,13 @@ class StudyProgress:
             console=console,
             transient=True,
             speed_estimate_period=SPEED_WINDOW,
+            get_time=clock,
         )
         self._study: TaskID | None = None
         self._running: dict[str, TaskID] = {}
         self._trials: dict[str, Trial] = {}
         self._epochs: dict[str, int] = {}
+        self._completed = 0.0
         self._ended: set[str] = set()
         self._failed = self._reused = 0
 
@@ -60,6 +66,9 @@ class StudyProgress:
         if self._study is None:
             self._study = self._bars.add_task("training", total=total, state="")
         self._bars.update(self._study, total=total, state=self._state())
+        # rich takes speeds from the first advance on. Workers end their first epochs together: the time
+        # between them says nothing, that since the beginning does.
+        self._bars.update(self._study, completed=self._completed + total * 1e-9)
 
     def reuse(self) -> None:
         """A trial was in the store."""
@@ -104,7 +113,8 @@ class StudyProgress:
         gained = (epoch - self._epochs[key]) / trial.condition.training.epochs
         if gained > 0 and self._study is not None:
             self._epochs[key] = epoch
-            self._bars.update(self._study, advance=gained * relative_cost(trial), state=self._state())
+            self._completed += gained * relative_cost(trial)
+            self._bars.update(self._study, completed=self._completed, state=self._state())
 
     def _state(self) -> str:
         parts = [f"{len(self._ended)} of {len(self._trials)} trials", f"{len(self._running)} running"]
