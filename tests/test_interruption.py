@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -33,14 +36,16 @@ def make_longer_project(folder: Path) -> Path:
     return project
 
 
-def start(project: Path) -> "subprocess.Popen[str]":
+def start(
+    project: Path, stdout: int = subprocess.PIPE, stderr: int = subprocess.STDOUT
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         RUN,
         cwd=project,
-        env=clean_environment(),
+        env=clean_environment() | {"TERM": "xterm"},
         text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
     )
 
@@ -108,16 +113,31 @@ def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(tmp_path: P
     pd.testing.assert_frame_equal(*tables)
 
 
+def read_to_the_end(terminal: int) -> str:
+    chunks = []
+    with suppress(OSError):  # What Linux answers when nothing has the other side open any more.
+        while chunk := os.read(terminal, 65536):
+            chunks.append(chunk)
+    return b"".join(chunks).decode()
+
+
 def test_an_interrupt_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
     project = make_longer_project(tmp_path / "project")
-    process = start(project)
-    wait_for_trials(project, 1)
-    # Ctrl-C reaches every process of the terminal's foreground group.
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "the same command goes on from there" in output
+    terminal, other_side = pty.openpty()
+    process = start(project, stdout=other_side, stderr=other_side)
+    os.close(other_side)
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read_to_the_end, terminal)
+        wait_for_trials(project, 1)
+        # Ctrl-C reaches every process of the terminal's foreground group.
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        output = reading.result(timeout=30)
+    os.close(terminal)
+    assert output.rstrip().endswith("the same command goes on from there.")
     assert "Traceback" not in output
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert -1 < output.rfind(hidden) < output.rfind(shown), "the cursor is left hidden"
     with sqlite3.connect(project / "mlflow.db") as database:
         runs = dict(database.execute("select name, status from runs"))
     assert runs["batchnorm"] == "KILLED"

@@ -60,6 +60,9 @@ def run_until_interrupted(**options: Any) -> Any:
     """Run as Kedro does. Ctrl-C ends at once, with a word on how to go on."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, end_interrupted_run)
+        # A helper process of Python's frees what interrupted workers leave, and would complain of it.
+        filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
     return kedro_run.callback(**options)  # type: ignore[misc]
 
 
@@ -71,10 +74,6 @@ def end_interrupted_run(*_: Any) -> None:
     later: it may hold a lock of the tracking store, which has to be free to mark the run.
     """
     signal.signal(signal.SIGINT, lambda *_: _exit())  # Who asks twice does not want to wait.
-    click.echo(
-        "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
-        err=True,
-    )
     threading.Thread(target=_end_runs, args=(_active_run_ids(),)).start()
 
 
@@ -86,6 +85,12 @@ def _end_runs(run_ids: list[str]) -> None:
 
 
 def _exit() -> NoReturn:
+    Console().show_cursor()  # Which the bars of a study hide.
+    # Last, for bars that are still drawn would be drawn over it.
+    click.echo(
+        "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
+        err=True,
+    )
     sys.stdout.flush()
     sys.stderr.flush()
     # Workers end with their parent; waiting for them to say goodbye takes seconds.
