@@ -37,7 +37,7 @@ test: $(READY) ## Check style and types, then run the tests.
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --quiet --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile
+	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 format: $(READY) ## Format the code.
 	$(VENV)/bin/ruff check --fix --quiet .
