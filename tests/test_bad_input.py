@@ -29,15 +29,15 @@ def error_of(project: Path, *arguments: str) -> str:
                 "baseline.model.conv_channels.1",
                 "greater than 0",
             ],
-            "baseline.training.epochs=0": ["baseline.training.epochs", "greater than 0"],
+            "baseline.training.epochs=0": ["baseline.training.epochs: ", "greater than 0"],
             "baseline.training.batch_size=-1": ["baseline.training.batch_size", "greater than 0"],
             "baseline.training.optimizer=lion": [
                 "baseline.training.optimizer",
                 "'adam', 'adamw' or 'sgd'",
             ],
             "execution.device=tpu": ["execution.device", "'auto', 'cpu', 'cuda' or 'mps'"],
-            "seeds=0": ["seeds", "at least 1 is needed"],
-            "data.protocol=cv": ["data.protocol", "'journal' or 'holdout'"],
+            "seeds=0": ["seeds: ", "at least 1 is needed"],
+            "data.protocol=cv": ["data.protocol: ", "'journal' or 'holdout'"],
             "dropout.factors.model.dropout_rate=[]": ["dropout.factors", "at least one value"],
         },
         {
