@@ -64,6 +64,21 @@ def load_data() -> TrialData:
     return TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
 
 
+def study_trials() -> list[Trial]:
+    """The journal's 19 runs."""
+    return [
+        trial
+        for name in JOURNAL
+        for trial in expand_trials(
+            ExperimentParameters.model_validate(
+                yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
+            ),
+            BASELINE,
+            SeedParameters([0]),
+        )
+    ]
+
+
 def plain_seconds(folder: Path, model: ModelParameters, epochs: int) -> list[float]:
     """Seconds of each epoch of the plain script, all cores."""
     training = PlainTraining(folder, model)
@@ -154,17 +169,7 @@ def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int
 
 def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
     """Print the time of the journal's 19 runs, one after the other, and of our study of one seed."""
-    runs = [
-        trial
-        for name in JOURNAL
-        for trial in expand_trials(
-            ExperimentParameters.model_validate(
-                yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
-            ),
-            BASELINE,
-            SeedParameters([0]),
-        )
-    ]
+    runs = study_trials()
     journal_epochs = BASELINE.training.epochs
     plain: dict[str, float] = {}
     total = 0.0

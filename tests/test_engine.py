@@ -171,6 +171,26 @@ def test_trials_of_one_configuration_share_a_result_under_their_names(
     assert len({outcome.key for outcome in outcomes}) == 1
 
 
+def test_a_worker_loads_no_library_that_it_does_not_need(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    (outcome,) = engine.train(TRIALS[:1], data, TrialStore(tmp_path), execution(workers=1))
+    assert outcome.stored is not None, outcome.error
+    assert engine._client is not None
+    (loaded,) = engine._client.run(lambda: set(sys.modules)).values()
+    assert "torch.optim" in loaded
+    # Each takes tens of MiB, and seconds whenever a worker starts.
+    assert not loaded & {
+        "torch._dynamo",
+        "sympy",
+        "torchvision",
+        "kedro",
+        "mlflow",
+        "pandas",
+        "matplotlib",
+    }
+
+
 def test_a_trial_that_diverges_or_fails_does_so_alone(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:

@@ -1,6 +1,8 @@
 """Training: deterministic, paired by seed, complete in what it tracks."""
 
+import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from cnn_ablation import random_streams
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet
+from cnn_ablation.optimizers import OPTIMIZERS
 from cnn_ablation.parameters import ModelParameters, TrainingParameters
 from cnn_ablation.results import TrainedTrial, summarize_history
 from cnn_ablation.splits import Arrays, split_images
@@ -155,6 +158,28 @@ def test_every_optimizer_learns(data: TrainingData, training: dict[str, Any]) ->
     history = run(data, training={**training, "epochs": 4}).history
     assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
     assert history[-1]["val_accuracy"] > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)],
+)
+def test_optimizers_step_as_pytorchs_own(name: str, own: Callable[..., torch.optim.Optimizer]) -> None:
+    parameters = QUICK_TRAINING.model_copy(update={"weight_decay": 0.1, "momentum": 0.9})
+    ours = torch.nn.Linear(5, 3)
+    theirs = copy.deepcopy(ours)
+    options = {"lr": parameters.learning_rate, "weight_decay": 0.1, "fused": True}
+    if name == "sgd":
+        options["momentum"] = 0.9
+    for network, optimizer in (
+        (ours, OPTIMIZERS[name](ours, parameters)),
+        (theirs, own(theirs.parameters(), **options)),
+    ):
+        for step in range(1, 4):
+            optimizer.zero_grad()
+            network(torch.full((2, 5), float(step))).square().mean().backward()
+            optimizer.step()
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
 
 
 def test_optimizer_settings_reach_the_optimizer(data: TrainingData) -> None:

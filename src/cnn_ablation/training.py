@@ -3,8 +3,9 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Self, cast
 
@@ -13,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_ablation import fast_layers, map_loops, network, random_streams
+from cnn_ablation import fast_layers, map_loops, network, optimizers, random_streams
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet, count_parameters
+from cnn_ablation.optimizers import OPTIMIZERS
 from cnn_ablation.parameters import ModelParameters, TrainingParameters
 from cnn_ablation.results import TrainedTrial
 from cnn_ablation.splits import Arrays
@@ -26,24 +28,7 @@ EVALUATION_BATCH = 125
 TRAINING_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
 """What a training needs of a split."""
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], torch.optim.Optimizer]] = {
-    "adam": lambda network, p: torch.optim.Adam(
-        network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
-    ),
-    "adamw": lambda network, p: torch.optim.AdamW(
-        network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
-    ),
-    "sgd": lambda network, p: torch.optim.SGD(
-        network.parameters(),
-        lr=p.learning_rate,
-        momentum=p.momentum,
-        weight_decay=p.weight_decay,
-        fused=True,
-    ),
-}
-
-
-_RESULT_MODULES = (network, fast_layers, map_loops, random_streams)
+_RESULT_MODULES = (network, fast_layers, map_loops, optimizers, random_streams)
 _RESULT_FILES = (*(cast(str, module.__file__) for module in _RESULT_MODULES), __file__)
 CODE_VERSION = hashlib.sha256(
     b"".join(
@@ -223,7 +208,23 @@ def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
     """Logits, float32 (N, classes), of uint8 images (N, channels, height, width), not training."""
     network.eval()
     batches = images.split(EVALUATION_BATCH)
-    return torch.cat([network(normalize(batch)).float() for batch in batches])
+    return _joined((network(normalize(batch)).float() for batch in batches), len(images))
+
+
+def _joined(batches: Iterable[Tensor], length: int) -> Tensor:
+    """All rows of the batches, of which there are `length`.
+
+    Unlike torch.cat it does not need all batches at once: they would lie between the places of larger
+    tensors that come and go, and the heap would grow around them, at times by more than a hundred MiB.
+    """
+    rows = torch.empty(0)
+    end = 0
+    for batch in batches:
+        start, end = end, end + len(batch)
+        if start == 0:
+            rows = batch.new_empty(length, *batch.shape[1:])
+        rows[start:end] = batch
+    return rows
 
 
 def _percent(hits: Tensor) -> float:
@@ -244,18 +245,20 @@ def _train_one_epoch(
     weights = list(network.parameters())
     permutation = torch.randperm(len(data.train_labels), generator=order).to(data.device)
     labels = data.train_labels[permutation]
-    # They stay on the device until the epoch ends: reading them at each step would wait for it.
-    all_logits = []
-    for batch, targets in zip(permutation.split(batch_size), labels.split(batch_size), strict=True):
+
+    def step(batch: Tensor, targets: Tensor) -> Tensor:
         # Anew for each step: autocast keeps its casts of the weights until it is left.
         with mixed:
-            logits = network(normalize(data.train_images.index_select(0, batch)))
+            logits: Tensor = network(normalize(data.train_images.index_select(0, batch)))
             loss = F.cross_entropy(logits, targets)
         # What optimizer.zero_grad does, without its bookkeeping: a hundredth of a small network's step.
         for weight in weights:
             weight.grad = None
         loss.backward()
         optimizer.step()
-        all_logits.append(logits.detach())
-    logits = torch.cat(all_logits).float()
+        return logits.detach()
+
+    batches = zip(permutation.split(batch_size), labels.split(batch_size), strict=True)
+    # They stay on the device until the epoch ends: reading them at each step would wait for it.
+    logits = _joined(starmap(step, batches), len(labels)).float()
     return F.cross_entropy(logits, labels).item(), _percent(logits.argmax(1) == labels)
