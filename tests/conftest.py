@@ -62,6 +62,24 @@ SERVER_PATIENCE = 120
 """Seconds in which a server must answer on a machine that is busy."""
 
 
+LONGEST_FILES = (
+    "interruption",
+    "run",
+    "bad_input",
+    "engine",
+    "browser",
+    "walkthroughs",
+    "image_sets",
+    "demo",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that workers, which take whole files, end together."""
+    place = {f"test_{name}.py": index for index, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session")
 def raw_images() -> Arrays:
     """400 training and 200 test images with their labels."""

@@ -3,13 +3,16 @@
 import hashlib
 import pickle
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog, DatasetError
 from PIL import Image
 
 from cnn_ablation import image_sets
+from cnn_ablation.datasets import ImageSetDataset
 from cnn_ablation.image_sets import ImageSet, ImageSetError
 from cnn_ablation.splits import split_images, summarize_splits
 from tests.conftest import ALL_IMAGES, kedro, make_project, write_yaml
@@ -150,7 +153,7 @@ def test_a_file_that_is_no_image(tmp_path: Path) -> None:
         load_own(tmp_path)
 
 
-def own_images(path: str, **fields: object) -> dict[str, object]:
+def own_images(path: str, **fields: object) -> dict[str, dict[str, object]]:
     return {
         "images": {
             "type": "cnn_ablation.datasets.ClassFoldersDataset",
@@ -162,35 +165,43 @@ def own_images(path: str, **fields: object) -> dict[str, object]:
     }
 
 
+def torchvision_images(name: str) -> dict[str, dict[str, object]]:
+    return {
+        "images": {
+            "type": "cnn_ablation.datasets.TorchvisionDataset",
+            "name": name,
+            "path": "data/01_raw",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            own_images("nowhere", size=[16]),
+            r"size: \[16\] is no size; wanted: \[height, width\], pixels",
+        ),
+        (own_images("nowhere", mode="sepia"), "mode: no mode 'sepia'; allowed: grey, colour"),
+        (torchvision_images("EMNIST"), "variant: EMNIST has no variant None; allowed: byclass,"),
+        (
+            {"images": {"type": "cnn_ablation.datasets.ClassFoldersDataset", "path": "nowhere"}},
+            "missing 1 required positional argument: 'size'",
+        ),
+    ],
+)
+def test_fields_that_describe_no_set(entry: dict[str, dict[str, object]], message: str) -> None:
+    with pytest.raises((DatasetError, ImageSetError), match=message):
+        cast(ImageSetDataset, DataCatalog.from_config(entry)["images"]).describe_images()
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
         (own_images("nowhere"), "nowhere has 0 subfolders"),
-        (own_images("nowhere", size=[16]), "size: [16] is no size; wanted: [height, width], pixels"),
-        (own_images("nowhere", mode="sepia"), "mode: no mode 'sepia'; allowed: grey, colour"),
         (
-            {
-                "images": {
-                    "type": "cnn_ablation.datasets.TorchvisionDataset",
-                    "name": "SVHN",
-                    "path": "data/01_raw",
-                }
-            },
+            torchvision_images("SVHN"),
             "name: no set of images 'SVHN'; allowed: MNIST, KMNIST, EMNIST, CIFAR10, CIFAR100",
-        ),
-        (
-            {
-                "images": {
-                    "type": "cnn_ablation.datasets.TorchvisionDataset",
-                    "name": "EMNIST",
-                    "path": "data/01_raw",
-                }
-            },
-            "variant: EMNIST has no variant None; allowed: byclass,",
-        ),
-        (
-            {"images": {"type": "cnn_ablation.datasets.ClassFoldersDataset", "path": "nowhere"}},
-            "missing 1 required positional argument: 'size'",
         ),
         (
             {"images": {"type": "pandas.CSVDataset", "filepath": "data.csv"}},
@@ -199,7 +210,7 @@ def own_images(path: str, **fields: object) -> dict[str, object]:
     ],
 )
 def test_what_makes_no_set_ends_the_run_before_it_begins(
-    project: Path, entry: dict[str, object], message: str
+    project: Path, entry: dict[str, dict[str, object]], message: str
 ) -> None:
     write_yaml(project / "conf/local/catalog.yml", entry)
     result = kedro(project, "run", "--pipeline=batchnorm")

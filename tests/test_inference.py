@@ -10,6 +10,9 @@ from PIL import Image
 from cnn_ablation.image_files import prepare
 from cnn_ablation.inference import COLUMNS, Classifier
 from cnn_ablation.network import ConvNet
+from cnn_ablation.parameters import PredictionParameters
+from cnn_ablation.pipelines.prediction.nodes import classify_images
+from cnn_ablation.results import StudyError
 from tests.conftest import JOURNAL_MODEL
 
 DATA: dict[str, Any] = {
@@ -52,6 +55,12 @@ def test_shape_is_kept_and_transparency_is_ground() -> None:
     assert (array[0] == 0).all(), "filled up with dark ground, not stretched"
     clear = Image.new("RGBA", (50, 50), (0, 0, 0, 0))
     assert (prepare(clear, (1, 28, 28), dark_on_light=True) == 0).all()
+
+
+def test_a_folder_without_any_image(classifier: Classifier) -> None:
+    files: dict[str, Image.Image | str] = {"a.csv": "not an image", "b.csv": "not an image"}
+    with pytest.raises(StudyError, match=r"None of the 2 files .* is one: a\.csv, b\.csv"):
+        classify_images(files, classifier, PredictionParameters(dark_on_light=False))
 
 
 def test_classes_with_their_probabilities(classifier: Classifier) -> None:

@@ -275,9 +275,7 @@ def test_a_folder_of_images_is_classified(project: Path, study: str, raw_images:
     ("globals_", "expected"),
     [
         ({"images_to_classify": "data/01_raw/nowhere"}, "data/01_raw/nowhere is not there: put"),
-        ({"images_to_classify": "data/01_raw/journal"}, "None of the 2 files"),
         ({"predict_with": 99}, "There is no model models:/fashion-mnist-cnn/99: run a study first"),
-        ({"predict_with": "best"}, "There is no model models:/fashion-mnist-cnn@best"),
     ],
 )
 def test_what_cannot_be_classified_is_a_clear_error(

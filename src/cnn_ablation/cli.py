@@ -196,12 +196,12 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     """Remove what was left unfinished or found damaged, and with --older what no run can reuse."""
     import shutil
 
-    from cnn_ablation.training import CODE_VERSION
-
     store = _store(metadata, env)
     leftovers = store.leftovers()
     outdated = []
     if older:
+        from cnn_ablation.training import CODE_VERSION
+
         outdated = [entry.key for entry in store.entries() if entry.identity["code"] != CODE_VERSION]
     summary = f"{len(leftovers)} unfinished or damaged and {len(outdated)} older trials"
     if not leftovers and not outdated:
