@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+import pytest
 
 from cnn_ablation.store import TrialStore
 from tests.conftest import ROOT, clean_environment, kedro, make_project, write_yaml
@@ -33,6 +35,26 @@ def make_longer_project(folder: Path) -> Path:
             "execution": {"workers": 2},
         },
     )
+    return project
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A longer project whose study two runs at once have brought to its end."""
+    project = make_longer_project(tmp_path_factory.mktemp("undisturbed"))
+    kedro(project, "run", "--pipeline=data_ingestion")  # MLflow's tables, made once
+    both = [start(project), start(project)]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with four trials of one experiment."""
+    project = make_project(tmp_path_factory.mktemp("finished"))
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 0, result.stdout + result.stderr
     return project
 
 
@@ -84,8 +106,10 @@ def checksums(project: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(tmp_path: Path) -> None:
-    project = make_longer_project(tmp_path / "killed")
+def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    project = make_longer_project(tmp_path)
     for count in (1, 3):
         process = start(project)
         wait_for_trials(project, count)
@@ -100,9 +124,6 @@ def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(tmp_path: P
     result = kedro(project, "run", "--pipeline=batchnorm")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("(reused)") == kept
-    undisturbed = make_longer_project(tmp_path / "undisturbed")
-    result = kedro(undisturbed, "run", "--pipeline=batchnorm")
-    assert result.returncode == 0, result.stdout + result.stderr
     assert checksums(project) == checksums(undisturbed)
     tables = [
         pd.read_csv(folder / "data/08_reporting/batchnorm/trial_metrics.csv").drop(
@@ -172,21 +193,15 @@ def test_an_interrupt_in_the_middle_of_a_write_marks_the_run_as_killed(tmp_path:
         assert database.execute("select status from runs").fetchall() == [("KILLED",)]
 
 
-def test_two_runs_at_once_share_a_store(tmp_path: Path) -> None:
-    project = make_longer_project(tmp_path / "project")
-    kedro(project, "run", "--pipeline=data_ingestion")  # MLflow's tables, made once
-    both = [start(project), start(project)]
-    outputs = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
-    store = store_of(project)
+def test_two_runs_at_once_share_a_store(undisturbed: Path) -> None:
+    store = store_of(undisturbed)
     assert len(list(store)) == 6
     assert all(store.get(key) is not None for key in store)
     assert store.leftovers() == []
 
 
-def test_a_damaged_trial_is_trained_again(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0
+def test_a_damaged_trial_is_trained_again(tmp_path: Path, finished: Path) -> None:
+    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
     before = checksums(project)
     victim = sorted(before)[0]
     file = store_of(project).root / victim / "weights.safetensors"
@@ -236,13 +251,12 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
     assert (project / "data/08_reporting/batchnorm/batchnorm_comparison.png").is_file()
 
 
-def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    assert kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1").returncode == 0
+def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: Path) -> None:
+    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
     (store_of(project).root / ".unfinished-abc").mkdir()
     listing = kedro(project, "trials", "list")
     assert "1 unfinished or damaged" in listing.stdout
-    assert "2 trials in" in listing.stdout
+    assert "4 trials in" in listing.stdout
     assert "use_batch_norm" in listing.stdout
     key = next(iter(store_of(project)))
     shown = kedro(project, "trials", "show", key[:6])
@@ -256,5 +270,5 @@ def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path) -> None:
     training = project / "src/cnn_ablation/training.py"
     training.write_text(training.read_text() + "\n# another version\n")
     pruned = kedro(project, "trials", "prune", "--older", "--yes")
-    assert "and 2 older trials" in pruned.stdout
+    assert "and 4 older trials" in pruned.stdout
     assert list(store_of(project)) == []

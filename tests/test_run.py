@@ -391,6 +391,7 @@ def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study:
     result = kedro(project, "run", "--pipeline=batchnorm", "--tags=visualization")
     assert result.returncode == 0, result.stderr
     assert figure.is_file()
+    assert "WARNING" not in result.stdout + result.stderr
 
 
 def test_the_notebook_runs_top_to_bottom_on_the_results(project: Path, study: str) -> None:
