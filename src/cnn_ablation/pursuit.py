@@ -63,8 +63,8 @@ def pursue(
             for seed in range(seeds[condition.name])
         ]
         # They end in an order of their own.
-        outcomes = sorted(train(trials), key=lambda outcome: trials.index(outcome.trial))
-        metrics, histories = _tabulate(outcomes)
+        outcomes = {outcome.trial.name: outcome for outcome in train(trials)}
+        metrics, histories = _tabulate(outcomes[trial.name] for trial in trials)
         verdicts = decide(claims, metrics, histories, evidence, len(pursuit.seeds))
         undecided = [claim for claim, verdict in verdicts.items() if verdict == "undecided"]
         open_conditions = [name for claim in undecided for name in concerned(claims[claim], list(seeds))]

@@ -1,6 +1,7 @@
 """What a trained trial leaves behind."""
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -74,7 +75,7 @@ def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:
         "epochs_to_80": next(reached, float("nan")),
         "overfitting_gap": final["train_accuracy"] - final["val_accuracy"],
         "val_loss_roughness": _roughness([row["val_loss"] for row in history]),
-        "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
+        "seconds_per_epoch": median(row["seconds"] for row in history),
     }
 
 

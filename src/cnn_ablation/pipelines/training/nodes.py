@@ -30,9 +30,10 @@ def train_trials(
     """
     from cnn_ablation.engine import TrialData
 
+    positions = {trial.name: position for position, trial in enumerate(trials)}
     outcomes = engine.train(trials, TrialData(splits, data_summary), store, execution)
     for count, outcome in enumerate(outcomes, start=1):
-        run = _describe(outcome, trials.index(outcome.trial), data)
+        run = _describe(outcome, positions[outcome.trial.name], data)
         _log(run, f"{count} of {len(trials)}", engine.time_left())
         yield run
 
