@@ -84,6 +84,15 @@ def test_what_was_cut_short_is_no_entry(tmp_path: Path) -> None:
     assert len(store.leftovers()) == 1
 
 
+def test_a_file_that_lies_in_the_store_is_not_the_stores(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path)
+    store.put("key", {"seed": 0}, TRAINED)
+    for name in ("notes.txt", ".DS_Store"):
+        (tmp_path / name).touch()
+    assert [entry.key for entry in store.entries()] == ["key"]
+    assert store.leftovers() == []
+
+
 def test_a_removed_entry_is_gone(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     store.put("key", {"seed": 0}, TRAINED)

@@ -84,7 +84,8 @@ class TrialStore:
     """A folder of trials, each whole or absent, whoever else reads it, writes to it or is killed.
 
     Entries are folders named by their keys. Names that begin with a dot are not entries: `.unfinished-…`
-    is being written or was cut short, `.damaged-…` did not match its checksums.
+    is being written or was cut short, `.damaged-…` did not match its checksums. Files are none of the
+    store's.
     """
 
     def __init__(self, root: Path) -> None:
@@ -94,7 +95,7 @@ class TrialStore:
         """The keys of all entries, whole or not."""
         if self.root.is_dir():
             for folder in sorted(self.root.iterdir()):
-                if not folder.name.startswith("."):
+                if folder.is_dir() and not folder.name.startswith("."):
                     yield folder.name
 
     def entries(self) -> list[StoredTrial]:
@@ -102,8 +103,8 @@ class TrialStore:
         return [entry for key in self if (entry := self.get(key)) is not None]
 
     def leftovers(self) -> list[Path]:
-        """What is in the folder and is no entry: unfinished and damaged ones."""
-        return sorted(self.root.glob(".*")) if self.root.is_dir() else []
+        """What was left unfinished or set aside as damaged."""
+        return sorted([*self.root.glob(".unfinished-*"), *self.root.glob(".damaged-*")])
 
     def fetch(self, key: str) -> StoredTrial:
         """The entry of that key, as `get` gives it.
