@@ -1,7 +1,7 @@
 """Is mixed precision as accurate as full precision? Both trained over seeds, compared in pairs.
 
-    .venv/bin/python benchmarks/precision.py             # from the accuracies in precision.csv
-    .venv/bin/python benchmarks/precision.py --train 20  # trains 20 seeds each first, and writes them
+    .venv/bin/python benchmarks/precision.py --train 20  # trains 20 seeds each, writes precision.csv
+    .venv/bin/python benchmarks/precision.py             # from the accuracies in there
 
 The base network on the whole of Fashion-MNIST, final validation accuracy in percent. The number of seeds
 was fixed before the first training.
@@ -61,6 +61,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.train:
         train(options.train)
+    if not TABLE.exists():
+        parser.error(f"no {TABLE.relative_to(ROOT)} yet: train the seeds first, with --train 20")
     table = pd.read_csv(TABLE, index_col="seed")
     effect = statistics.contrast(table, {"bf16": 1, "fp32": -1})
     low, high = effect.interval(0.90)

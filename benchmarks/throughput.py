@@ -4,7 +4,8 @@
     .venv/bin/python benchmarks/throughput.py --study    # the journal's 19 runs
 
 All is measured in this one run, alternately, on the whole of Fashion-MNIST. An epoch is the training on
-60,000 images and the validation on 10,000; the first one of each is warm-up. `--study` measures
+60,000 images and the validation on 10,000; the first one of each is warm-up. Shares of the peak are of
+what direct convolutions multiply: Winograd's need less, and may exceed it. `--study` measures
 epochs of the plain script on each network of the study, and takes them to the journal's 10; our engine
 trains the study's distinct trials in full, its start-up included.
 """
@@ -101,11 +102,12 @@ def train_together(
     with TemporaryDirectory() as folder:
         outcomes = list(engine.train(trials, data, TrialStore(Path(folder)), execution))
     engine.close()
-    return [
-        [row["seconds"] for row in outcome.stored.history]
-        for outcome in outcomes
-        if outcome.stored is not None
-    ]
+    seconds = []
+    for outcome in outcomes:
+        if outcome.stored is None:
+            raise RuntimeError(f"{outcome.trial.name} failed: {outcome.error}")
+        seconds.append([row["seconds"] for row in outcome.stored.history])
+    return seconds
 
 
 def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> list[float]:

@@ -15,12 +15,22 @@ from cnn_ablation.network import ConvLayer
 
 
 def make_pair(
-    channels: int, kernel_size: int, *, use_batch_norm: bool, use_pooling: bool, gain: float = 0.5
+    channels: int,
+    kernel_size: int,
+    *,
+    use_batch_norm: bool,
+    use_pooling: bool,
+    gain: float = 0.5,
+    out_channels: int = 6,
 ) -> tuple[ConvLayer, ConvLayer]:
     torch.manual_seed(0)
     one, other = (
         ConvLayer(
-            channels, 6, kernel_size, use_batch_norm=use_batch_norm, use_pooling=use_pooling
+            channels,
+            out_channels,
+            kernel_size,
+            use_batch_norm=use_batch_norm,
+            use_pooling=use_pooling,
         ).double()
         for _ in range(2)
     )
@@ -77,24 +87,39 @@ def test_first_layer(
 
 @pytest.mark.parametrize("use_pooling", [True, False])
 @pytest.mark.parametrize("use_batch_norm", [True, False])
-@pytest.mark.parametrize("size", [(6, 6), (7, 5)])
+@pytest.mark.parametrize(
+    ("out_channels", "size"), [(6, (6, 6)), (6, (7, 5)), (64, (6, 6)), (64, (7, 5)), (64, (14, 15))]
+)
 @pytest.mark.parametrize("gain", [0.5, -2])
 def test_later_layers(
-    size: tuple[int, int], use_batch_norm: bool, use_pooling: bool, gain: float
+    out_channels: int, size: tuple[int, int], use_batch_norm: bool, use_pooling: bool, gain: float
 ) -> None:
-    pair = make_pair(40, 3, use_batch_norm=use_batch_norm, use_pooling=use_pooling, gain=gain)
-    maps = torch.randn(5, 40, *size, dtype=torch.double).to(memory_format=torch.channels_last)
+    pair = make_pair(
+        *(32, 3),
+        use_batch_norm=use_batch_norm,
+        use_pooling=use_pooling,
+        gain=gain,
+        out_channels=out_channels,
+    )
+    maps = torch.randn(5, 32, *size, dtype=torch.double).to(memory_format=torch.channels_last)
     assert_same_training(*pair, maps.requires_grad_())
 
 
 @pytest.mark.parametrize("use_pooling", [True, False])
 @pytest.mark.parametrize("use_batch_norm", [True, False])
-@pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (1, (7, 5)), (40, (6, 6)), (40, (7, 5))])
+@pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (1, (7, 5)), (32, (6, 6)), (32, (7, 5))])
+@pytest.mark.parametrize("out_channels", [6, 64])
 @torch.inference_mode()
 def test_evaluation_by_running_statistics(
-    channels: int, size: tuple[int, int], use_batch_norm: bool, use_pooling: bool
+    channels: int, out_channels: int, size: tuple[int, int], use_batch_norm: bool, use_pooling: bool
 ) -> None:
-    fast, slow = make_pair(channels, 3, use_batch_norm=use_batch_norm, use_pooling=use_pooling, gain=-2)
+    fast, slow = make_pair(
+        *(channels, 3),
+        use_batch_norm=use_batch_norm,
+        use_pooling=use_pooling,
+        gain=-2,
+        out_channels=out_channels,
+    )
     images = torch.randn(5, channels, *size, dtype=torch.double)
     torch.testing.assert_close(fast.eval()(images), usual(slow.eval(), images))
     for name, buffer in fast.named_buffers():
@@ -109,13 +134,33 @@ def test_of_equal_values_the_first_gets_the_gradient_as_in_max_pooling(channels:
     assert_same_training(fast, slow, images)
 
 
-@pytest.mark.parametrize("channels", [1, 40])
+@pytest.mark.parametrize("size", [(28, 28), (14, 14), (7, 7)])
+def test_single_precision_loses_little_but_rounding(size: tuple[int, int]) -> None:
+    fast, exact = make_pair(32, 3, use_batch_norm=False, use_pooling=False, out_channels=64)
+    for layer in (fast, exact):
+        # Outputs near zero would fall to either side of it, and with them what flows back.
+        torch.nn.init.constant_(layer.get_parameter("conv.bias"), 5)
+    fast.float()
+    maps = torch.randn(32, 32, *size)
+    inputs = maps.requires_grad_(), maps.detach().double().requires_grad_()
+    outputs = fast(inputs[0]), usual(exact, inputs[1])
+    gradient = torch.randn_like(outputs[0])
+    for output in outputs:
+        output.backward(gradient.to(output))
+    pairs = [outputs, (inputs[0].grad, inputs[1].grad)]
+    parameters = zip(fast.parameters(), exact.parameters(), strict=True)
+    pairs += [(one.grad, other.grad) for one, other in parameters]
+    for one, other in pairs:
+        assert (one - other).norm() < 1e-5 * other.norm()
+
+
+@pytest.mark.parametrize(("channels", "out_channels"), [(1, 6), (32, 6), (32, 64)])
 @pytest.mark.parametrize("not_a_number", [math.nan, -math.nan, math.inf])
 @pytest.mark.parametrize("precision", [torch.float, torch.bfloat16])
 def test_a_kernel_that_is_not_finite_shows_in_the_outputs(
-    channels: int, not_a_number: float, precision: torch.dtype
+    channels: int, out_channels: int, not_a_number: float, precision: torch.dtype
 ) -> None:
-    layer = ConvLayer(channels, 6, 3, use_batch_norm=False, use_pooling=True)
+    layer = ConvLayer(channels, out_channels, 3, use_batch_norm=False, use_pooling=True)
     torch.nn.init.constant_(layer.conv.weight, not_a_number)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
         outputs = layer(torch.randn(2, channels, 8, 8))

@@ -7,29 +7,20 @@ are the int16 of the same bits; arithmetic is in single precision, or in the map
 higher.
 """
 
-import zlib
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-import llvmlite.binding
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
+
+from cnn_ablation.compiled_loops import NATURAL, compiled, inlined
 
 SCALE, SHIFT, MEAN, SLOPE, CONSTANT = range(5)
 """Rows of the vectors that go with maps: flat, a number per channel and row."""
 
 ROWS = 5
-
-# LLVM vectorizes a loop over channels only where it knows
-# - the distance between pixels and between rows: so loops are compiled for a shape;
-# - that no index is negative, which would count from the end: so `& NATURAL`;
-# - that few arrays may overlap: so vectors are rows of one;
-# - no branch: so factors of 0 or 1 instead of conditions.
-# Numba keeps on disk what it compiled, if that closes over nothing but numbers.
-NATURAL = 2**62 - 1
-inlined = njit(error_model="numpy", forceinline=True)
 
 
 class MapLoops(NamedTuple):
@@ -60,16 +51,9 @@ class MapLoops(NamedTuple):
 def compile_loops(height: int, width: int, channels: int, side: int, dtype: str) -> MapLoops:
     """The loops for maps of this shape and type, and windows of side x side pixels."""
     rows, columns = height // side, width // side
-    processor = llvmlite.binding.get_host_cpu_name() + llvmlite.binding.get_host_cpu_features().flatten()
-    kind = (height, width, channels, side, dtype, zlib.crc32(processor.encode()))
+    build = compiled(height, width, channels, side, dtype)
 
-    def compiled(loop: Callable[..., None]) -> Callable[..., None]:
-        # Numba numbers what it keeps by name: of two processes that compile two kinds of one name at
-        # once, one may keep its own as the other's.
-        loop.__qualname__ = "_".join(map(str, (loop.__name__, *kind)))
-        return cast(Callable[..., None], njit(nogil=True, cache=True, error_model="numpy")(loop))
-
-    @compiled
+    @build
     def moments(maps, vectors, sums):
         partial = np.empty(2 * channels, vectors.dtype)
         for image in range(len(maps) // (height * width * channels)):
@@ -83,7 +67,7 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
             for index in range(2 * channels):
                 sums[index] += partial[index]
 
-    @compiled
+    @build
     def rectify(maps, vectors, result):
         for image in range(len(result) // (rows * columns * channels)):
             for row in range(rows):
@@ -96,7 +80,7 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
                         )
                         result[window + channel] = _stored(largest, result)
 
-    @compiled
+    @build
     def reduce(maps, gradient, vectors, sums):
         work = np.empty((ROWS + 2) * channels, vectors.dtype)
         # Not as slices: the message, should their lengths differ, takes seconds to compile.
@@ -118,7 +102,7 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
             for index in range(2 * channels):
                 sums[index] += work[ROWS * channels + index]
 
-    @compiled
+    @build
     def spread(maps, gradient, vectors):
         for image in range(len(gradient) // (rows * columns * channels)):
             for row in range(rows):

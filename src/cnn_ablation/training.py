@@ -14,7 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_ablation import fast_layers, map_loops, network, optimizers, random_streams
+from cnn_ablation import (
+    compiled_loops,
+    fast_layers,
+    map_loops,
+    network,
+    optimizers,
+    random_streams,
+    tile_loops,
+)
 from cnn_ablation.base_parameters import ParameterError
 from cnn_ablation.network import ConvNet, count_parameters
 from cnn_ablation.optimizers import OPTIMIZERS
@@ -28,7 +36,15 @@ EVALUATION_BATCH = 125
 TRAINING_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
 """What a training needs of a split."""
 
-_RESULT_MODULES = (network, fast_layers, map_loops, optimizers, random_streams)
+_RESULT_MODULES = (
+    network,
+    fast_layers,
+    compiled_loops,
+    map_loops,
+    tile_loops,
+    optimizers,
+    random_streams,
+)
 _RESULT_FILES = (*(cast(str, module.__file__) for module in _RESULT_MODULES), __file__)
 CODE_VERSION = hashlib.sha256(
     b"".join(
