@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import llvmlite.binding
@@ -17,9 +18,10 @@ NATURAL = 2**62 - 1
 inlined = njit(error_model="numpy", forceinline=True)
 """For functions that loops call."""
 
-_PROCESSOR = zlib.crc32(
-    (llvmlite.binding.get_host_cpu_name() + llvmlite.binding.get_host_cpu_features().flatten()).encode()
-)
+_PROCESSOR = llvmlite.binding.get_host_cpu_name() + llvmlite.binding.get_host_cpu_features().flatten()
+
+# Numba compiles a loop anew when the loop's own file has changed, not when this one has.
+_SURROUNDINGS = zlib.crc32(_PROCESSOR.encode() + Path(__file__).read_bytes())
 
 
 def compiled(*kind: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -32,7 +34,13 @@ def compiled(*kind: object) -> Callable[[Callable[..., None]], Callable[..., Non
     """
 
     def compile_loop(loop: Callable[..., None]) -> Callable[..., None]:
-        loop.__qualname__ = "_".join(map(str, (loop.__name__, *kind, _PROCESSOR)))
+        loop.__qualname__ = "_".join(map(str, (loop.__name__, *kind, _SURROUNDINGS)))
         return cast(Callable[..., None], njit(nogil=True, cache=True, error_model="numpy")(loop))
 
     return compile_loop
+
+
+@inlined
+def pixel_index(image, row, column, height, width, channels):
+    """Index of a pixel's first channel in flat maps, (images, height, width, channels)."""
+    return ((image * height + row) * width + column) * channels & NATURAL

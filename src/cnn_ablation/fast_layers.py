@@ -166,7 +166,7 @@ class _WinogradConvolution(torch.autograd.Function):
         kernels = (_kernel_transform(weight.dtype) @ weight.reshape(-1, 9).t()).view(
             PLACES, -1, channels
         )
-        result = images.new_empty(count, *size, len(weight))
+        result = bias.repeat(count, *size, 1)
         tiles = images.new_zeros(PLACES, tile_loops.ROWS, channels)
         products = images.new_empty(PLACES, tile_loops.ROWS, len(weight))
         inputs, outputs = (
@@ -178,7 +178,7 @@ class _WinogradConvolution(torch.autograd.Function):
         for first, some in _portions(count * tile_loops.count_tiles(*size)):
             inputs.split(flat_images, *size, first, some, flat_tiles)
             torch.bmm(tiles, kernels.transpose(1, 2), out=products)
-            outputs.join(flat_products, bias.numpy(), first, some, flat_result, *size)
+            outputs.join(flat_products, first, some, flat_result, *size)
         ctx.save_for_backward(images, kernels)
         return result.permute(0, 3, 1, 2)
 

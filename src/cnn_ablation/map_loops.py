@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from cnn_ablation.compiled_loops import NATURAL, compiled, inlined
+from cnn_ablation.compiled_loops import NATURAL, compiled, inlined, pixel_index
 
 SCALE, SHIFT, MEAN, SLOPE, CONSTANT = range(5)
 """Rows of the vectors that go with maps: flat, a number per channel and row."""
@@ -72,8 +72,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
         for image in range(len(result) // (rows * columns * channels)):
             for row in range(rows):
                 for column in range(columns):
-                    window = _place(image, row, column, rows, columns, channels)
-                    first = _place(image, row * side, column * side, height, width, channels)
+                    window = pixel_index(image, row, column, rows, columns, channels)
+                    first = pixel_index(image, row * side, column * side, height, width, channels)
                     for channel in range(channels):
                         largest, _, _ = _winner(
                             maps, vectors, first + channel, channel, width, channels, side
@@ -90,8 +90,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
             work[ROWS * channels :] = 0
             for row in range(rows):
                 for column in range(columns):
-                    window = _place(image, row, column, rows, columns, channels)
-                    first = _place(image, row * side, column * side, height, width, channels)
+                    window = pixel_index(image, row, column, rows, columns, channels)
+                    first = pixel_index(image, row * side, column * side, height, width, channels)
                     for channel in range(channels):
                         largest, distance, _ = _winner(
                             maps, work, first + channel, channel, width, channels, side
@@ -107,8 +107,8 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
         for image in range(len(gradient) // (rows * columns * channels)):
             for row in range(rows):
                 for column in range(columns):
-                    window = _place(image, row, column, rows, columns, channels)
-                    first = _place(image, row * side, column * side, height, width, channels)
+                    window = pixel_index(image, row, column, rows, columns, channels)
+                    first = pixel_index(image, row * side, column * side, height, width, channels)
                     for channel in range(channels):
                         _, _, winner = _winner(
                             maps, vectors, first + channel, channel, width, channels, side
@@ -128,7 +128,7 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
                         )
             for row in range(height):
                 for column in range(columns * side if row < rows * side else 0, width):
-                    first = _place(image, row, column, height, width, channels)
+                    first = pixel_index(image, row, column, height, width, channels)
                     for channel in range(channels):
                         _replace(
                             maps,
@@ -143,12 +143,6 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
                         )
 
     return MapLoops(moments, rectify, reduce, spread)
-
-
-@inlined
-def _place(image, row, column, height, width, channels):
-    """Index of a pixel's first channel."""
-    return ((image * height + row) * width + column) * channels & NATURAL
 
 
 @inlined

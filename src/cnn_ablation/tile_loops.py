@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnn_ablation.compiled_loops import NATURAL, compiled, inlined
+from cnn_ablation.compiled_loops import NATURAL, compiled, inlined, pixel_index
 
 SPAN = 6
 """Height and width of a tile, in pixels."""
@@ -36,10 +36,10 @@ class TileLoops(NamedTuple):
     """(tiles, first, count, maps, height, width): adds the adjoint of split, a gradient, to maps."""
 
     join: Callable[..., None]
-    """(tiles, bias, first, count, maps, height, width): sets maps to outputs, of products of tiles."""
+    """(tiles, first, count, maps, height, width): adds outputs, of products of tiles, to maps."""
 
     unjoin: Callable[..., None]
-    """(maps, height, width, first, count, tiles): the adjoint of join, a gradient, but for the bias."""
+    """(maps, height, width, first, count, tiles): sets tiles to the adjoint of join, a gradient."""
 
 
 def count_tiles(height: int, width: int) -> int:
@@ -50,63 +50,59 @@ def count_tiles(height: int, width: int) -> int:
 @cache
 def compile_loops(channels: int, dtype: str) -> TileLoops:
     """The loops for maps of so many channels, and of this type."""
-    plane = ROWS * channels
-    line = SPAN * channels
     build = compiled(channels, dtype)
 
     @build
     def split(maps, height, width, first, count, tiles):
-        tile = np.empty(SPAN * line, maps.dtype)
-        for number in range(count):
-            place = _place(first + number, height, width, 1)
-            _cut(maps, height, width, channels, place, SPAN, tile)
-            row = number * channels & NATURAL
-            for channel in range(channels):
-                pixels = _both_ways(_split, _load(tile, channel, line, channels))
-                _store(pixels, tiles, row + channel, SPAN * plane, plane)
+        _take_apart(_split, 1, SPAN, maps, height, width, channels, first, count, tiles)
 
     @build
     def unsplit(tiles, first, count, maps, height, width):
-        tile = np.empty(SPAN * line, maps.dtype)
-        for number in range(count):
-            row = number * channels & NATURAL
-            for channel in range(channels):
-                pixels = _both_ways(_unsplit, _load(tiles, row + channel, SPAN * plane, plane))
-                _store(pixels, tile, channel, line, channels)
-            image, top, left = _place(first + number, height, width, 1)
-            begin, end = max(0, -left), min(SPAN, width - left)
-            for y in range(max(0, -top), min(SPAN, height - top)):
-                target = _pixel(image, top + y, left + begin, height, width, channels)
-                source = y * line + begin * channels & NATURAL
-                for index in range((end - begin) * channels):
-                    maps[target + index] += tile[source + index]
+        _put_together(_unsplit, 1, SPAN, tiles, first, count, maps, height, width, channels)
 
     @build
-    def join(tiles, bias, first, count, maps, height, width):
-        tile = np.empty(SPAN * line, maps.dtype)
-        for number in range(count):
-            row = number * channels & NATURAL
-            for channel in range(channels):
-                pixels = _both_ways(_join, _load(tiles, row + channel, SPAN * plane, plane))
-                _store_sums(pixels, bias[channel], tile, channel, line, channels)
-            image, top, left = _place(first + number, height, width, 0)
-            for y in range(min(STRIDE, height - top)):
-                target = _pixel(image, top + y, left, height, width, channels)
-                for index in range(min(STRIDE, width - left) * channels):
-                    maps[target + index] = tile[(y * line & NATURAL) + index]
+    def join(tiles, first, count, maps, height, width):
+        _put_together(_join, 0, STRIDE, tiles, first, count, maps, height, width, channels)
 
     @build
     def unjoin(maps, height, width, first, count, tiles):
-        tile = np.empty(SPAN * line, maps.dtype)
-        for number in range(count):
-            place = _place(first + number, height, width, 0)
-            _cut(maps, height, width, channels, place, STRIDE, tile)
-            row = number * channels & NATURAL
-            for channel in range(channels):
-                pixels = _both_ways(_unjoin, _load(tile, channel, line, channels))
-                _store(pixels, tiles, row + channel, SPAN * plane, plane)
+        _take_apart(_unjoin, 0, STRIDE, maps, height, width, channels, first, count, tiles)
 
     return TileLoops(split, unsplit, join, unjoin)
+
+
+@inlined
+def _take_apart(transform, edge, side, maps, height, width, channels, first, count, tiles):
+    """Set tiles to transforms of side x side pixels, which begin `edge` before a tile's place."""
+    tile = np.empty(SPAN * SPAN * channels, maps.dtype)
+    plane = ROWS * channels
+    for number in range(count):
+        place = _place(first + number, height, width, edge)
+        _cut(maps, height, width, channels, place, side, tile)
+        row = number * channels & NATURAL
+        for channel in range(channels):
+            pixels = _both_ways(transform, _load(tile, channel, SPAN * channels, channels))
+            _store(pixels, SPAN, tiles, row + channel, SPAN * plane, plane)
+
+
+@inlined
+def _put_together(transform, edge, side, tiles, first, count, maps, height, width, channels):
+    """Add side x side pixels of transformed tiles to maps, from `edge` before a tile's place."""
+    tile = np.empty(SPAN * SPAN * channels, maps.dtype)
+    plane = ROWS * channels
+    line = SPAN * channels
+    for number in range(count):
+        row = number * channels & NATURAL
+        for channel in range(channels):
+            pixels = _both_ways(transform, _load(tiles, row + channel, SPAN * plane, plane))
+            _store(pixels, side, tile, channel, line, channels)
+        image, top, left = _place(first + number, height, width, edge)
+        begin, end = max(0, -left), min(side, width - left)
+        for y in range(max(0, -top), min(side, height - top)):
+            target = pixel_index(image, top + y, left + begin, height, width, channels)
+            source = y * line + begin * channels & NATURAL
+            for index in range((end - begin) * channels):
+                maps[target + index] += tile[source + index]
 
 
 @inlined
@@ -116,12 +112,6 @@ def _place(number, height, width, edge):
     per_image = -(-height // STRIDE) * across
     image, tile = number // per_image, number % per_image
     return image, tile // across * STRIDE - edge, tile % across * STRIDE - edge
-
-
-@inlined
-def _pixel(image, row, column, height, width, channels):
-    """Index of a pixel's first channel."""
-    return ((image * height + row) * width + column) * channels & NATURAL
 
 
 @inlined
@@ -137,7 +127,7 @@ def _cut(maps, height, width, channels, place, side, tile):
         else:
             for index in range(begin * channels):
                 tile[target + index] = 0
-            source = _pixel(image, top + y, left + begin, height, width, channels)
+            source = pixel_index(image, top + y, left + begin, height, width, channels)
             for index in range((end - begin) * channels):
                 tile[target + begin * channels + index & NATURAL] = maps[source + index]
             for index in range(end * channels, side * channels):
@@ -170,17 +160,10 @@ def _load_row(source, first, across):
 
 
 @inlined
-def _store(pixels, target, first, down, across):
-    for row in range(SPAN):
-        for column in range(SPAN):
+def _store(pixels, side, target, first, down, across):
+    for row in range(side):
+        for column in range(side):
             target[first + row * down + column * across] = pixels[row][column]
-
-
-@inlined
-def _store_sums(pixels, term, target, first, down, across):
-    for row in range(STRIDE):
-        for column in range(STRIDE):
-            target[first + row * down + column * across] = pixels[row][column] + term
 
 
 @inlined
