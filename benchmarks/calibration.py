@@ -31,6 +31,7 @@ SHIFTS = (0.1, 0.2, 0.3, 0.5, 1.0)
 LOOKS = (5, 10, 20)
 GROUPS = ("a", "b", "c")
 EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
+IMAGES = {"train": 60_000, "validation": 10_000}
 
 
 CLAIMS: dict[str, Claim] = {
@@ -85,7 +86,9 @@ def as_metrics(groups: dict[str, np.ndarray]) -> pd.DataFrame:
 
 def decide(groups: dict[str, np.ndarray], claims: dict[str, Claim], looks: int = 1) -> set[str]:
     """The verdicts that groups of accuracies get."""
-    return set(verdicts.decide(claims, as_metrics(groups), NO_HISTORIES, EVIDENCE, looks).values())
+    return set(
+        verdicts.decide(claims, as_metrics(groups), NO_HISTORIES, EVIDENCE, IMAGES, looks).values()
+    )
 
 
 def share(hits: int, rounds: int) -> str:

@@ -18,6 +18,7 @@ def winner(*accuracies: float, **fields: Any) -> dict[str, Any]:
         "training": {"epochs": 10},
         "data": "abc",
         "protocol": "journal",
+        "step": 0.01,
         "accuracies": {str(seed): value for seed, value in enumerate(accuracies)},
         **fields,
     }
@@ -33,6 +34,7 @@ BEFORE = winner(91.0, 91.2, 91.1, 90.9, model={"dropout_rate": 0.0})
         (winner(91.1, 91.1, 91.3, 90.8), False, "not shown to be above"),
         (winner(90.0, 90.3, 90.1, 89.9), False, "not shown to be above"),
         (winner(95.0), False, "not shown to be above"),
+        (winner(93.0, 93.2, 93.1, 92.9), False, "not shown to be above"),  # equal differences
         (winner(95.0, 95.1, 95.2, data="other"), False, "other data"),
         (winner(95.0, 95.1, 95.2, protocol="holdout"), False, "other data"),
         (winner(95.0, 95.1, 95.2, model={"dropout_rate": 0.0}), False, "champion's configuration"),
@@ -74,7 +76,7 @@ def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: BaselinePa
     won = choose_winner(
         {"one": trials("a", "b"), "two": trials("a", "c")},
         {"one": metrics(a=[90.0, 91.0], b=[92.0, 94.0]), "two": metrics(a=[95.0, 90.0], c=[0.0, 0.0])},
-        {"fingerprint": "abc"},
+        {"fingerprint": "abc", "images": {"train": 1000, "validation": 1000}},
         ALL_IMAGES,
     )
     assert (won["experiment"], won["condition"], won["seed"], won["key"]) == ("one", "b", 1, "b1")

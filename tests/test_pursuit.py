@@ -19,6 +19,7 @@ from cnn_ablation.pursuit import pursue
 
 EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
 PURSUIT = PursuitParameters(seeds=[4, 8, 16], minutes=None)
+IMAGES = {"train": 60_000, "validation": 10_000}
 
 
 def experiment(**claims: dict[str, Any]) -> ExperimentParameters:
@@ -65,7 +66,7 @@ def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParamet
         close={"kind": "above", "condition": "d0.2", "than": "d0.0"},
     )
     trainer = Trainer(d2=0.2, d4=2.0)
-    trials = pursue(claims, baseline, EVIDENCE, PURSUIT, trainer)
+    trials = pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)
     assert seeds(trials) == {"d0.0": 16, "d0.2": 16, "d0.4": 4}
     assert trainer.asked == [12, 20, 36]
     assert [trial.seed for trial in trials[:16]] == list(range(16))
@@ -74,7 +75,7 @@ def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParamet
 def test_it_ends_as_soon_as_all_is_decided(baseline: BaselineParameters) -> None:
     claims = experiment(trend={"kind": "trend", "direction": "rising"})
     trainer = Trainer(d2=1.0, d4=2.0)
-    assert seeds(pursue(claims, baseline, EVIDENCE, PURSUIT, trainer)) == dict.fromkeys(
+    assert seeds(pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == dict.fromkeys(
         ("d0.0", "d0.2", "d0.4"), 4
     )
     assert trainer.asked == [12]
@@ -88,7 +89,7 @@ def test_it_ends_when_the_time_is_over(
     claims = experiment(close={"kind": "above", "condition": "d0.2", "than": "d0.0"})
     limited = PursuitParameters(seeds=[4, 8, 16], minutes=10.0)
     trainer = Trainer()
-    pursue(claims, baseline, EVIDENCE, limited, trainer)
+    pursue(claims, baseline, EVIDENCE, limited, IMAGES, trainer)
     assert trainer.asked == [12]
 
 
@@ -96,4 +97,4 @@ def test_an_experiment_without_claims_has_the_seeds_of_the_first_look(
     baseline: BaselineParameters, tmp_path: Path
 ) -> None:
     trainer = Trainer()
-    assert len(pursue(experiment(), baseline, EVIDENCE, PURSUIT, trainer)) == 12
+    assert len(pursue(experiment(), baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == 12

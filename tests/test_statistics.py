@@ -61,9 +61,34 @@ def test_no_seed_at_all() -> None:
     assert all(map(math.isnan, statistics.prediction_interval([])))
 
 
-def test_counted_values_have_the_spread_of_rounding_at_least() -> None:
-    assert math.isnan(Effect.of([1, 1, 1]).sd)  # equal by chance: no proof of anything
-    assert Effect.of([1, 1, 1], resolution=1).sd == pytest.approx(1 / math.sqrt(12))
+@pytest.mark.parametrize("resolution", [0.0, 1.0])
+def test_the_spread_of_equal_results_is_unknown(resolution: float) -> None:
+    effect = Effect.of([1, 1, 1], resolution)
+    assert math.isnan(effect.sd)
+    assert effect.p_above(0) == 1
+
+
+def test_results_that_are_equal_but_for_floating_point_are_equal() -> None:
+    values = pair([92.1, 93.5], [89.4, 90.8])
+    differences = values["a"] - values["b"]
+    assert differences[0] != differences[1]
+    effect = statistics.contrast(values, {"a": 1, "b": -1}, 0.1)
+    assert effect.estimate == pytest.approx(2.7)
+    assert effect.p_above() == 1
+    assert all(map(math.isnan, effect.interval()))
+
+
+def test_two_independent_groups_of_equal_results_tell_nothing() -> None:
+    values = pair([92.0, 92.0, math.nan, math.nan], [math.nan, math.nan, 91.0, 91.0])
+    effect = statistics.contrast(values, {"a": 1, "b": -1}, 0.1)
+    assert not effect.paired
+    assert effect.p_above() == 1
+
+
+def test_rounding_is_a_lower_bound_of_the_spread() -> None:
+    almost_equal = [1.0] * 50 + [2.0]
+    assert Effect.of(almost_equal).sd < 0.15
+    assert Effect.of(almost_equal, resolution=1).sd == pytest.approx(1 / math.sqrt(12))
     assert Effect.of([1, 5, 9], resolution=1).sd == pytest.approx(4)
 
 

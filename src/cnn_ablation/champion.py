@@ -8,6 +8,7 @@ import pandas as pd
 from cnn_ablation import statistics
 from cnn_ablation.parameters import DataParameters, EvidenceParameters, Trial
 from cnn_ablation.statistics import Effect
+from cnn_ablation.verdicts import rounding_step
 
 
 def choose_winner(
@@ -26,8 +27,8 @@ def choose_winner(
 
     Returns:
         experiment, condition, model and training (its settings), seed and key of its best trial, mean,
-        low and high (95 % t interval; None of one seed) and accuracies by seed, percent; data, a hash,
-        and protocol: with others, accuracies cannot be compared.
+        low and high (95 % t interval; None of one seed) and accuracies by seed, percent; step, in which
+        accuracies come; data, a hash, and protocol: with others, accuracies cannot be compared.
     """
     tables = [table.assign(experiment=name) for name, table in trial_metrics.items()]
     finished = pd.concat(tables).query("status == 'finished'")
@@ -36,7 +37,8 @@ def choose_winner(
     rows = finished[(finished["experiment"] == experiment) & (finished["condition"] == name)]
     best = rows.loc[rows["final_val_accuracy"].idxmax()]
     condition = next(t.condition for t in trials[experiment] if t.condition.name == name)
-    low, high = Effect.of(rows["final_val_accuracy"]).interval()
+    step = rounding_step("final_val_accuracy", data_summary["images"])
+    low, high = Effect.of(rows["final_val_accuracy"], step).interval()
     return {
         "experiment": experiment,
         "condition": name,
@@ -48,6 +50,7 @@ def choose_winner(
         "low": None if pd.isna(low) else low,
         "high": None if pd.isna(high) else high,
         "accuracies": {str(row.seed): float(row.final_val_accuracy) for row in rows.itertuples()},
+        "step": step,
         "data": data_summary["fingerprint"],
         "protocol": data.protocol,
     }
@@ -73,7 +76,7 @@ def contest(
     if all(winner[key] == champion[key] for key in ("model", "training")):
         return {"promoted": False, "reason": "it has the champion's configuration"}
     values = pd.DataFrame({"winner": winner["accuracies"], "champion": champion["accuracies"]})
-    effect = statistics.contrast(values, {"winner": 1, "champion": -1})
+    effect = statistics.contrast(values, {"winner": 1, "champion": -1}, winner["step"])
     promoted = 2 * effect.p_above() <= evidence.level
     low, high = effect.interval()
     verdict = "it is above the champion" if promoted else "it is not shown to be above the champion"

@@ -8,7 +8,7 @@ verdict at any of them by the level, however the looks depend on each other.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -34,6 +34,7 @@ def pursue(
     baseline: BaselineParameters,
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
+    images: Mapping[str, int],
     train: Callable[[list[Trial]], Iterable["Outcome"]],
 ) -> list[Trial]:
     """Train ever more seeds of the conditions that undecided claims are about.
@@ -45,6 +46,7 @@ def pursue(
         baseline: See `ExperimentParameters.conditions_of`.
         evidence: Level and smallest effect.
         pursuit: Seeds at each look, and the time after which none is begun.
+        images: Number of images by split, see `verdicts.rounding_step`.
         train: Trains trials, or finds them, and yields their outcomes.
 
     Returns:
@@ -65,7 +67,7 @@ def pursue(
         # They end in an order of their own.
         outcomes = {outcome.trial.name: outcome for outcome in train(trials)}
         metrics, histories = _tabulate(outcomes[trial.name] for trial in trials)
-        verdicts = decide(claims, metrics, histories, evidence, len(pursuit.seeds))
+        verdicts = decide(claims, metrics, histories, evidence, images, len(pursuit.seeds))
         undecided = [claim for claim, verdict in verdicts.items() if verdict == "undecided"]
         open_conditions = [name for claim in undecided for name in concerned(claims[claim], list(seeds))]
         minutes = (time.monotonic() - start) / 60

@@ -26,14 +26,17 @@ POWER = 0.8
 MAX_SEEDS = 10_000
 """Where planning gives up."""
 
+FLOAT_ROUNDING = 1e-9
+"""Relative difference up to which two results count as equal: floating point is not exact."""
+
 
 @dataclass(frozen=True)
 class Effect:
     """An estimate over seeds, with what Student's t distribution says of it.
 
-    Where there is no telling how far results scatter, of one seed or of equal results, the standard
-    error is NaN, every probability is 1 and the interval is (NaN, NaN). It is 0 for what no
-    seed changes.
+    The spread of one result, or of results that are equal up to rounding, is unknown: the standard error
+    is NaN, every p value is 1 and the interval is (NaN, NaN). The standard error is 0 for a metric that
+    no seed changes.
 
     Args:
         estimate: In the metric's unit.
@@ -62,17 +65,19 @@ class Effect:
 
         Args:
             values: The sample.
-            resolution: Step that the values are rounded to: their spread is taken for no less than that
-                of rounding, step / sqrt(12) (Sheppard, 1897).
+            resolution: Step that the values are rounded to. The spread of rounding, step / sqrt(12)
+                (Sheppard, 1897), is a lower bound for the spread of the sample.
             correlation: See class.
         """
         array = np.asarray(values, dtype=float)
         count = len(array)
         if count == 0:
             return cls(math.nan, math.nan, 0, 0)
-        spread = max(array.std(ddof=1), resolution / math.sqrt(12)) if count > 1 else 0.0
-        # Two equal results happen: they are no proof that all are.
-        error = float(spread) / math.sqrt(count) if spread > 0 else math.nan
+        error = math.nan
+        # Equal results happen by chance, so they do not show that all results are equal.
+        if count > 1 and np.ptp(array) > max(resolution / 2, FLOAT_ROUNDING * np.abs(array).max()):
+            spread = max(float(array.std(ddof=1)), resolution / math.sqrt(12))
+            error = spread / math.sqrt(count)
         return cls(float(array.mean()), error, count - 1, count, True, correlation)
 
     @property
@@ -126,19 +131,25 @@ def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: flo
             columns[name].dropna() for name in sorted(weights, key=lambda name: weights[name])
         )
         if min(len(first), len(second)) > 1:
-            test = stats.ttest_ind(first, second, equal_var=False)
-            return Effect(
-                float(first.mean() - second.mean()),
-                float(np.hypot(stats.sem(first), stats.sem(second))),
-                float(test.df),
-                min(len(first), len(second)),
-                paired=False,
-            )
+            return _welch(Effect.of(first, resolution), Effect.of(second, resolution))
     correlation = float("nan")
     if len(weights) == 2 and len(shared) > 2 and (shared.std(axis=0) > 0).all():
         correlation = float(np.corrcoef(shared.T)[0, 1])
     factors = np.array(list(weights.values()))
     return Effect.of(shared @ factors, resolution * float(np.linalg.norm(factors)), correlation)
+
+
+def _welch(first: Effect, second: Effect) -> Effect:
+    """The difference of two independent means, with degrees of freedom by Welch (1947)."""
+    errors = np.array([first.standard_error, second.standard_error])
+    total = float((errors**2).sum())
+    return Effect(
+        first.estimate - second.estimate,
+        math.sqrt(total),
+        total**2 / float((errors**4 / np.array([first.dof, second.dof])).sum()),
+        min(first.seeds, second.seeds),
+        paired=False,
+    )
 
 
 def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:

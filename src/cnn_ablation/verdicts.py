@@ -9,14 +9,23 @@ import numpy as np
 import pandas as pd
 
 from cnn_ablation import statistics
-from cnn_ablation.claims import OF_ONE, UNITS, Claim, Reaches, Value, Weights, concerned
+from cnn_ablation.claims import (
+    OF_ONE,
+    PRIMARY_METRIC,
+    UNITS,
+    Claim,
+    Reaches,
+    Value,
+    Weights,
+    concerned,
+)
 from cnn_ablation.parameters import EvidenceParameters
 from cnn_ablation.statistics import Effect
 
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
 
-RESOLUTIONS = {"epochs_to_80": 1.0, "best_epoch": 1.0}
-"""Metrics in whole steps, with their step: rounding alone gives them a spread."""
+TRAINING_METRICS = ("final_train_accuracy", "overfitting_gap")
+"""Accuracies, or differences of them, that training images take part in."""
 
 EXACT = ("total_params",)
 """Metrics that no seed changes."""
@@ -58,6 +67,7 @@ def judge(
     trial_metrics: pd.DataFrame,
     histories: pd.DataFrame,
     evidence: EvidenceParameters,
+    images: Mapping[str, int],
     looks: int = 1,
 ) -> pd.DataFrame:
     """A row per claim of an experiment.
@@ -75,6 +85,7 @@ def judge(
         trial_metrics: A row per trial: condition, seed, status and metrics.
         histories: A row per trial and epoch: condition, seed, epoch, val_accuracy, seconds.
         evidence: Level and smallest effect.
+        images: Number of images by split, `train` and `validation`; see `rounding_step`.
         looks: How often the experiment's claims are judged in all, where seeds are added until they are
             decided: each time has its equal part of the level (Bonferroni).
 
@@ -84,7 +95,7 @@ def judge(
         seeds_needed and worker_minutes (to decide what is undecided: all seeds, and the time that a
         worker needs for those that are missing), finding (in words).
     """
-    results = _Results(trial_metrics, histories)
+    results = _Results(trial_metrics, histories, images)
     assessed = {name: _assess(claim, results, evidence) for name, claim in claims.items()}
     level = evidence.level / looks
     seconds = histories.groupby(["condition", "seed"])["seconds"].sum().groupby("condition").mean()
@@ -132,10 +143,11 @@ def decide(
     trial_metrics: pd.DataFrame,
     histories: pd.DataFrame,
     evidence: EvidenceParameters,
+    images: Mapping[str, int],
     looks: int = 1,
 ) -> dict[str, Verdict]:
     """The verdicts of `judge` alone, by claim."""
-    results = _Results(trial_metrics, histories)
+    results = _Results(trial_metrics, histories, images)
     assessed = [_assess(claim, results, evidence) for claim in claims.values()]
     decisions = _decide(assessed, evidence.level / looks)
     return {name: verdict for name, (verdict, _) in zip(claims, decisions, strict=True)}
@@ -160,7 +172,25 @@ def _decide(assessed: Sequence[_Assessment], level: float) -> list[tuple[Verdict
     return verdicts
 
 
-def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> pd.DataFrame:
+def rounding_step(metric: str, images: Mapping[str, int]) -> float:
+    """The smallest step between two values of a metric, in its unit; 0 where it is continuous.
+
+    An accuracy over n images comes in steps of 100 / n percent.
+
+    Args:
+        metric: A key of `claims.UNITS`.
+        images: Number of images by split, `train` and `validation`.
+    """
+    if metric in TRAINING_METRICS:
+        return 100 / max(images["train"], images["validation"])
+    if UNITS[metric] == "points":
+        return 100 / images["validation"]
+    return 1.0 if UNITS[metric] == "epochs" else 0.0
+
+
+def compare_pairs(
+    trial_metrics: pd.DataFrame, evidence: EvidenceParameters, images: Mapping[str, int]
+) -> pd.DataFrame:
     """What pairing by seed buys: a row per pair of an experiment's conditions, by final accuracy.
 
     Returns:
@@ -168,12 +198,13 @@ def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> 
         (of differences), unpaired_sd (that independent seeds would have), seeds_needed and
         unpaired_seeds_needed (for a difference of the smallest effect that matters).
     """
-    values = _by_seed(trial_metrics, "final_val_accuracy")
+    values = _by_seed(trial_metrics, PRIMARY_METRIC)
+    step = rounding_step(PRIMARY_METRIC, images)
     rows = []
     for index, one in enumerate(values.columns):
         for other in values.columns[index + 1 :]:
             shared = values[[one, other]].dropna()
-            effect = statistics.contrast(values, {one: 1, other: -1})
+            effect = statistics.contrast(values, {one: 1, other: -1}, step)
             unpaired = float(np.hypot(*shared.std())) if len(shared) > 1 else float("nan")
             low, high = effect.interval()
             rows.append(
@@ -209,7 +240,10 @@ def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 class _Results:
     """An experiment's results, each metric laid out once for all claims."""
 
-    def __init__(self, trial_metrics: pd.DataFrame, histories: pd.DataFrame) -> None:
+    def __init__(
+        self, trial_metrics: pd.DataFrame, histories: pd.DataFrame, images: Mapping[str, int]
+    ) -> None:
+        self.images = images
         self.conditions = list(trial_metrics["condition"].drop_duplicates())
         self._trial_metrics = trial_metrics
         self._histories = histories
@@ -233,7 +267,8 @@ def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _A
     conditions, values = results.conditions, results.values(claim.metric)
     unit = UNITS[claim.metric]
     if isinstance(claim, Reaches):
-        effect = Effect.of(results.best_accuracy(claim.condition, claim.within) - claim.accuracy)
+        best = results.best_accuracy(claim.condition, claim.within)
+        effect = Effect.of(best - claim.accuracy, rounding_step("best_val_accuracy", results.images))
         return _Assessment(
             f"best of {claim.condition}'s first {claim.within} epochs − {claim.accuracy:g} %",
             "points",
@@ -245,12 +280,14 @@ def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _A
         )
     if isinstance(claim, Value):
         measured, label = values[claim.condition], claim.condition
+        resolution = rounding_step(claim.metric, results.images)
         if claim.metric.endswith("accuracy"):
             unit = "%"
         if claim.relative_to is not None:
             measured = measured / values[claim.relative_to]
             label, unit = f"{label} / {claim.relative_to}", "ratio"
-        effect = Effect.of(measured.dropna(), RESOLUTIONS.get(claim.metric, 0.0))
+            resolution /= abs(values[claim.relative_to]).mean()
+        effect = Effect.of(measured.dropna(), resolution)
         if claim.metric in EXACT and effect.seeds:
             effect = replace(effect, standard_error=0.0)
         return _Assessment(
@@ -265,7 +302,8 @@ def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _A
         )
     margin = claim.smallest_effect or evidence.smallest_effect
     comparisons = claim.comparisons(conditions)
-    effects = [_contrast(values, weights, claim.metric) for weights in comparisons]
+    step = rounding_step(claim.metric, results.images)
+    effects = [_contrast(values, weights, claim.metric, step) for weights in comparisons]
     within = [effect.p_within(margin) for effect in effects]
     if claim.expects_nothing:
         supported, contradicted = within, [effect.p_outside(margin) for effect in effects]
@@ -292,8 +330,8 @@ def _sides(effect: Effect) -> tuple[float, float]:
     return min(1.0, 2 * effect.p_above()), min(1.0, 2 * effect.p_below())
 
 
-def _contrast(values: pd.DataFrame, weights: Weights, metric: str) -> Effect:
-    effect = statistics.contrast(values, weights, RESOLUTIONS.get(metric, 0.0))
+def _contrast(values: pd.DataFrame, weights: Weights, metric: str, step: float) -> Effect:
+    effect = statistics.contrast(values, weights, step)
     return replace(effect, standard_error=0.0) if metric in EXACT and effect.seeds else effect
 
 
@@ -320,6 +358,10 @@ def _in_words(row: dict[str, Any]) -> str:
         words += f", claimed {quantity(row['claimed'], unit)}"
     if row["seeds"] == 1 and row["verdict"] == "undecided":
         return f"{words}; one seed cannot tell"
+    if row["verdict"] == "undecided" and np.isnan(row["low"]):
+        return (
+            f"{words}; the {row['seeds']} results are equal up to rounding, so their spread is unknown"
+        )
     if row["low"] < row["high"]:
         pairing = ", paired" if row["paired"] else ", not paired"
         words += (

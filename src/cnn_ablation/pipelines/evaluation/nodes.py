@@ -96,32 +96,39 @@ def judge_claims(
     experiment: ExperimentParameters,
     trial_metrics: pd.DataFrame,
     histories: pd.DataFrame,
+    data_summary: dict[str, Any],
     evidence: EvidenceParameters,
 ) -> pd.DataFrame:
     """A verdict per claim of the experiment."""
     from cnn_ablation.verdicts import judge
 
-    return judge(experiment.claims or {}, trial_metrics, histories, evidence)
+    return judge(experiment.claims or {}, trial_metrics, histories, evidence, data_summary["images"])
 
 
 def judge_pursued_claims(
     experiment: ExperimentParameters,
     trial_metrics: pd.DataFrame,
     histories: pd.DataFrame,
+    data_summary: dict[str, Any],
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
 ) -> pd.DataFrame:
     """A verdict per claim, at the level that is left to one of several looks."""
     from cnn_ablation.verdicts import judge
 
-    return judge(experiment.claims or {}, trial_metrics, histories, evidence, len(pursuit.seeds))
+    looks = len(pursuit.seeds)
+    return judge(
+        experiment.claims or {}, trial_metrics, histories, evidence, data_summary["images"], looks
+    )
 
 
-def compare_pairs(trial_metrics: pd.DataFrame, evidence: EvidenceParameters) -> pd.DataFrame:
+def compare_pairs(
+    trial_metrics: pd.DataFrame, data_summary: dict[str, Any], evidence: EvidenceParameters
+) -> pd.DataFrame:
     """Differences of all pairs of conditions, and what pairing them by seed buys."""
     from cnn_ablation import verdicts
 
-    return verdicts.compare_pairs(trial_metrics, evidence)
+    return verdicts.compare_pairs(trial_metrics, evidence, data_summary["images"])
 
 
 def reproduce_published(

@@ -12,7 +12,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
         pursued: Whether seeds were added until claims were decided: then each look has but a part of
             the level.
     """
-    inputs = ["params:experiment", "trial_metrics", "histories", "params:evidence"]
+    inputs = ["params:experiment", "trial_metrics", "histories", "data_summary", "params:evidence"]
     judging = (
         Node(
             nodes.judge_pursued_claims,
@@ -58,7 +58,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
             judging,
             Node(
                 nodes.compare_pairs,
-                inputs=["trial_metrics", "params:evidence"],
+                inputs=["trial_metrics", "data_summary", "params:evidence"],
                 outputs="pairs",
                 name="compare_pairs",
             ),

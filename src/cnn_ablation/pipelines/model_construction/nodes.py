@@ -53,7 +53,7 @@ def pursue_claims(
     def train(trials: list[Trial]) -> Iterator["Outcome"]:
         return engine.train(trials, data, store, execution)  # type: ignore[no-any-return]
 
-    return pursue(experiment, baseline, evidence, pursuit, train)
+    return pursue(experiment, baseline, evidence, pursuit, data_summary["images"], train)
 
 
 def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.DataFrame:
