@@ -20,9 +20,10 @@ from scipy import stats
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from cnn_ablation import statistics, verdicts
-from cnn_ablation.claims import Above, Best, Claim, Trend
-from cnn_ablation.parameters import EvidenceParameters
+from cnn_ablation.evidence import effects as statistics
+from cnn_ablation.evidence import verdicts
+from cnn_ablation.study.claims import Above, Best, Claim, Trend
+from cnn_ablation.study.parameters import EvidenceParameters
 
 TABLE = Path(__file__).with_suffix(".csv")
 SEEDS = 60
@@ -48,11 +49,11 @@ def train() -> None:
     """Train the seeds and write their accuracies."""
     from throughput import ALL_IMAGES, BASELINE, RAW
 
-    from cnn_ablation import fashion_mnist, splits
-    from cnn_ablation.engine import Engine, TrialData
-    from cnn_ablation.parameters import Condition, ExecutionParameters, Trial
-    from cnn_ablation.progress import StudyProgress
-    from cnn_ablation.store import TrialStore
+    from cnn_ablation.data import fashion_mnist, splits
+    from cnn_ablation.execution.engine import Engine, TrialData
+    from cnn_ablation.execution.progress import StudyProgress
+    from cnn_ablation.execution.store import TrialStore
+    from cnn_ablation.study.parameters import Condition, ExecutionParameters, Trial
 
     few = ALL_IMAGES.model_copy(update={"train_images": 6000})
     arrays = splits.split_images(fashion_mnist.load(RAW), few)

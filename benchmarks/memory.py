@@ -17,11 +17,11 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from cnn_ablation.engine import Engine, train_on_worker
-from cnn_ablation.parameters import Condition, ExecutionParameters, Trial
-from cnn_ablation.progress import StudyProgress
-from cnn_ablation.results import TrainedTrial
-from cnn_ablation.store import TrialStore
+from cnn_ablation.execution.engine import Engine, train_on_worker
+from cnn_ablation.execution.progress import StudyProgress
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study.parameters import Condition, ExecutionParameters, Trial
+from cnn_ablation.training.results import TrainedTrial
 
 MEASURED = {"VmHWM": "peak", "RssAnon": "its own", "RssFile": "mapped files"}
 

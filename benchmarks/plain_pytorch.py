@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
-from cnn_ablation.parameters import ModelParameters
+from cnn_ablation.study.parameters import ModelParameters
 
 
 def unpack(folder: Path, target: Path) -> None:

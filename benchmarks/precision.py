@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
 from throughput import BASELINE, load_data
 
-from cnn_ablation import statistics
+from cnn_ablation.evidence import effects as statistics
 
 TABLE = Path(__file__).with_suffix(".csv")
 MARGIN = 0.2
@@ -31,10 +31,10 @@ STORE = ROOT / "data/06_models/trials"
 
 def train(seeds: int) -> None:
     """Train what the store lacks and write the table of accuracies."""
-    from cnn_ablation.engine import Engine
-    from cnn_ablation.parameters import Condition, ExecutionParameters, Trial
-    from cnn_ablation.progress import StudyProgress
-    from cnn_ablation.store import TrialStore
+    from cnn_ablation.execution.engine import Engine
+    from cnn_ablation.execution.progress import StudyProgress
+    from cnn_ablation.execution.store import TrialStore
+    from cnn_ablation.study.parameters import Condition, ExecutionParameters, Trial
 
     condition = Condition(name="base", levels={}, **dict(BASELINE))
     trials = [Trial(condition=condition, seed=seed) for seed in range(seeds)]

@@ -19,8 +19,12 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src")]
 
-from cnn_ablation.engine import Engine, TrialData
-from cnn_ablation.parameters import (
+from cnn_ablation.execution.engine import Engine, TrialData
+from cnn_ablation.execution.outcomes import TrialRun
+from cnn_ablation.execution.progress import StudyProgress
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.pipelines.training.nodes import train_trials
+from cnn_ablation.study.parameters import (
     BaselineParameters,
     DataParameters,
     ExecutionParameters,
@@ -29,10 +33,7 @@ from cnn_ablation.parameters import (
     Trial,
     expand_trials,
 )
-from cnn_ablation.pipelines.training.nodes import train_trials
-from cnn_ablation.progress import StudyProgress
-from cnn_ablation.results import TrainedTrial, TrialRun
-from cnn_ablation.store import TrialStore
+from cnn_ablation.training.results import TrainedTrial
 
 CONF = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
 BASELINE = BaselineParameters.model_validate(CONF["baseline"])

@@ -27,10 +27,13 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
 from plain_pytorch import PlainTraining, unpack
 
-from cnn_ablation import fashion_mnist, splits
-from cnn_ablation.engine import Engine, TrialData
-from cnn_ablation.layer_table import describe_network
-from cnn_ablation.parameters import (
+from cnn_ablation.data import fashion_mnist, splits
+from cnn_ablation.execution.engine import Engine, TrialData
+from cnn_ablation.execution.progress import StudyProgress
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.pipeline_registry import JOURNAL
+from cnn_ablation.report.layer_table import describe_network
+from cnn_ablation.study.parameters import (
     BaselineParameters,
     Condition,
     DataParameters,
@@ -41,10 +44,7 @@ from cnn_ablation.parameters import (
     Trial,
     expand_trials,
 )
-from cnn_ablation.pipeline_registry import JOURNAL
-from cnn_ablation.progress import StudyProgress
-from cnn_ablation.store import TrialStore
-from cnn_ablation.training import resolve_precision
+from cnn_ablation.training.loop import resolve_precision
 
 CONF = ROOT / "conf/base"
 RAW = ROOT / "data/01_raw/fashion_mnist"

@@ -3,7 +3,7 @@
 # has it, install Debian's or Ubuntu's package, if apt is there and the user may.
 set -eu
 folder=$1
-fetch() { PYTHONPATH=src "${PYTHON:-python3}" -m cnn_ablation.fashion_mnist "$folder"; }
+fetch() { PYTHONPATH=src "${PYTHON:-python3}" -m cnn_ablation.data.fashion_mnist "$folder"; }
 
 if reason=$(fetch 2>&1); then exit 0; fi
 

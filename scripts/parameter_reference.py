@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from cnn_ablation import claims, parameters
+from cnn_ablation.study import claims, parameters
 
 FILE = ROOT / "docs" / "parameters.md"
 GROUPS: dict[str, type[BaseModel]] = {

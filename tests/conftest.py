@@ -17,14 +17,14 @@ import pytest
 import torch
 import yaml
 
-from cnn_ablation import fashion_mnist
-from cnn_ablation.parameters import (
+from cnn_ablation.data import fashion_mnist
+from cnn_ablation.data.splits import Arrays
+from cnn_ablation.study.parameters import (
     BaselineParameters,
     DataParameters,
     ModelParameters,
     TrainingParameters,
 )
-from cnn_ablation.splits import Arrays
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "tests" / "fixtures" / "fashion_mnist"
@@ -175,9 +175,9 @@ def make_project(folder: Path) -> Path:
             ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "local")
         )
     # What Numba has compiled, which takes longer than most tests: good for any copy of the same files.
-    compiled = ROOT / "src/cnn_ablation/__pycache__"
+    compiled = ROOT / "src/cnn_ablation/kernels/__pycache__"
     compiled.mkdir(exist_ok=True)
-    (folder / "src/cnn_ablation/__pycache__").symlink_to(compiled)
+    (folder / "src/cnn_ablation/kernels/__pycache__").symlink_to(compiled)
     for file in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / file, folder / file)
     shutil.copytree(ROOT / "data/01_raw/journal", folder / "data/01_raw/journal")

@@ -16,8 +16,8 @@ import yaml
 from kedro.framework.project import configure_logging
 from omegaconf import DictConfig, OmegaConf
 
-from cnn_ablation.context import ProjectContext
-from cnn_ablation.hooks import StudyHooks
+from cnn_ablation.adapters.context import ProjectContext
+from cnn_ablation.adapters.hooks import StudyHooks
 
 # Libraries make a million objects that stay: by default the collector looks at all of them again and
 # again, a seventh of a run that has nothing to train.

@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.pipelines.evaluation.nodes import (
     choose_final_model,
     collect_histories,
     score_classes,
 )
-from cnn_ablation.store import TrialStore
 
 
 def test_class_accuracy_is_the_diagonal_by_rows() -> None:

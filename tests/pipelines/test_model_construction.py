@@ -1,7 +1,7 @@
 """Nodes of model construction."""
 
-from cnn_ablation.parameters import BaselineParameters, ExperimentParameters, SeedParameters
 from cnn_ablation.pipelines.model_construction.nodes import describe_networks, expand_trials
+from cnn_ablation.study.parameters import BaselineParameters, ExperimentParameters, SeedParameters
 
 
 def test_networks_are_described_once_per_condition(baseline: BaselineParameters) -> None:

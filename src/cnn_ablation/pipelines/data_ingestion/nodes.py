@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from cnn_ablation import splits
-from cnn_ablation.drawing import Drawing
-from cnn_ablation.image_sets import ImageSet
-from cnn_ablation.parameters import DataParameters
+from cnn_ablation.data import splits
+from cnn_ablation.data.image_sets import ImageSet
+from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.study.parameters import DataParameters
 
 
 def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, dict[str, Any]]:

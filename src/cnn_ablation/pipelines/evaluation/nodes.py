@@ -4,7 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.parameters import (
+from cnn_ablation.data.splits import Arrays
+from cnn_ablation.errors import NoResultError
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study.parameters import (
     DataParameters,
     EvidenceParameters,
     ExperimentParameters,
@@ -12,13 +15,6 @@ from cnn_ablation.parameters import (
     PursuitParameters,
     Trial,
 )
-from cnn_ablation.results import StudyError
-from cnn_ablation.splits import Arrays
-from cnn_ablation.store import TrialStore
-
-
-class NoResultError(StudyError):
-    """An experiment has no finished trial to evaluate."""
 
 
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
@@ -38,7 +34,7 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
     Raises:
         NoResultError: No trial has finished.
     """
-    from cnn_ablation.evaluation import score
+    from cnn_ablation.evidence.scores import score
 
     rows = []
     for run in runs.itertuples():
@@ -60,7 +56,7 @@ def confuse_classes(
     runs: pd.DataFrame, store: TrialStore, splits: Arrays, data_summary: dict[str, Any]
 ) -> pd.DataFrame:
     """Confusion matrices, long: a row per trial and true class, a column per predicted class."""
-    from cnn_ablation.evaluation import confusion_matrix
+    from cnn_ablation.evidence.scores import confusion_matrix
 
     class_names = data_summary["class_names"]
     tables = []
@@ -87,7 +83,7 @@ def score_classes(confusion: pd.DataFrame) -> pd.DataFrame:
 
 def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread of every metric over the seeds, a row per condition."""
-    from cnn_ablation.evaluation import summarize_conditions
+    from cnn_ablation.evidence.scores import summarize_conditions
 
     return summarize_conditions(trial_metrics)
 
@@ -100,7 +96,7 @@ def judge_claims(
     evidence: EvidenceParameters,
 ) -> pd.DataFrame:
     """A verdict per claim of the experiment."""
-    from cnn_ablation.verdicts import judge
+    from cnn_ablation.evidence.verdicts import judge
 
     return judge(experiment.claims or {}, trial_metrics, histories, evidence, data_summary["images"])
 
@@ -114,7 +110,7 @@ def judge_pursued_claims(
     pursuit: PursuitParameters,
 ) -> pd.DataFrame:
     """A verdict per claim, at the level that is left to one of several looks."""
-    from cnn_ablation.verdicts import judge
+    from cnn_ablation.evidence.verdicts import judge
 
     looks = len(pursuit.seeds)
     return judge(
@@ -126,7 +122,7 @@ def compare_pairs(
     trial_metrics: pd.DataFrame, data_summary: dict[str, Any], evidence: EvidenceParameters
 ) -> pd.DataFrame:
     """Differences of all pairs of conditions, and what pairing them by seed buys."""
-    from cnn_ablation import verdicts
+    from cnn_ablation.evidence import verdicts
 
     return verdicts.compare_pairs(trial_metrics, evidence, data_summary["images"])
 
@@ -139,7 +135,7 @@ def reproduce_published(
     published_tables: pd.DataFrame,
 ) -> pd.DataFrame:
     """Each number that the journal published of these conditions, beside ours."""
-    from cnn_ablation.reproduction import reproduce
+    from cnn_ablation.evidence.published import reproduce
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
     published_runs = published_runs[published_runs["images"] == data_summary["name"]]
@@ -170,7 +166,7 @@ def build_final_model(
     data_summary: dict[str, Any],
 ) -> dict[str, Any]:
     """The chosen network as `classifier`, an `inference.Classifier`, and the trial's `key`."""
-    from cnn_ablation.inference import Classifier
+    from cnn_ablation.serving.classifier import Classifier
 
     key = final_model_choice["key"]
     model = _chosen_model(final_model_choice, trials)
@@ -189,9 +185,9 @@ def score_final_model(
     import torch
     from torch import nn
 
-    from cnn_ablation.evaluation import score
-    from cnn_ablation.inference import rebuild
-    from cnn_ablation.training import predict
+    from cnn_ablation.evidence.scores import score
+    from cnn_ablation.serving.classifier import rebuild
+    from cnn_ablation.training.loop import predict
 
     model = _chosen_model(final_model_choice, trials)
     network = rebuild(model, store.fetch(final_model_choice["key"]), data_summary)

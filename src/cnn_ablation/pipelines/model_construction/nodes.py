@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cnn_ablation import parameters
-from cnn_ablation.parameters import (
+from cnn_ablation.data.splits import Arrays
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study import parameters
+from cnn_ablation.study.parameters import (
     BaselineParameters,
     EvidenceParameters,
     ExecutionParameters,
@@ -15,11 +17,9 @@ from cnn_ablation.parameters import (
     SeedParameters,
     Trial,
 )
-from cnn_ablation.splits import Arrays
-from cnn_ablation.store import TrialStore
 
 if TYPE_CHECKING:
-    from cnn_ablation.engine import Outcome
+    from cnn_ablation.execution.engine import Outcome
 
 
 def expand_trials(
@@ -45,8 +45,8 @@ def pursue_claims(
     The trials are trained on the way: they are in the store. `engine` is an `engine.Engine`; its type
     is not said, for it takes seconds to import.
     """
-    from cnn_ablation.engine import TrialData
-    from cnn_ablation.pursuit import pursue
+    from cnn_ablation.evidence.pursuit import pursue
+    from cnn_ablation.execution.engine import TrialData
 
     data = TrialData(splits, data_summary)
 
@@ -58,7 +58,7 @@ def pursue_claims(
 
 def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.DataFrame:
     """A row per layer of each condition's network, and one for the whole of it ("total")."""
-    from cnn_ablation.layer_table import describe_network
+    from cnn_ablation.report.layer_table import describe_network
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
     tables = []

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from cnn_ablation.drawing import Drawing
-from cnn_ablation.parameters import PredictionParameters
-from cnn_ablation.results import StudyError
+from cnn_ablation.errors import StudyError
+from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.study.parameters import PredictionParameters
 
 
 def classify_images(

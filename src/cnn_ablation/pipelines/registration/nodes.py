@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cnn_ablation.parameters import DataParameters, EvidenceParameters, ModelParameters
-from cnn_ablation.store import TrialStore
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, ModelParameters
 
 TRIALS = "trials_of_"
 METRICS = "metrics_of_"
@@ -18,7 +18,7 @@ def choose_winner(data_summary: dict[str, Any], data: DataParameters, **parts: A
         data: The protocol.
         parts: Per experiment its trials and their metrics.
     """
-    from cnn_ablation import champion
+    from cnn_ablation.evidence import champion
 
     trials = {n.removeprefix(TRIALS): part for n, part in parts.items() if n.startswith(TRIALS)}
     metrics = {n.removeprefix(METRICS): part for n, part in parts.items() if n.startswith(METRICS)}
@@ -29,7 +29,7 @@ def contest_champion(
     winner: dict[str, Any], champion: dict[str, Any] | None, evidence: EvidenceParameters
 ) -> dict[str, Any]:
     """Whether the winner takes the champion's place."""
-    from cnn_ablation.champion import contest
+    from cnn_ablation.evidence.champion import contest
 
     return contest(winner, champion, evidence)
 
@@ -38,7 +38,7 @@ def build_registered_model(
     winner: dict[str, Any], contest: dict[str, Any], store: TrialStore, data_summary: dict[str, Any]
 ) -> dict[str, Any]:
     """What is registered: the winner, its classifier, and whether it is the champion."""
-    from cnn_ablation.inference import Classifier
+    from cnn_ablation.serving.classifier import Classifier
 
     classifier = Classifier.of_trial(
         ModelParameters.model_validate(winner["model"]), store.fetch(winner["key"]), data_summary

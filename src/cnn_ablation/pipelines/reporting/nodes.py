@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.parameters import EvidenceParameters, ExperimentParameters, Trial
-from cnn_ablation.store import TrialStore
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study.parameters import EvidenceParameters, ExperimentParameters, Trial
 
 CHAPTER = "chapter_of_"
 FIGURE = "figure_of_"
@@ -32,7 +32,7 @@ def write_chapter(
     **tables: pd.DataFrame,
 ) -> dict[str, Any]:
     """All that the journal says of one experiment."""
-    from cnn_ablation import journal
+    from cnn_ablation.report import journal
 
     stored = [store.get(key) for key in runs.loc[runs["status"] != "failed", "key"]]
     return journal.write_chapter(
@@ -48,7 +48,7 @@ def write_chapter(
 
 def describe_experiment(chapter: dict[str, Any]) -> str:
     """The chapter in a few lines, for MLflow."""
-    from cnn_ablation import journal
+    from cnn_ablation.report import journal
 
     return journal.describe(chapter)
 
@@ -59,7 +59,7 @@ def write_journal(**parts: Any) -> tuple[str, str]:
     Args:
         parts: Per experiment its chapter and its figures, None where it was not run.
     """
-    from cnn_ablation import journal
+    from cnn_ablation.report import journal
 
     chapters = {
         name.removeprefix(CHAPTER): part for name, part in parts.items() if name.startswith(CHAPTER)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.drawing import Drawing
-from cnn_ablation.parameters import EvidenceParameters, ExperimentParameters, Trial
+from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.study.parameters import EvidenceParameters, ExperimentParameters, Trial
 
 
 def plot_comparison(

@@ -1,0 +1,215 @@
+"""What surrounds a run: checks before it, a word about its results after it."""
+
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import click
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+
+from cnn_ablation.adapters.context import InputError, ProjectContext
+from cnn_ablation.errors import ParameterError, StudyError
+from cnn_ablation.study.parameters import (
+    ExecutionParameters,
+    ExperimentParameters,
+    SeedParameters,
+    Trial,
+    expand_trials,
+)
+
+if TYPE_CHECKING:
+    from cnn_ablation.data.splits import ImageShape
+    from cnn_ablation.execution.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+SERVER_TIMEOUT = 5
+"""Seconds in which a tracking server must answer."""
+
+SHARED_GROUPS = ("data", "baseline", "seeds", "execution", "evidence", "pursuit", "prediction")
+
+
+class StudyHooks:
+    """Fail early and in plain words; end with the results."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: ProjectContext) -> None:
+        """Check that the tracking server answers, before kedro-mlflow waits minutes for it."""
+        self._context = context
+        self._engine: Engine | None = None
+        context.config_loader.config_patterns.setdefault(
+            "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
+        )
+        uri = context.config_loader["mlflow"].get("server", {}).get("mlflow_tracking_uri") or ""
+        if uri.startswith(("http://", "https://")):
+            try:
+                urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT)
+            except urllib.error.HTTPError:
+                pass  # It answers, be it with a refusal that MLflow's own credentials will lift.
+            except OSError as error:
+                key = "server.mlflow_tracking_uri"
+                raise InputError(
+                    f"{context.place_of(key, 'mlflow')}: {key}: {uri} cannot be reached "
+                    f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
+                    "leave the key out: then conf/base/mlflow.yml has the project's own store"
+                ) from None
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Resolve every trial of the run and build its network, without computing anything."""
+        groups = self._context.config_loader["parameters"]
+        self._check_groups(groups)
+        if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
+            return
+        self._check_execution(catalog.load("params:execution"))
+        described = self._describe_images(catalog)
+        names = _experiments(pipeline)
+        for name in names:
+            if name not in groups:
+                raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
+        trials = {name: self._check_experiment(name, catalog, described) for name in names}
+        training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
+        if training:
+            self._engine = catalog.load("engine")
+            self._engine.planned = [trial for name in training for trial in trials[name]]
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Let the workers go; report what the user can mend without a traceback."""
+        self._close_engine()
+        reported: BaseException | None = error
+        while reported is not None:
+            if isinstance(reported, ParameterError):
+                raise self._invalid(reported.key, reported.reason) from None
+            if isinstance(reported, StudyError):
+                raise InputError(str(reported)) from None
+            reported = reported.__cause__  # Kedro wraps what a dataset raises.
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Print a table per experiment that was evaluated, and where the run's results are.
+
+        Raises:
+            InputError: Trials have failed: the run's exit code tells so.
+        """
+        from cnn_ablation.report.summary_table import print_summary
+
+        self._close_engine()
+        outputs = pipeline.all_outputs()
+        reports = self._context.config_loader["globals"]["reports"]
+        evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
+        for name in evaluated:
+            title = catalog.load(f"params:{name}").title
+            summary = catalog.load(f"{name}.condition_summary")
+            judged = f"{name}.verdicts" in outputs
+            verdicts = catalog.load(f"{name}.verdicts") if judged else None
+            print_summary(title, summary, verdicts, f"{reports}/{name}")
+        if "journal_html" in outputs:
+            click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
+        if "predictions" in outputs:
+            click.echo(f"Predictions: {reports}/predictions, as a table and a contact sheet")
+        if "samples_figure" in outputs and not evaluated:
+            click.echo(f"Images by class: {reports}/samples.png")
+        failed = [
+            f"{name}: {run.condition} seed {run.seed}: {run.error}"
+            for name in evaluated
+            if f"{name}.runs" in outputs
+            for run in catalog.load(f"{name}.runs").itertuples()
+            if run.status == "failed"
+        ]
+        if failed:
+            count = "1 trial has" if len(failed) == 1 else f"{len(failed)} trials have"
+            raise InputError("\n  ".join([f"{count} failed; the same command tries again:", *failed]))
+
+    def _check_groups(self, groups: Collection[str]) -> None:
+        """Reject groups of parameters that nothing reads, and miss none that everything needs."""
+        from cnn_ablation.pipeline_registry import EXPERIMENTS
+
+        allowed = (*SHARED_GROUPS, *EXPERIMENTS)
+        for group in groups:
+            if group not in allowed:
+                raise self._invalid(group, f"no such group; allowed: {', '.join(allowed)}")
+        for group in SHARED_GROUPS:
+            if group not in groups:
+                raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
+
+    def _check_execution(self, execution: ExecutionParameters) -> None:
+        """Reject a device that is not here, and warn of a precision that it is slow in."""
+        from cnn_ablation.training.loop import multiplies_bf16, resolve_device
+
+        here = execution.scheduler is None
+        try:
+            device = resolve_device(execution.device, here=here)
+        except ParameterError as error:
+            raise self._invalid(error.key, error.reason) from None
+        if here and execution.precision == "bf16" and not multiplies_bf16(device):
+            key = "execution.precision"
+            logger.warning(
+                "%s: %s: this machine has no instructions for bf16, which takes several times as long "
+                "as fp32 here; auto takes the faster of them",
+                self._context.place_of(key),
+                key,
+            )
+
+    def _close_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    def _describe_images(self, catalog: DataCatalog) -> "tuple[ImageShape, int]":
+        """Shape of the images, and number of classes."""
+        from cnn_ablation.datasets import ImageSetDataset
+
+        try:
+            dataset = catalog.get("images")
+            if not isinstance(dataset, ImageSetDataset):
+                allowed = ", ".join(
+                    f"cnn_ablation.datasets.{kind.__name__}" for kind in ImageSetDataset.__subclasses__()
+                )
+                raise StudyError(f"type: no set of labelled images; allowed: {allowed}")
+            return dataset.describe_images()
+        except StudyError as error:
+            place = self._context.place_of("images", "catalog")
+            raise InputError(f"{place}: images: {error}") from None
+
+    def _check_experiment(
+        self, name: str, catalog: DataCatalog, described: "tuple[ImageShape, int]"
+    ) -> list[Trial]:
+        """The experiment's trials, each of which has a network."""
+        import torch
+
+        from cnn_ablation.parts.convnet import ConvNet
+
+        experiment: ExperimentParameters = catalog.load(f"params:{name}")
+        seeds = catalog.load("params:seeds")
+        if not isinstance(seeds, SeedParameters):  # A pursuit adds them as it goes.
+            seeds = SeedParameters(catalog.load("params:pursuit").seeds[0])
+        try:
+            trials = expand_trials(experiment, catalog.load("params:baseline"), seeds)
+        except ParameterError as error:
+            raise self._invalid(f"{name}.{error.key}", error.reason) from None
+        for condition in {trial.condition.name: trial.condition for trial in trials}.values():
+            try:
+                # Without its numbers, which take time and memory.
+                with torch.device("meta"):
+                    ConvNet(condition.model, *described)
+            except ParameterError as error:
+                setting = error.key.removeprefix("model.")
+                origin = experiment.origin(condition.name, "model", setting)
+                key = f"{name}.{origin}" if origin else f"baseline.{error.key}"
+                raise self._invalid(key, f"{condition.name}: {error.reason}") from None
+        return trials
+
+    def _invalid(self, key: str, reason: str) -> InputError:
+        return InputError(f"{self._context.place_of(key)}: {key}: {reason}")
+
+
+def _experiments(pipeline: Pipeline) -> list[str]:
+    """Names of the experiments that have nodes in the pipeline, in the registry's order."""
+    from cnn_ablation.pipeline_registry import EXPERIMENTS
+
+    namespaces = {node.namespace for node in pipeline.nodes}
+    return [name for name in EXPERIMENTS if name in namespaces]

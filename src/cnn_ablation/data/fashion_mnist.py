@@ -1,0 +1,157 @@
+"""Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017; MIT licence): found or fetched, and checked.
+
+`python -m cnn_ablation.data.fashion_mnist FOLDER` makes sure that the folder holds the data.
+"""
+
+import gzip
+import hashlib
+import sys
+import tempfile
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cnn_ablation.errors import DataUnavailableError
+
+NAME = "Fashion-MNIST"
+IMAGE_SHAPE = (1, 28, 28)
+CLASS_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+FILES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+SHA256 = {
+    "train_images": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train_labels": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "test_images": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "test_labels": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+"""Of the uncompressed files: who packs them anew changes the .gz, never the content."""
+
+PACKAGE_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"),)
+"""Where packages of operating systems put the files; Debian's is `dataset-fashion-mnist`."""
+
+TIMEOUT = 30
+"""Seconds without a byte after which a mirror counts as not answering."""
+
+
+def load(
+    folder: Path,
+    sha256: Mapping[str, str] = SHA256,
+    package_folders: Sequence[Path] = PACKAGE_FOLDERS,
+    mirrors: Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """The images, uint8 (N, 28, 28), and labels, uint8 (N,), by the keys of `FILES`.
+
+    A file that is missing from the folder, or whose content does not match its checksum, is fetched:
+    from the operating system's packages first, then from the mirrors. Only a checked file ever takes
+    its place in the folder.
+
+    Args:
+        folder: Where the four `.gz` files are kept.
+        sha256: Expected checksums of the uncompressed files.
+        package_folders: Folders to copy from.
+        mirrors: Base addresses to download from; by default those that torchvision knows.
+
+    Raises:
+        DataUnavailableError: A file is not to be had from anywhere.
+    """
+    return {
+        key: _parse_idx(_content(folder, key, sha256[key], package_folders, mirrors)) for key in FILES
+    }
+
+
+def _content(
+    folder: Path,
+    key: str,
+    sha256: str,
+    package_folders: Sequence[Path],
+    mirrors: Sequence[str] | None,
+) -> bytes:
+    name = FILES[key] + ".gz"
+    tried = []
+    for place, read in _places(folder, name, package_folders, mirrors):
+        try:
+            packed = read()
+            content = gzip.decompress(packed)
+        except (OSError, EOFError, zlib.error) as error:
+            tried.append(f"{place}: {getattr(error, 'strerror', None) or error}")
+            continue
+        if hashlib.sha256(content).hexdigest() != sha256:
+            tried.append(f"{place}: its content is not the expected one (SHA-256)")
+            continue
+        if place != str(folder / name):
+            _write(folder / name, packed)
+        return content
+    raise DataUnavailableError(
+        "\n  ".join(
+            [
+                f"Fashion-MNIST: no usable {name}. Tried:",
+                *tried,
+                "What to do: install Debian's or Ubuntu's package dataset-fashion-mnist "
+                f"(`make data` tries that), or put the four .gz files into {folder}.",
+            ]
+        )
+    )
+
+
+def _places(
+    folder: Path, name: str, package_folders: Sequence[Path], mirrors: Sequence[str] | None
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    for path in (folder / name, *(source / name for source in package_folders)):
+        yield str(path), path.read_bytes
+    if mirrors is None:
+        # torchvision takes a second to import: only when nothing nearer has the file.
+        from torchvision.datasets import FashionMNIST
+
+        mirrors = FashionMNIST.mirrors
+    for mirror in mirrors:
+        yield mirror + name, partial(_download, mirror + name)
+
+
+def _download(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def _write(path: Path, packed: bytes) -> None:
+    """Write a whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        file.write(packed)
+    unfinished = Path(file.name)
+    unfinished.chmod(0o644)
+    unfinished.replace(path)
+
+
+def _parse_idx(content: bytes) -> np.ndarray:
+    """The array of an IDX file of unsigned bytes (format: LeCun, Cortes & Burges, MNIST)."""
+    dimensions = content[3]
+    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
+    values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions)
+    return values.reshape(shape).copy()  # writable, as PyTorch wants arrays
+
+
+if __name__ == "__main__":
+    try:
+        load(Path(sys.argv[1]))
+    except DataUnavailableError as unavailable:
+        sys.exit(str(unavailable))

@@ -1,0 +1,44 @@
+"""Datasets of the Kedro catalog, a module per kind of storage.
+
+They move data between nodes and files, MLflow or the trial store. They compute nothing. Modules that are
+slow to import, such as torch and mlflow, are imported where they are used: every command builds the
+catalog, but only a run uses it.
+"""
+
+from cnn_ablation.datasets.execution import EngineDataset, TrialStoreDataset
+from cnn_ablation.datasets.figures import FigureDataset
+from cnn_ablation.datasets.files import ArraysDataset, OptionalJSONDataset, TrialsDataset
+from cnn_ablation.datasets.images import (
+    ClassFoldersDataset,
+    FashionMNISTDataset,
+    ImageFolderDataset,
+    ImageSetDataset,
+    TorchvisionDataset,
+)
+from cnn_ablation.datasets.mlflow_models import (
+    MlflowChampionDataset,
+    MlflowClassifierDataset,
+    MlflowModelDataset,
+    MlflowRegisteredModelDataset,
+)
+from cnn_ablation.datasets.mlflow_runs import MlflowNoteDataset, MlflowTrialRunsDataset
+
+__all__ = [
+    "ArraysDataset",
+    "ClassFoldersDataset",
+    "EngineDataset",
+    "FashionMNISTDataset",
+    "FigureDataset",
+    "ImageFolderDataset",
+    "ImageSetDataset",
+    "MlflowChampionDataset",
+    "MlflowClassifierDataset",
+    "MlflowModelDataset",
+    "MlflowNoteDataset",
+    "MlflowRegisteredModelDataset",
+    "MlflowTrialRunsDataset",
+    "OptionalJSONDataset",
+    "TorchvisionDataset",
+    "TrialStoreDataset",
+    "TrialsDataset",
+]

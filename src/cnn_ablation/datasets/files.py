@@ -1,0 +1,71 @@
+"""Arrays, trials and optional JSON in files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import AbstractDataset
+from kedro_datasets._typing import JSONPreview
+from kedro_datasets.json import JSONDataset
+
+from cnn_ablation.study.parameters import Trial
+
+
+class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
+    """Named NumPy arrays in one safetensors file.
+
+    Args:
+        filepath: The file.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        from safetensors.numpy import load_file
+
+        arrays: dict[str, np.ndarray] = load_file(self._filepath)
+        return arrays
+
+    def save(self, data: dict[str, np.ndarray]) -> None:
+        """Write all arrays, whole or not at all."""
+        from safetensors.numpy import save_file
+
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._filepath.with_suffix(".unfinished")
+        save_file(data, unfinished)
+        unfinished.replace(self._filepath)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+
+class TrialsDataset(JSONDataset):  # type: ignore[misc]
+    """The trials of an experiment as JSON."""
+
+    def load(self) -> list[Trial]:
+        """The trials, validated."""
+        return [Trial.model_validate(trial) for trial in super().load()]
+
+    def save(self, data: list[Trial]) -> None:
+        """Write the trials."""
+        super().save([trial.model_dump() for trial in data])
+
+    def preview(self) -> JSONPreview:
+        """What kedro-viz shows."""
+        return JSONPreview(json.dumps(super().load()))
+
+
+class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
+    """A JSON file that may not be there: then it loads as None."""
+
+    def load(self) -> Any:
+        """The content, or None."""
+        return super().load() if self._exists() else None

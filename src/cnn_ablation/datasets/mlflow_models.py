@@ -1,0 +1,204 @@
+"""Networks as models of MLflow, and the model registry."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from cnn_ablation.datasets.base import ReadOnlyDataset
+from cnn_ablation.errors import StudyError
+
+CHAMPION = "champion"
+"""Alias of the registered model's version to use."""
+
+
+WINNER = "winner"
+"""Tag of a version: what `champion.choose_winner` has said of it, as JSON."""
+
+
+class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
+    """The winner that MLflow's registry has under the alias `champion`, or None.
+
+    Args:
+        name: Of the registered model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Any] | None:
+        """What `champion.choose_winner` has said of it."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            version = mlflow.MlflowClient().get_model_version_by_alias(self._name, CHAMPION)
+        except MlflowException:
+            return None
+        winner: dict[str, Any] = json.loads(version.tags[WINNER])
+        return winner
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+
+class MlflowClassifierDataset(ReadOnlyDataset[Any]):
+    """The classifier of a version of the registered model.
+
+    Args:
+        name: Of the registered model.
+        model_version: An alias, such as champion, or a number.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(
+        self, name: str, model_version: str | int, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._name = name
+        self._version = str(model_version)
+        self.metadata = metadata
+
+    def load(self) -> Any:
+        """An `inference.Classifier`.
+
+        Raises:
+            StudyError: There is no such version.
+        """
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        from cnn_ablation.serving.classifier import Classifier
+        from cnn_ablation.serving.model import ARTIFACT
+
+        separator = "/" if self._version.isdigit() else "@"
+        uri = f"models:/{self._name}{separator}{self._version}"
+        try:
+            folder = mlflow.artifacts.download_artifacts(uri)
+        except MlflowException as error:
+            raise StudyError(
+                f"There is no model {uri}: run a study first, which registers its winner, or name "
+                f"another version as predict_with in conf/local/globals.yml ({error.message})"
+            ) from None
+        return Classifier.load(Path(folder) / "artifacts" / ARTIFACT)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name, "version": self._version}
+
+
+class LoggedModelDataset(AbstractDataset[dict[str, Any], None]):
+    """A model that runs log, under a name."""
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def load(self) -> None:
+        """Not possible: load a model by its URI."""
+        raise NotImplementedError(
+            "Load a model by its URI: models:/<name>@champion, or that on the page of its run."
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+
+class MlflowModelDataset(LoggedModelDataset):
+    """A trial's network as a model of the active run, with its signature and an input example.
+
+    Saved as {"key": the trial's in the store, "classifier": inference.Classifier}. Of a trial whose
+    model an earlier run has logged, there is no second copy: the run gets that one.
+
+    Args:
+        name: Of the model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Log the model."""
+        if not self._logging_activated:
+            return
+        import mlflow
+        from mlflow.entities import LoggedModelOutput
+
+        run = mlflow.active_run()
+        if run is None:
+            raise RuntimeError("A model is that of the MLflow run of `kedro run`: none is on.")
+        logged = mlflow.search_logged_models(
+            experiment_ids=[run.info.experiment_id],
+            filter_string=f"name = '{self._name}' AND tags.trial_key = '{data['key']}'",
+            max_results=1,
+            output_format="list",
+        )
+        if logged:
+            output = LoggedModelOutput(logged[0].model_id, step=0)
+            mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
+        else:
+            _log_classifier(self._name, data["classifier"], tags={"trial_key": data["key"]})
+
+
+def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
+    """Log a classifier, without pickles, to the active run; returns MLflow's word of it."""
+    import tempfile
+
+    import mlflow
+
+    from cnn_ablation.serving import model as serving
+
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / serving.ARTIFACT
+        classifier.save(saved)
+        return mlflow.pyfunc.log_model(
+            name=name,
+            python_model=serving.__file__,
+            artifacts={serving.ARTIFACT: str(saved)},
+            code_paths=[str(Path(__file__).parents[1])],
+            signature=serving.SIGNATURE,
+            input_example=serving.example(classifier.image_shape),
+            # Named here: MLflow would import the model in a process of its own to find out.
+            pip_requirements=["torch", "numba", "safetensors", "pillow", "pandas", "pydantic"],
+            **more,
+        )
+
+
+class MlflowRegisteredModelDataset(LoggedModelDataset):
+    """A version of the registered model, and the alias `champion` on it where it has won.
+
+    Saved as {"winner": …, "contest": …, "classifier": inference.Classifier}.
+
+    Args:
+        name: Of the registered model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Log the model to the active run, register it, and tell what it is in its tags."""
+        if not self._logging_activated:
+            return
+        import mlflow
+
+        winner, contest = data["winner"], data["contest"]
+        info = _log_classifier(self._name, data["classifier"], registered_model_name=self._name)
+        version = str(info.registered_model_version)
+        low, high = winner["low"], winner["high"]
+        tags = {
+            WINNER: json.dumps(winner),
+            "condition": f"{winner['experiment']}: {winner['condition']}",
+            "seed": winner["seed"],
+            "mean_val_accuracy": f"{winner['mean']:.2f} %",
+            "interval": "one seed: unknown" if low is None else f"{low:.2f} to {high:.2f} %",
+            "data": winner["data"],
+            "protocol": winner["protocol"],
+            CHAMPION: contest["reason"],
+            **{f"model.{key}": value for key, value in winner["model"].items()},
+            **{f"training.{key}": value for key, value in winner["training"].items()},
+        }
+        client = mlflow.MlflowClient()
+        for key, value in tags.items():
+            client.set_model_version_tag(self._name, version, key, str(value))
+        if contest["promoted"]:
+            client.set_registered_model_alias(self._name, CHAMPION, version)

@@ -1,0 +1,144 @@
+"""Trials as nested runs of MLflow, and the description of a run."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset
+
+from cnn_ablation.execution.outcomes import TrialRun
+
+
+class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
+    """One nested MLflow run per trial, under the run of `kedro run`; and a table of them as CSV.
+
+    A node saves its trials one by one, as they finish: what is tracked survives a later failure. The
+    first save of a session starts the table anew.
+
+    Args:
+        filepath: The table: position (among the experiment's trials), condition, seed, key (in the
+            trial store), status, reused, error, mlflow_run_id.
+        experiment: Name of the experiment, set as a tag.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, filepath: str, experiment: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self._experiment = experiment
+        self.metadata = metadata
+        self._rows: list[dict[str, Any]] = []
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def save(self, data: TrialRun) -> None:
+        """Track one trial."""
+        self._rows.append(
+            {
+                "position": data.position,
+                "condition": data.trial.condition.name,
+                "seed": data.trial.seed,
+                "key": data.key,
+                "status": data.status,
+                "reused": data.reused,
+                "error": data.error,
+                "mlflow_run_id": self._track(data) if self._logging_activated else "",
+            }
+        )
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        table = pd.DataFrame(self._rows).sort_values("position")
+        table.to_csv(self._filepath, index=False)
+
+    def load(self) -> pd.DataFrame:
+        """The table of the trials that were saved last, in the order of the experiment."""
+        texts = ("condition", "key", "status", "error", "mlflow_run_id")
+        return pd.read_csv(self._filepath, dtype=dict.fromkeys(texts, str), keep_default_na=False)
+
+    def _track(self, run: TrialRun) -> str:
+        import mlflow
+        from mlflow.entities import Metric, Param
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+        from mlflow.utils.time import get_current_time_millis
+
+        parent = mlflow.active_run()
+        if parent is None:
+            raise RuntimeError("Trials are tracked under the MLflow run of `kedro run`: none is on.")
+        client = mlflow.MlflowClient()
+        now = get_current_time_millis()
+        tags = {
+            "experiment": self._experiment,
+            "condition": run.trial.condition.name,
+            "seed": str(run.trial.seed),
+            "trial_key": run.key,
+            "status": run.status,
+            "reused": str(run.reused).lower(),
+            **({"error": run.error} if run.error else {}),
+        }
+        seconds = 0 if run.reused else sum(row["seconds"] for row in run.history)
+        child: str = client.create_run(
+            parent.info.experiment_id,
+            start_time=now - int(1000 * seconds),
+            run_name=run.trial.name,
+            tags={MLFLOW_PARENT_RUN_ID: parent.info.run_id, **tags},
+        ).info.run_id
+        curves = [
+            Metric(name, value, now, int(row["epoch"]))
+            for row in run.history
+            for name, value in row.items()
+            if name != "epoch"
+        ]
+        finals = [Metric(name, value, now, len(run.history)) for name, value in run.metrics.items()]
+        metrics = [metric for metric in curves + finals if math.isfinite(metric.value)]
+        params = [Param(name, str(value)) for name, value in run.settings.items()]
+        # MLflow takes at most 1,000 entities at once.
+        room = 1000 - len(params)
+        client.log_batch(child, metrics=metrics[:room], params=params)
+        for start in range(room, len(metrics), 1000):
+            client.log_batch(child, metrics=metrics[start : start + 1000])
+        client.set_terminated(child, "FAILED" if run.status == "failed" else "FINISHED")
+        return child
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "experiment": self._experiment}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+
+class MlflowNoteDataset(AbstractDataset[str, None]):
+    """A section of the description that MLflow shows of a run, as Markdown.
+
+    Sections of one run follow each other; what MLflow has no room for is cut.
+
+    Args:
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        # kedro-mlflow clears this where tracking is disabled for a pipeline.
+        self._logging_activated = True
+
+    def save(self, data: str) -> None:
+        """Add a section to the active run's description."""
+        if not self._logging_activated:
+            return
+        import mlflow
+        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+        from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
+
+        run = mlflow.active_run()
+        if run is None:
+            raise RuntimeError("A description is that of the MLflow run of `kedro run`: none is on.")
+        client = mlflow.MlflowClient()
+        note = client.get_run(run.info.run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
+        client.set_tag(
+            run.info.run_id, MLFLOW_RUN_NOTE, f"{note}\n\n{data}".strip()[:MAX_TAG_VAL_LENGTH]
+        )
+
+    def load(self) -> None:
+        """Not possible: a description is written for people."""
+        raise NotImplementedError("A description is written for people.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,59 @@
+"""All errors that a user can meet and mend, in one hierarchy.
+
+    AblationError
+    ├── ParameterError          a parameter cannot be used
+    └── StudyError              a run cannot go on
+        ├── ImageSetError       a set of images cannot be used
+        ├── DataUnavailableError  a data set is neither in place nor to be had
+        ├── NoResultError       an experiment has no finished trial
+        └── ClusterError        there is no cluster to train on
+
+Commands print the message of any of them without a traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AblationError(Exception):
+    """Base of all errors of this package. Its message says what is wrong and what to do about it."""
+
+
+class ParameterError(AblationError, ValueError):
+    """A parameter has a valid type but cannot be used with the others or on this machine.
+
+    Args:
+        key: Dotted key of the parameter, such as `model.conv_channels`.
+        reason: What is wrong with it, and what is allowed.
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
+        self.reason = reason
+
+
+class StudyError(AblationError, RuntimeError):
+    """A run cannot go on, although the code is right."""
+
+
+class ImageSetError(StudyError):
+    """A set of images cannot be used."""
+
+
+class DataUnavailableError(StudyError):
+    """A data set is neither in place nor to be had; the message names each place tried."""
+
+
+class NoResultError(StudyError):
+    """An experiment has no finished trial to evaluate."""
+
+
+class ClusterError(StudyError):
+    """There is no cluster to train on."""
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """` Did you mean 'x'?` for a misspelt name, or an empty string if no allowed name is close."""
+    close = get_close_matches(str(name), [str(other) for other in allowed], n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,128 @@
+"""Results published before, beside one's own: does a published run look like one of these?"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import pandas as pd
+
+from cnn_ablation.evidence import effects as statistics
+from cnn_ablation.evidence.effects import Effect
+from cnn_ablation.evidence.verdicts import EXACT
+from cnn_ablation.study.parameters import Condition
+
+EXACT_TOLERANCE = 0.01
+"""Relative: a published number of parameters is often rounded to three digits."""
+
+OTHER_SETTINGS = "published run:"
+"""How the note begins where a published run had other settings than the condition of its name."""
+
+LISTED = ("conv_channels", "fc_units")
+"""Settings that the published runs write as numbers with hyphens."""
+
+COLUMNS = [
+    *("condition", "metric", "printed", "published", "seeds", "mean", "low", "high"),
+    *("prediction_low", "prediction_high", "agrees", "note"),
+]
+
+
+def reproduce(
+    conditions: Sequence[Condition],
+    trial_metrics: pd.DataFrame,
+    published_runs: pd.DataFrame,
+    published_tables: pd.DataFrame,
+) -> pd.DataFrame:
+    """A row per published number of these conditions, found by their names.
+
+    Args:
+        conditions: Of an experiment, resolved.
+        trial_metrics: A row per trial: condition, seed, status and metrics.
+        published_runs: A row per published run: run_name, its settings, and its unrounded metrics.
+        published_tables: A row per number of the published tables: run_name, metric, printed (as it
+            stands there), value.
+
+    Returns:
+        Columns: condition, metric, printed, published (unrounded where that is known), seeds, mean, low
+        and high (95 % t interval of the mean), prediction_low and prediction_high (where a single run
+        falls with 95 % probability), agrees (whether the published one does; of a metric that no seed
+        changes, whether it is the same within 1 %; missing where that cannot be told), note.
+    """
+    runs = published_runs.set_index("run_name")
+    finished = trial_metrics[trial_metrics["status"] == "finished"]
+    copies = _copied_columns(published_tables, runs)
+    rows = []
+    for condition in conditions:
+        if condition.name not in runs.index:
+            continue
+        run = runs.loc[condition.name]
+        different = "; ".join(_different_settings(condition, run))
+        printed = published_tables[published_tables["run_name"] == condition.name].set_index("metric")
+        unrounded = [name for name in run.index if name in trial_metrics.columns]
+        results = finished[finished["condition"] == condition.name]
+        for metric in dict.fromkeys([*printed.index, *unrounded]):
+            published = float(run[metric] if metric in unrounded else printed.loc[metric, "value"])
+            mean = Effect.of(results[metric].dropna())
+            low, high = mean.interval()
+            prediction = statistics.prediction_interval(results[metric].dropna())
+            agrees = None
+            if metric in EXACT and mean.seeds:
+                agrees = abs(published - mean.estimate) <= EXACT_TOLERANCE * mean.estimate
+            elif prediction[0] < prediction[1]:
+                agrees = prediction[0] <= published <= prediction[1]
+            notes = [f"{OTHER_SETTINGS} {different}"] if different else []
+            if (condition.name, metric) in copies:
+                notes.append(copies[condition.name, metric])
+            rows.append(
+                {
+                    "condition": condition.name,
+                    "metric": metric,
+                    "printed": printed.loc[metric, "printed"] if metric in printed.index else "",
+                    "published": published,
+                    "seeds": mean.seeds,
+                    "mean": mean.estimate,
+                    "low": low,
+                    "high": high,
+                    "prediction_low": prediction[0],
+                    "prediction_high": prediction[1],
+                    "agrees": agrees,
+                    "note": ". ".join(notes),
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"agrees": "boolean"})
+
+
+def _different_settings(condition: Condition, run: pd.Series) -> Iterator[str]:
+    """Settings of the published run that are not the condition's."""
+    for group in (condition.model, condition.training):
+        for name, ours in group.model_dump().items():
+            if name not in run.index:
+                continue
+            theirs = run[name]
+            if name in LISTED:
+                theirs = [int(part) for part in str(theirs).split("-")]
+            if theirs != ours:
+                yield f"{name} {_text(theirs)} instead of {_text(ours)}"
+
+
+def _copied_columns(tables: pd.DataFrame, runs: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """A note per number of a printed column that is another's, to the digit, in each row of a table.
+
+    Of two such columns the copy is the one that no unrounded result bears out.
+    """
+    notes = {}
+    experiments = tables.assign(experiment=tables["run_name"].map(runs["experiment"]))
+    for _, table in experiments.groupby("experiment", sort=False):
+        wide = table.pivot(index="run_name", columns="metric", values="printed")
+        for one, other in combinations(wide.columns, 2):
+            if (
+                len(wide) > 1
+                and wide[[one, other]].notna().all(axis=None)
+                and wide[one].equals(wide[other])
+            ):
+                copy, source = (one, other) if other in runs.columns else (other, one)
+                for run_name in wide.index:
+                    notes[run_name, copy] = f"printed as {source} in every row of its table: a copy"
+    return notes
+
+
+def _text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,28 @@
+"""How trials end."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cnn_ablation.study.parameters import Trial
+
+Status = Literal["finished", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """A trial of an experiment that is over: what is tracked of it.
+
+    `position` is its place among the experiment's trials: they end in an order of their own. `history`
+    and `metrics` are those of `store.StoredTrial`, empty where the trial failed with `error`;
+    `reused` says that the result was in the store before.
+    """
+
+    trial: Trial
+    position: int
+    key: str
+    status: Status
+    settings: dict[str, Any]
+    history: list[dict[str, float]]
+    metrics: dict[str, float]
+    reused: bool = False
+    error: str = ""

@@ -1,0 +1,139 @@
+"""Progress of a study: on a terminal, bars with the time left."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from cnn_ablation.study.parameters import Trial
+
+SPEED_WINDOW = 1800
+"""Seconds of the past that the time left is estimated from."""
+
+
+class StudyProgress:
+    """Counts epochs of trials, weighted by what they cost.
+
+    Args:
+        console: Where to draw; by default standard output.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            transient=True,
+            speed_estimate_period=SPEED_WINDOW,
+            get_time=clock,
+        )
+        self._study: TaskID | None = None
+        self._running: dict[str, TaskID] = {}
+        self._trials: dict[str, Trial] = {}
+        self._epochs: dict[str, int] = {}
+        self._completed = 0.0
+        self._ended: set[str] = set()
+        self._failed = self._reused = 0
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw while the context lasts."""
+        with self._bars:
+            yield
+
+    def begin(self, trials: Mapping[str, Trial]) -> None:
+        """These trials, by key, will be trained."""
+        self._trials.update(trials)
+        self._epochs.update(dict.fromkeys(trials, 0))
+        total = sum(map(relative_cost, self._trials.values()))
+        if self._study is None:
+            self._study = self._bars.add_task("training", total=total, state="")
+        self._bars.update(self._study, total=total, state=self._state())
+        # rich takes speeds from the first advance on. Workers end their first epochs together: the time
+        # between them says nothing, that since the beginning does.
+        self._bars.update(self._study, completed=self._completed + total * 1e-9)
+
+    def reuse(self) -> None:
+        """A trial was in the store."""
+        self._reused += 1
+
+    def epoch(self, key: str, row: dict[str, float]) -> None:
+        """A trial has finished an epoch."""
+        trial, epoch = self._trials[key], int(row["epoch"])
+        if key in self._ended:
+            return  # Events and results come by different ways: this one was overtaken.
+        if key not in self._running:
+            self._running[key] = self._bars.add_task(
+                trial.name, total=trial.condition.training.epochs, state=""
+            )
+        self._bars.update(
+            self._running[key],
+            completed=epoch,
+            state=f"epoch {epoch}: validation accuracy {row['val_accuracy']:.2f} %",
+        )
+        # A trial that a lost worker had begun starts anew: what it repeats counts once.
+        self._advance(key, epoch)
+
+    def end(self, key: str, error: str) -> None:
+        """A trial is over, with an error or none."""
+        self._ended.add(key)
+        self._failed += bool(error)
+        if key in self._running:
+            self._bars.remove_task(self._running.pop(key))
+        self._advance(key, self._trials[key].condition.training.epochs)
+
+    def time_left(self) -> str:
+        """Estimate for all trials begun, in words; empty before there is one."""
+        task = next((task for task in self._bars.tasks if task.id == self._study), None)
+        seconds = task.time_remaining if task is not None else None
+        if seconds is None or task is None or task.finished:
+            return ""
+        minutes = math.ceil(seconds / 60)
+        return f"about {minutes} min left" if minutes > 1 else "less than a minute left"
+
+    def _advance(self, key: str, epoch: int) -> None:
+        trial = self._trials[key]
+        gained = (epoch - self._epochs[key]) / trial.condition.training.epochs
+        if gained > 0 and self._study is not None:
+            self._epochs[key] = epoch
+            self._completed += gained * relative_cost(trial)
+            self._bars.update(self._study, completed=self._completed, state=self._state())
+
+    def _state(self) -> str:
+        parts = [f"{len(self._ended)} of {len(self._trials)} trials", f"{len(self._running)} running"]
+        if self._reused:
+            parts.append(f"{self._reused} reused")
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        return ", ".join(parts)
+
+
+def relative_cost(trial: Trial) -> float:
+    """What the trial costs, in no unit: enough to compare trials of one data set."""
+    model = trial.condition.model
+    area, cost, features = 1.0, 0.0, 1
+    for channels in model.conv_channels:
+        # The constants stand for what is bound by memory: normalization, pooling, updates of weights.
+        cost += area * channels * (model.kernel_size**2 * features + 300)
+        features = channels
+        area /= 4 if model.use_pooling else 1
+    for units in model.fc_units[:1]:
+        cost += 3 * area * features * units
+    return cost * trial.condition.training.epochs

@@ -1,0 +1,4 @@
+"""What people read: the journal, tables and figures.
+
+Presentation belongs here. Numbers are computed in `evidence`.
+"""

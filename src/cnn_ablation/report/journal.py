@@ -1,0 +1,281 @@
+"""The journal that writes itself: chapters of results, put into words and pages."""
+
+import base64
+import statistics as descriptive
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+from cnn_ablation.errors import StudyError
+from cnn_ablation.evidence.effects import Effect
+from cnn_ablation.evidence.published import OTHER_SETTINGS
+from cnn_ablation.evidence.verdicts import duration, quantity
+from cnn_ablation.execution.store import StoredTrial
+from cnn_ablation.study.parameters import EvidenceParameters, ExperimentParameters, Trial
+
+SIGNS = {"supported": "✔", "contradicted": "✘", "equivalent": "≈", "undecided": "?"}
+"""Of each verdict, in the order of the summary."""
+
+MEANS = (
+    "final_val_accuracy",
+    "best_val_accuracy",
+    "final_train_accuracy",
+    "final_val_loss",
+    "seconds_per_epoch",
+)
+"""Metrics whose means stand in a chapter's table."""
+
+
+class SavedFigure(NamedTuple):
+    """A figure's file: its path, and its content as PNG."""
+
+    path: str
+    png: bytes
+
+    @property
+    def link(self) -> str:
+        """Path relative to the folder of reports, in which each experiment has a folder of its own."""
+        return "/".join(PurePosixPath(self.path).parts[-2:])
+
+
+def write_chapter(
+    experiment: ExperimentParameters,
+    evidence: EvidenceParameters,
+    trials: Sequence[Trial],
+    stored: Sequence[StoredTrial],
+    tables: Mapping[str, pd.DataFrame],
+    final_model: Mapping[str, Any],
+    data_summary: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All that the journal says of one experiment, as JSON can hold it.
+
+    Args:
+        experiment: Its parameters.
+        evidence: Level and smallest effect of its verdicts.
+        trials: All of them.
+        stored: Those of them that have a result.
+        tables: Its tables: condition_summary, trial_metrics, verdicts, pairs and reproduction.
+        final_model: The report of its final model.
+        data_summary: As `splits.summarize_splits` makes it.
+    """
+    metrics = tables["trial_metrics"]
+    finished = metrics[metrics["status"] == "finished"]
+    conditions = {trial.condition.name: trial.condition for trial in trials}
+    rows = []
+    for summary in tables["condition_summary"].to_dict("records"):
+        results = finished[finished["condition"] == summary["condition"]]
+        low, high = Effect.of(results["final_val_accuracy"]).interval()
+        rows.append(
+            {
+                "name": summary["condition"],
+                "settings": _settings(conditions[summary["condition"]]),
+                **{key: summary[key] for key in ("seeds", "diverged", "failed", "total_params")},
+                **{metric: summary[f"{metric}_mean"] for metric in MEANS},
+                "sd": summary["final_val_accuracy_sd"],
+                "low": low,
+                "high": high,
+            }
+        )
+    shared = dict(set.intersection(*({(k, str(v)) for k, v in row["settings"].items()} for row in rows)))
+    chapter = {
+        "title": experiment.title,
+        "question": experiment.question,
+        "hypothesis": experiment.hypothesis,
+        "evidence": evidence.model_dump(),
+        "conditions": rows,
+        "shared_settings": {key: shared[key] for key in rows[0]["settings"] if key in shared},
+        "seeds": sorted({trial.seed for trial in trials}),
+        "trials": len(trials),
+        "verdicts": tables["verdicts"].to_dict("records"),
+        "pairs": tables["pairs"].to_dict("records"),
+        "reproduction": tables["reproduction"].to_dict("records"),
+        "final_model": dict(final_model),
+        "image_set": data_summary["name"],
+        "images": data_summary["images"],
+        "image_shape": data_summary["image_shape"],
+        "class_names": data_summary["class_names"],
+        "data_fingerprint": data_summary["fingerprint"],
+        "environment": _environment(stored),
+    }
+    plain: dict[str, Any] = _plain(chapter)
+    return plain
+
+
+def describe(chapter: Mapping[str, Any]) -> str:
+    """An experiment in a few lines of Markdown: question, hypothesis, and what is settled."""
+    verdicts = chapter["verdicts"]
+    settled = [verdict for verdict in verdicts if verdict["verdict"] != "undecided"]
+    lines = [
+        f"### {chapter['title']}",
+        f"**Question:** {chapter['question']}",
+        f"**Hypothesis:** {chapter['hypothesis']}",
+        f"**Claims:** {len(settled)} of {len(verdicts)} settled by {len(chapter['seeds'])} seed(s)",
+        "\n".join(f"- {SIGNS[v['verdict']]} {v['verdict']}: {v['text']}" for v in settled),
+    ]
+    return "\n\n".join(line for line in lines if line)
+
+
+def write_markdown(
+    chapters: Mapping[str, Mapping[str, Any] | None], figures: Mapping[str, Sequence[SavedFigure | None]]
+) -> str:
+    """The journal.
+
+    Args:
+        chapters: Per experiment, in the order of the journal; None of one that was not run.
+        figures: Per experiment.
+
+    Raises:
+        StudyError: No experiment was run.
+    """
+    written = {name: chapter for name, chapter in chapters.items() if chapter is not None}
+    if not written:
+        raise StudyError(
+            "There is nothing to write a journal of: no experiment was run yet. "
+            f"Run one first, such as kedro run --pipeline={next(iter(chapters))}"
+        )
+    environment = Environment(
+        loader=PackageLoader("cnn_ablation.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"quantity": quantity, "duration": duration, "fixed": _fixed}
+    return environment.get_template("journal.md.j2").render(
+        chapters=written,
+        missing=[name for name, chapter in chapters.items() if chapter is None],
+        figures={name: [f.link for f in figures[name] if f is not None] for name in written},
+        signs=SIGNS,
+        digits=lambda metric: 0 if metric == "total_params" else 3 if "loss" in metric else 2,
+        **_findings(written),
+    )
+
+
+def write_html(markdown: str, figures: Mapping[str, Sequence[SavedFigure | None]]) -> str:
+    """The journal as one page that needs no other file: figures are embedded."""
+    embedded = {
+        figure.link: "data:image/png;base64," + base64.b64encode(figure.png).decode()
+        for saved in figures.values()
+        for figure in saved
+        if figure is not None
+    }
+
+    def image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        source = str(tokens[index].attrs["src"])
+        tokens[index].attrs["src"] = embedded.get(source, source)
+        return self.image(tokens, index, options, env)
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser.add_render_rule("image", image)
+    # Wide tables scroll by themselves, not the page.
+    parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
+    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    template = Environment(loader=PackageLoader("cnn_ablation.report"), autoescape=True)
+    title = markdown.splitlines()[0].removeprefix("# ")
+    return template.get_template("journal.html.j2").render(title=title, body=parser.render(markdown))
+
+
+def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the chapters say together."""
+    verdicts = [
+        verdict | {"experiment": name}
+        for name, chapter in chapters.items()
+        for verdict in chapter["verdicts"]
+    ]
+    counts = Counter(verdict["verdict"] for verdict in verdicts)
+    conditions = [
+        condition | {"experiment": name}
+        for name, chapter in chapters.items()
+        for condition in chapter["conditions"]
+        if condition["final_val_accuracy"] is not None
+    ]
+    pairs = [pair for chapter in chapters.values() for pair in chapter["pairs"]]
+    spreads = [c["sd"] for c in conditions if c["sd"]]
+    best = max(conditions, key=lambda condition: condition["final_val_accuracy"])
+    return {
+        "verdicts": verdicts,
+        "counts": {verdict: counts[verdict] for verdict in SIGNS},
+        "best": best,
+        "rivals": _rivals(best, chapters[best["experiment"]]),
+        "typical_sd": descriptive.median(spreads) if spreads else None,
+        "optimism": descriptive.mean(
+            c["best_val_accuracy"] - c["final_val_accuracy"] for c in conditions
+        ),
+        "correlation": _median(pair["correlation"] for pair in pairs),
+        "paired_seeds": _median(pair["seeds_needed"] for pair in pairs),
+        "unpaired_seeds": _median(pair["unpaired_seeds_needed"] for pair in pairs),
+        "repeats": _published_repeats(chapters),
+        "disagreements": [
+            row | {"experiment": name}
+            for name, chapter in chapters.items()
+            for row in chapter["reproduction"]
+            if row["agrees"] is False or row["note"]
+        ],
+        "compared": sum(len(chapter["reproduction"]) for chapter in chapters.values()),
+        "agreeing": sum(
+            row["agrees"] is True for chapter in chapters.values() for row in chapter["reproduction"]
+        ),
+    }
+
+
+def _rivals(best: Mapping[str, Any], chapter: Mapping[str, Any]) -> list[str]:
+    """Conditions of the experiment that the best one cannot be told from."""
+    rivals = []
+    for pair in chapter["pairs"]:
+        names = (pair["condition"], pair["other"])
+        if best["name"] in names and (pair["low"] is None or pair["low"] <= 0 <= pair["high"]):
+            rivals.append(names[1 - names.index(best["name"])])
+    return rivals
+
+
+def _published_repeats(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[float]]:
+    """Published final accuracies of conditions that are the same but for their name, sorted."""
+    groups: dict[str, list[float]] = {}
+    for chapter in chapters.values():
+        settings = {condition["name"]: str(condition["settings"]) for condition in chapter["conditions"]}
+        for row in chapter["reproduction"]:
+            if row["metric"] == "final_val_accuracy" and OTHER_SETTINGS not in (row["note"] or ""):
+                groups.setdefault(settings[row["condition"]], []).append(row["published"])
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _settings(condition: Any) -> dict[str, Any]:
+    return {**condition.model.model_dump(), **condition.training.model_dump()}
+
+
+def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
+    """On what the trials were trained; more than one value where they were not trained alike."""
+    facts = {
+        "device": [trial.identity["device"] for trial in stored],
+        "precision": [trial.identity["precision"] for trial in stored],
+        "training code": [trial.identity["code"] for trial in stored],
+        "trained": [trial.manifest["trained_at"][:10] for trial in stored],
+    }
+    return {name: sorted(set(values)) for name, values in facts.items()}
+
+
+def _median(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return descriptive.median(known) if known else None
+
+
+def _fixed(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def _plain(value: Any) -> Any:
+    """The same in Python's own types; what is missing is None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value

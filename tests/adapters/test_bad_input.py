@@ -1,0 +1,229 @@
+"""Bad input: one clear error that names file and key, before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnn_ablation.training.loop import multiplies_bf16, resolve_device
+from tests.conftest import kedro, make_project, write_yaml
+
+
+def error_of(project: Path, *arguments: str) -> str:
+    """Message of a run that must fail before it trains, without a traceback."""
+    result = kedro(project, "run", *arguments)
+    output = result.stdout + result.stderr
+    assert result.returncode != 0, output
+    assert "Traceback" not in output
+    assert "validation accuracy" not in output
+    assert not list(project.glob("data/06_models/trials/*"))
+    return output
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {
+            "baseline.model.dropout_rate=1.0": ["baseline.model.dropout_rate", "less than 1"],
+            "baseline.model.conv_channels=[32,0]": [
+                "baseline.model.conv_channels.1",
+                "greater than 0",
+            ],
+            "baseline.training.epochs=0": ["baseline.training.epochs: ", "greater than 0"],
+            "baseline.training.batch_size=-1": ["baseline.training.batch_size", "greater than 0"],
+            "baseline.training.optimizer=lion": [
+                "baseline.training.optimizer",
+                "'adam', 'adamw' or 'sgd'",
+            ],
+            "execution.device=tpu": ["execution.device", "'auto', 'cpu', 'cuda' or 'mps'"],
+            "seeds=0": ["seeds: ", "at least 1 is needed"],
+            "data.protocol=cv": ["data.protocol: ", "'journal' or 'holdout'"],
+            "dropout.factors.model.dropout_rate=[]": ["dropout.factors", "at least one value"],
+        },
+        {
+            "baseline.model.dropuot_rate=0.1": [
+                "baseline.model",
+                "unknown key 'dropuot_rate'; allowed:",
+            ],
+            "baseline.training.epochs=ten": ["baseline.training.epochs", "valid integer"],
+            "seeds=[3,3]": ["seeds", "duplicate seeds: 3"],
+            "dropout.factors.model.width=[1]": ["dropout.factors", "model.width: no such setting"],
+        },
+        {
+            "seeds=[-1]": ["seeds.0", "greater than or equal to 0"],
+            "dropout.factors.model.dropout_rate=[0.5,1.5]": ["dropout.factors", "1.5", "less than 1"],
+        },
+        {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
+        {"basline.model.dropout_rate=0.1": ["basline: no such group; allowed: data, baseline"]},
+        {
+            "baseline.model.conv_channels=[8,8,8,8,8]": [
+                "baseline.model.conv_channels",
+                "layer 5 of 5 cannot pool",
+            ]
+        },
+    ],
+)
+def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str]]) -> None:
+    message = error_of(project, "--pipeline=dropout", f"--params={','.join(wrong)}")
+    problems = [line for line in message.splitlines() if "--params: " in line]
+    assert len(problems) == len(wrong), message
+    if len(wrong) > 1:
+        assert f"{len(wrong)} parameters are not valid" in message
+    for key, *texts in wrong.values():
+        assert any(
+            f"--params: {key}" in line and all(text in line for text in texts) for line in problems
+        ), message
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "parameters_mine.yml": {
+                    "baseline": {"model": {"dropout_rate": 2.0}},
+                    "evidence": {"level": 0.7},
+                },
+                "parameters_dropout.yml": {
+                    "dropout": {
+                        "claims": {
+                            "mine": {"text": "So it is.", "kind": "greater"},
+                            "best_is_30": {"metric": "f1"},
+                            "half_too_much": {"metric": "final_val_loss"},
+                        }
+                    }
+                },
+            },
+            {
+                "parameters_mine.yml: baseline.model.dropout_rate: ": ["less than 1", "2.0"],
+                "parameters_mine.yml: evidence.level: ": ["less than 0.5"],
+                "parameters_dropout.yml: dropout.claims.mine": ["'above', 'best'"],
+                "parameters_dropout.yml: dropout.claims.best_is_30.metric: ": [
+                    "no such metric; allowed: final_val_accuracy"
+                ],
+                "parameters_dropout.yml: dropout.claims.half_too_much": [
+                    "smallest_effect: needed for final_val_loss, in nats"
+                ],
+            },
+        ),
+        (
+            {
+                "parameters_dropout.yml": {
+                    "dropout": {"claims": {"best_is_30": {"condition": "dropout_0.4"}}}
+                }
+            },
+            {
+                "parameters_dropout.yml: dropout.claims.best_is_30.condition: ": [
+                    "no condition dropout_0.4; this experiment has dropout_0.0, dropout_0.2"
+                ]
+            },
+        ),
+        (
+            {"parameters_dropout.yml": {"dropout": {"run_name": "same"}}},
+            {"parameters_dropout.yml: dropout.run_name: ": ["more than one condition"]},
+        ),
+        (
+            {"parameters_dropout.yml": {"dropout": {"factors": {"training": {"epochs": [1, -1]}}}}},
+            {"parameters_dropout.yml: dropout.factors": ["training.epochs: -1"]},
+        ),
+        (
+            {
+                "parameters_dropout.yml": {
+                    "dropout": {
+                        "factors": {"model": {"conv_channels": [[8], [8] * 6]}},
+                        "run_name": "x{conv_channels}{dropout_rate}",
+                        "claims": None,
+                    }
+                }
+            },
+            {
+                "parameters_dropout.yml: dropout.factors.model.conv_channels: ": [
+                    "layer 5 of 6 cannot pool an image of 1x1 pixels"
+                ]
+            },
+        ),
+    ],
+)
+def test_parameters_in_files(
+    tmp_path: Path, files: dict[str, object], expected: dict[str, list[str]]
+) -> None:
+    project = make_project(tmp_path)
+    for file, content in files.items():
+        write_yaml(project / "conf/local" / file, content)
+    lines = error_of(project, "--pipeline=dropout").splitlines()
+    for place, texts in expected.items():
+        assert any(
+            f"conf/local/{place}" in line and all(text in line for text in texts) for line in lines
+        ), lines
+
+
+def test_looks_that_do_not_rise(project: Path) -> None:
+    message = error_of(project, "--pipeline=pursuit", "--params=pursuit.seeds=[5,5]")
+    assert "--params: pursuit: seeds: must rise from look to look" in message
+
+
+def test_a_bad_experiment_stops_the_study_before_another_one_is_trained(project: Path) -> None:
+    error_of(project, "--params=pooling.factors.model.use_pooling=[1]")
+
+
+def test_an_experiment_is_not_stopped_by_another_ones_file(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(project / "conf/local/parameters_pooling.yml", {"pooling": {"factors": {"model": {}}}})
+    result = kedro(project, "run", "--pipeline=batchnorm", "--tags=data_ingestion")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_device_that_is_not_there(project: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    message = error_of(project, "--pipeline=dropout", "--params=execution.device=cuda")
+    assert "--params: execution.device: cuda is not available on this machine; allowed here:" in message
+
+
+def test_a_precision_that_this_machine_is_slow_in_is_warned_of(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    result = kedro(project, "run", "--pipeline=batchnorm", "--params=execution.precision=bf16,seeds=1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    warning = "--params: execution.precision: this machine has no instructions for bf16"
+    warned = warning in " ".join(result.stdout.split())
+    assert warned != multiplies_bf16(resolve_device("auto"))
+
+
+def test_a_value_that_is_no_pair(project: Path) -> None:
+    assert "'0.5' is no key=value pair" in error_of(project, "--params=seeds=[0,1],0.5")
+
+
+def test_a_pipeline_that_is_not_there(project: Path) -> None:
+    result = kedro(project, "run", "--pipeline=droput")
+    assert result.returncode != 0
+    assert "dropout" in result.stdout + result.stderr
+
+
+def test_a_tracking_server_that_cannot_be_reached(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(
+        project / "conf/local/mlflow.yml", {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9"}}
+    )
+    message = error_of(project, "--pipeline=dropout")
+    assert "conf/local/mlflow.yml: server.mlflow_tracking_uri: http://127.0.0.1:9" in message
+    assert "cannot be reached" in message
+
+
+def test_data_that_is_nowhere_to_be_had(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(
+        project / "conf/local/catalog.yml",
+        {
+            "images": {
+                "type": "cnn_ablation.datasets.FashionMNISTDataset",
+                "path": "data/01_raw/nothing",
+                "sha256": dict.fromkeys(
+                    ("train_images", "train_labels", "test_images", "test_labels"), "none"
+                ),
+            }
+        },
+    )
+    message = error_of(project, "--pipeline=dropout")
+    assert "no usable train-images-idx3-ubyte.gz. Tried:" in message
+    assert "data/01_raw/nothing/train-images-idx3-ubyte.gz: No such file or directory" in message
+    assert "What to do:" in message

@@ -1,0 +1,274 @@
+"""A study that is killed, stopped or doubled: nothing lost, nothing wrong, nothing left running."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from cnn_ablation.execution.store import TrialStore
+from tests.conftest import ROOT, clean_environment, kedro, make_project, write_yaml
+
+RUN = [sys.executable, "-m", "kedro", "run", "--pipeline=batchnorm"]
+
+
+def make_longer_project(folder: Path) -> Path:
+    """A project whose trials take a second or two: time to be interrupted."""
+    project = make_project(folder)
+    write_yaml(
+        project / "conf/local/parameters.yml",
+        {
+            "data": {"train_images": 400, "validation_images": 50},
+            "seeds": [0, 1, 2],
+            "baseline": {"training": {"epochs": 12}},
+            "execution": {"workers": 2},
+        },
+    )
+    return project
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A longer project whose study two runs at once have brought to its end."""
+    project = make_longer_project(tmp_path_factory.mktemp("undisturbed"))
+    kedro(project, "run", "--pipeline=data_ingestion")  # MLflow's tables, made once
+    both = [start(project), start(project)]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with four trials of one experiment."""
+    project = make_project(tmp_path_factory.mktemp("finished"))
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return project
+
+
+def start(
+    project: Path, stdout: int = subprocess.PIPE, stderr: int = subprocess.STDOUT
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        RUN,
+        cwd=project,
+        env=clean_environment() | {"TERM": "xterm"},
+        text=True,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
+def store_of(project: Path) -> TrialStore:
+    return TrialStore(project / "data/06_models/trials")
+
+
+def wait_for_trials(project: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list(store_of(project))) < count:
+        assert time.monotonic() < deadline, "no trial was finished in time"
+        time.sleep(0.05)
+
+
+def processes_of(leader: int) -> list[int]:
+    """Processes of the session that a run has led."""
+    return [
+        process.pid
+        for process in psutil.process_iter()
+        if process.pid != leader and process.is_running() and _session(process.pid) == leader
+    ]
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def checksums(project: Path) -> dict[str, dict[str, str]]:
+    return {
+        key: json.loads((store_of(project).root / key / "manifest.json").read_text())["sha256"]
+        for key in store_of(project)
+    }
+
+
+def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    project = make_longer_project(tmp_path)
+    for count in (1, 3):
+        process = start(project)
+        wait_for_trials(project, count)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 30
+        while processes_of(process.pid):
+            assert time.monotonic() < deadline, "workers outlive their study"
+            time.sleep(0.1)
+    kept = len(list(store_of(project)))
+    assert 3 <= kept < 6
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("(reused)") == kept
+    assert checksums(project) == checksums(undisturbed)
+    tables = [
+        pd.read_csv(folder / "data/08_reporting/batchnorm/trial_metrics.csv").drop(
+            columns="seconds_per_epoch"
+        )
+        for folder in (project, undisturbed)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def read_to_the_end(terminal: int) -> str:
+    chunks = []
+    with suppress(OSError):  # What Linux answers when nothing has the other side open any more.
+        while chunk := os.read(terminal, 65536):
+            chunks.append(chunk)
+    return b"".join(chunks).decode()
+
+
+def test_an_interrupt_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+    project = make_longer_project(tmp_path / "project")
+    terminal, other_side = pty.openpty()
+    process = start(project, stdout=other_side, stderr=other_side)
+    os.close(other_side)
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read_to_the_end, terminal)
+        wait_for_trials(project, 1)
+        # Ctrl-C reaches every process of the terminal's foreground group.
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        output = reading.result(timeout=30)
+    os.close(terminal)
+    assert output.rstrip().endswith("the same command goes on from there.")
+    assert "Traceback" not in output
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert -1 < output.rfind(hidden) < output.rfind(shown), "the cursor is left hidden"
+    with sqlite3.connect(project / "mlflow.db") as database:
+        runs = dict(database.execute("select name, status from runs"))
+    assert runs["batchnorm"] == "KILLED"
+    deadline = time.monotonic() + 30
+    while processes_of(process.pid):
+        assert time.monotonic() < deadline, "workers outlive their study"
+        time.sleep(0.1)
+
+
+INTERRUPTED_WRITE = """
+import os, signal, sqlite3, sys, time
+import mlflow
+from cnn_ablation.cli import end_interrupted_run
+mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}")
+mlflow.start_run()
+signal.signal(signal.SIGINT, end_interrupted_run)
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("begin immediate")
+os.kill(os.getpid(), signal.SIGINT)
+database.execute("commit")
+time.sleep(60)
+"""
+
+
+def test_an_interrupt_in_the_middle_of_a_write_marks_the_run_as_killed(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    command = [sys.executable, "-c", INTERRUPTED_WRITE, str(store)]
+    environment = clean_environment() | {"PYTHONPATH": str(ROOT / "src")}
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, check=False)
+    assert ended.returncode == 130
+    with sqlite3.connect(store) as database:
+        assert database.execute("select status from runs").fetchall() == [("KILLED",)]
+
+
+def test_two_runs_at_once_share_a_store(undisturbed: Path) -> None:
+    store = store_of(undisturbed)
+    assert len(list(store)) == 6
+    assert all(store.get(key) is not None for key in store)
+    assert store.leftovers() == []
+
+
+def test_a_damaged_trial_is_trained_again(tmp_path: Path, finished: Path) -> None:
+    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    before = checksums(project)
+    victim = sorted(before)[0]
+    file = store_of(project).root / victim / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "truncated or altered" in result.stdout
+    assert result.stdout.count("(reused)") == 3
+    assert checksums(project) == before
+
+
+def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    result = kedro(
+        project,
+        "run",
+        "--pipeline=dropout",
+        "--params=dropout.factors.model.dropout_rate=[0.1],dropout.claims=null,seeds=1,"
+        "dropout.factors.model.fc_units=[[16],[1000000000000]],dropout.run_name=fc_{fc_units}",
+    )
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert "1 trial has failed" in output
+    assert "fc_[1000000000000] seed 0: RuntimeError" in output
+    assert "Traceback" not in output
+    assert "(1 failed)" in result.stdout
+    table = pd.read_csv(project / "data/08_reporting/dropout/trial_metrics.csv")
+    assert table["status"].tolist() == ["finished", "failed"]
+    assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
+
+
+def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    result = kedro(
+        project,
+        "run",
+        "--pipeline=batchnorm",
+        "--params=batchnorm.factors.training.learning_rate=[0.001,1e30],seeds=1,"
+        "baseline.training.optimizer=sgd,batchnorm.run_name=bn{use_batch_norm}_lr{learning_rate},"
+        "batchnorm.claims=null",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "diverged in epoch 1" in result.stdout
+    assert "(1 diverged)" in result.stdout
+    table = pd.read_csv(project / "data/08_reporting/batchnorm/condition_summary.csv")
+    assert table["diverged"].sum() >= 1
+    assert (project / "data/08_reporting/batchnorm/batchnorm_comparison.png").is_file()
+
+
+def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: Path) -> None:
+    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    (store_of(project).root / ".unfinished-abc").mkdir()
+    listing = kedro(project, "trials", "list")
+    assert "1 unfinished or damaged" in listing.stdout
+    assert "4 trials in" in listing.stdout
+    assert "use_batch_norm" in listing.stdout
+    key = next(iter(store_of(project)))
+    shown = kedro(project, "trials", "show", key[:6])
+    assert "model.dropout_rate: 0.5" in shown.stdout
+    assert "val_accuracy" in shown.stdout
+    missing = kedro(project, "trials", "show", "nothing")
+    assert missing.returncode != 0
+    assert "is no trial's" in missing.stderr
+    pruned = kedro(project, "trials", "prune", "--yes")
+    assert "Removed 1 unfinished or damaged and 0 older trials" in pruned.stdout
+    training = project / "src/cnn_ablation/training/loop.py"
+    training.write_text(training.read_text() + "\n# another version\n")
+    pruned = kedro(project, "trials", "prune", "--older", "--yes")
+    assert "and 4 older trials" in pruned.stdout
+    assert list(store_of(project)) == []

@@ -1,0 +1,89 @@
+"""Raw data: found, fetched, checked."""
+
+import gzip
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnn_ablation.data import fashion_mnist
+from cnn_ablation.errors import DataUnavailableError
+from tests.conftest import IMAGES, SHA256
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    """A server on loopback that has the files."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(IMAGES))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_reads_images_and_labels_of_every_class() -> None:
+    raw = fashion_mnist.load(IMAGES, SHA256, package_folders=[], mirrors=[])
+    assert raw["train_images"].shape == (400, 28, 28)
+    assert raw["train_images"].dtype == np.uint8
+    assert raw["test_images"].shape == (200, 28, 28)
+    assert np.bincount(raw["train_labels"]).tolist() == [40] * 10
+    assert np.bincount(raw["test_labels"]).tolist() == [20] * 10
+
+
+def test_copies_from_a_package_before_asking_a_mirror(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    fashion_mnist.load(folder, SHA256, package_folders=[IMAGES], mirrors=["http://unreachable.invalid/"])
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        f"{name}.gz" for name in fashion_mnist.FILES.values()
+    )
+
+
+def test_accepts_the_same_content_packed_anew(tmp_path: Path) -> None:
+    for file in IMAGES.iterdir():
+        content = gzip.decompress(file.read_bytes())
+        (tmp_path / file.name).write_bytes(gzip.compress(content, compresslevel=1))
+    fashion_mnist.load(tmp_path, SHA256, package_folders=[], mirrors=[])
+
+
+def test_downloads_from_a_mirror(tmp_path: Path, mirror: str) -> None:
+    raw = fashion_mnist.load(tmp_path, SHA256, package_folders=[tmp_path / "none"], mirrors=[mirror])
+    assert len(raw["train_labels"]) == 400
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "empty"])
+def test_replaces_a_corrupt_file(tmp_path: Path, damage: str) -> None:
+    shutil.copytree(IMAGES, tmp_path, dirs_exist_ok=True)
+    victim = tmp_path / "train-images-idx3-ubyte.gz"
+    whole = victim.read_bytes()
+    altered = gzip.compress(bytes(10) + gzip.decompress(whole)[10:])
+    victim.write_bytes({"truncated": whole[:1000], "altered": altered, "empty": b""}[damage])
+    fashion_mnist.load(tmp_path, SHA256, package_folders=[IMAGES], mirrors=[])
+    assert victim.read_bytes() == whole
+
+
+def test_names_every_place_tried_and_what_to_do(tmp_path: Path, mirror: str) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(DataUnavailableError) as failure:
+        fashion_mnist.load(
+            folder, SHA256, package_folders=[tmp_path / "package"], mirrors=[mirror + "missing/"]
+        )
+    message = str(failure.value)
+    assert f"{folder}/train-images-idx3-ubyte.gz: its content is not the expected one" in message
+    assert f"{tmp_path}/package/train-images-idx3-ubyte.gz: No such file" in message
+    assert f"{mirror}missing/train-images-idx3-ubyte.gz: HTTP Error 404" in message
+    assert "dataset-fashion-mnist" in message
+
+
+@pytest.mark.full_data
+def test_the_real_data_is_the_published_one(full_data: Path) -> None:
+    raw = fashion_mnist.load(full_data, mirrors=[])
+    assert raw["train_images"].shape == (60_000, 28, 28)
+    assert raw["test_images"].shape == (10_000, 28, 28)
+    assert np.bincount(raw["train_labels"]).tolist() == [6_000] * 10

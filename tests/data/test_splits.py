@@ -1,0 +1,111 @@
+"""Splits: the two protocols, subsets, statistics."""
+
+import numpy as np
+import pytest
+
+from cnn_ablation.data import fashion_mnist
+from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
+from cnn_ablation.errors import ParameterError
+from cnn_ablation.study.parameters import DataParameters
+from tests.conftest import ALL_IMAGES
+
+
+def parameters(
+    protocol: str,
+    train: int | None = None,
+    validation: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
+) -> DataParameters:
+    return DataParameters.model_validate(
+        {
+            "protocol": protocol,
+            "train_images": train,
+            "validation_images": validation,
+            "test_images": test,
+            "split_seed": seed,
+        }
+    )
+
+
+def rows(images: np.ndarray) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
+def test_journal_validates_on_the_test_images(raw_images: Arrays) -> None:
+    splits = split_images(raw_images, ALL_IMAGES)
+    assert splits["train_images"].shape == (400, 1, 28, 28)
+    assert (splits["train_images"][:, 0] == raw_images["train_images"]).all()
+    assert (splits["validation_images"] == splits["test_images"]).all()
+    assert (splits["validation_labels"] == raw_images["test_labels"]).all()
+    assert splits["train_labels"].dtype == np.int64
+
+
+def test_holdout_takes_validation_images_from_the_training_images(raw_images: Arrays) -> None:
+    splits = split_images(raw_images, parameters("holdout", validation=100))
+    assert np.bincount(splits["train_labels"]).tolist() == [30] * 10
+    assert np.bincount(splits["validation_labels"]).tolist() == [10] * 10
+    train, validation = rows(splits["train_images"]), rows(splits["validation_images"])
+    assert not train & validation
+    assert train | validation == rows(raw_images["train_images"][:, None])
+    assert not validation & rows(splits["test_images"])
+
+
+def test_subsets_are_stratified_and_decided_by_the_seed(raw_images: Arrays) -> None:
+    first = split_images(raw_images, parameters("journal", train=100, validation=50))
+    again = split_images(raw_images, parameters("journal", train=100, validation=50))
+    other = split_images(raw_images, parameters("journal", train=100, validation=50, seed=1))
+    assert np.bincount(first["train_labels"]).tolist() == [10] * 10
+    assert np.bincount(first["validation_labels"]).tolist() == [5] * 10
+    assert (first["train_images"] == again["train_images"]).all()
+    assert not (first["train_images"] == other["train_images"]).all()
+
+
+def test_as_many_test_images_as_validation_images_are_the_same_ones(raw_images: Arrays) -> None:
+    splits = split_images(raw_images, parameters("journal", validation=50, test=50))
+    assert (splits["test_images"] == splits["validation_images"]).all()
+    assert len(split_images(raw_images, parameters("journal", validation=50))["test_labels"]) == 200
+    holdout = split_images(raw_images, parameters("holdout", validation=50, test=50))
+    assert np.bincount(holdout["test_labels"]).tolist() == [5] * 10
+    assert rows(holdout["test_images"]) <= rows(raw_images["test_images"][:, None])
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        (parameters("journal", train=401), "data.train_images"),
+        (parameters("journal", validation=201), "data.validation_images"),
+        (parameters("journal", test=201), "data.test_images"),
+        (parameters("holdout", validation=400), "data.validation_images"),
+        (parameters("holdout", train=301, validation=100), "data.train_images"),
+        (parameters("journal", train=9), "data.train_images"),
+        (parameters("holdout"), "data.validation_images"),
+    ],
+)
+def test_images_that_are_not_there_are_an_error_with_its_key(
+    raw_images: Arrays, asked: DataParameters, key: str
+) -> None:
+    with pytest.raises(ParameterError) as failure:
+        split_images(raw_images, asked)
+    assert failure.value.key == key
+
+
+def test_statistics_are_those_of_the_training_images_alone(raw_images: Arrays) -> None:
+    splits = split_images(raw_images, ALL_IMAGES)
+    summary = summarize_splits(splits, list(fashion_mnist.CLASS_NAMES))
+    pixels = splits["train_images"] / 255
+    assert summary["mean"] == pytest.approx([pixels.mean()])
+    assert summary["std"] == pytest.approx([pixels.std()])
+    assert summary["images"] == {"train": 400, "validation": 200, "test": 200}
+    assert summary["images_per_class"]["train"]["Ankle boot"] == 40
+    assert summary["image_shape"] == [1, 28, 28]
+
+
+def test_fingerprint_tells_data_apart(raw_images: Arrays) -> None:
+    def fingerprint(asked: DataParameters) -> str:
+        summary = summarize_splits(split_images(raw_images, asked), list(fashion_mnist.CLASS_NAMES))
+        return str(summary["fingerprint"])
+
+    assert fingerprint(ALL_IMAGES) == fingerprint(parameters("journal"))
+    assert fingerprint(ALL_IMAGES) != fingerprint(parameters("journal", train=390))
+    assert fingerprint(ALL_IMAGES) != fingerprint(parameters("journal", validation=190))

@@ -1,0 +1,85 @@
+"""The winner of a study, and when it takes the champion's place."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cnn_ablation.evidence.champion import choose_winner, contest
+from cnn_ablation.study.parameters import BaselineParameters, Condition, EvidenceParameters, Trial
+from tests.conftest import ALL_IMAGES
+
+EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
+
+
+def winner(*accuracies: float, **fields: Any) -> dict[str, Any]:
+    return {
+        "model": {"dropout_rate": 0.5},
+        "training": {"epochs": 10},
+        "data": "abc",
+        "protocol": "journal",
+        "step": 0.01,
+        "accuracies": {str(seed): value for seed, value in enumerate(accuracies)},
+        **fields,
+    }
+
+
+BEFORE = winner(91.0, 91.2, 91.1, 90.9, model={"dropout_rate": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("challenger", "promoted", "reason"),
+    [
+        (winner(92.0, 92.3, 92.1, 91.9), True, "it is above the champion: +1.02 points"),
+        (winner(91.1, 91.1, 91.3, 90.8), False, "not shown to be above"),
+        (winner(90.0, 90.3, 90.1, 89.9), False, "not shown to be above"),
+        (winner(95.0), False, "not shown to be above"),
+        (winner(93.0, 93.2, 93.1, 92.9), False, "not shown to be above"),  # equal differences
+        (winner(95.0, 95.1, 95.2, data="other"), False, "other data"),
+        (winner(95.0, 95.1, 95.2, protocol="holdout"), False, "other data"),
+        (winner(95.0, 95.1, 95.2, model={"dropout_rate": 0.0}), False, "champion's configuration"),
+    ],
+)
+def test_only_a_better_one_takes_the_place(
+    challenger: dict[str, Any], reason: str, *, promoted: bool
+) -> None:
+    result = contest(challenger, BEFORE, EVIDENCE)
+    assert result["promoted"] == promoted
+    assert reason in result["reason"]
+
+
+def test_the_first_one_is_champion() -> None:
+    assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "the first one"}
+
+
+def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: BaselineParameters) -> None:
+    def trials(*names: str) -> list[Trial]:
+        return [
+            Trial(condition=Condition(name=name, levels={}, **dict(baseline)), seed=seed)
+            for name in names
+            for seed in (0, 1)
+        ]
+
+    def metrics(**accuracies: list[float]) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "condition": name,
+                "seed": seed,
+                "key": f"{name}{seed}",
+                "status": "finished" if value > 0 else "diverged",
+                "final_val_accuracy": value if value > 0 else float("nan"),
+            }
+            for name, values in accuracies.items()
+            for seed, value in enumerate(values)
+        )
+
+    won = choose_winner(
+        {"one": trials("a", "b"), "two": trials("a", "c")},
+        {"one": metrics(a=[90.0, 91.0], b=[92.0, 94.0]), "two": metrics(a=[95.0, 90.0], c=[0.0, 0.0])},
+        {"fingerprint": "abc", "images": {"train": 1000, "validation": 1000}},
+        ALL_IMAGES,
+    )
+    assert (won["experiment"], won["condition"], won["seed"], won["key"]) == ("one", "b", 1, "b1")
+    assert won["mean"] == 93
+    assert won["accuracies"] == {"0": 92.0, "1": 94.0}
+    assert won["low"] < 93 < won["high"]

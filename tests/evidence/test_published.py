@@ -1,0 +1,106 @@
+"""Published numbers beside ours: what agrees, what does not, and why."""
+
+import pandas as pd
+import pytest
+
+from cnn_ablation.evidence.published import reproduce
+from cnn_ablation.study.parameters import BaselineParameters, Condition
+
+
+@pytest.fixture
+def condition(baseline: BaselineParameters) -> Condition:
+    return Condition(name="base", levels={}, **dict(baseline))
+
+
+METRICS = pd.DataFrame(
+    {
+        "condition": "base",
+        "seed": range(4),
+        "status": ["finished", "finished", "finished", "diverged"],
+        "final_val_accuracy": [91.0, 92.0, 93.0, 10.0],
+        "final_val_loss": [0.20, 0.21, 0.22, 9.0],
+        "final_train_loss": [0.10, 0.11, 0.12, 9.0],
+        "total_params": 421_834,
+    }
+)
+
+
+def published(**run: object) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"experiment": "one", "run_name": name, "epochs": 2, "conv_channels": "32-64", **run}
+            for name in ("base", "other")
+        ]
+    )
+
+
+def tables(**printed: str) -> pd.DataFrame:
+    rows = [
+        (name, metric, text, float(text))
+        for name in ("base", "other")
+        for metric, text in printed.items()
+    ]
+    return pd.DataFrame(rows, columns=["run_name", "metric", "printed", "value"])
+
+
+def test_a_single_run_falls_into_the_prediction_interval_or_not(condition: Condition) -> None:
+    table = reproduce(
+        [condition],
+        METRICS,
+        published(final_val_accuracy=94.9),
+        tables(final_val_accuracy="94.90", final_val_loss="0.50", total_params="422000"),
+    ).set_index("metric")
+    accuracy = table.loc["final_val_accuracy"]
+    assert accuracy["seeds"] == 3
+    assert accuracy["mean"] == pytest.approx(92)
+    # t(2) at 97.5 % is 4.303: the mean to ± 2.48, a single run to ± 4.97.
+    assert (accuracy["low"], accuracy["high"]) == pytest.approx((89.52, 94.48), abs=0.01)
+    assert (accuracy["prediction_low"], accuracy["prediction_high"]) == pytest.approx(
+        (87.03, 96.97), abs=0.01
+    )
+    assert table["agrees"].to_dict() == {
+        "final_val_accuracy": True,
+        "final_val_loss": False,
+        "total_params": True,
+    }
+
+
+def test_the_unrounded_result_counts_where_it_is_known(condition: Condition) -> None:
+    table = reproduce(
+        [condition], METRICS, published(final_val_accuracy=91.7768), tables(final_val_accuracy="91.78")
+    )
+    assert table["published"].item() == 91.7768
+    assert table["printed"].item() == "91.78"
+
+
+def test_other_settings_of_the_published_run_are_named(condition: Condition) -> None:
+    run = published(final_val_accuracy=92.0, epochs=15, conv_channels="64-128")
+    note = reproduce([condition], METRICS, run, tables()).loc[0, "note"]
+    assert note == "published run: conv_channels 64-128 instead of 32-64; epochs 15 instead of 2"
+
+
+def test_a_copied_column_is_found_and_the_original_told_from_it(condition: Condition) -> None:
+    table = reproduce(
+        [condition],
+        METRICS,
+        published(final_val_loss=0.2741),
+        tables(final_train_loss="0.274", final_val_loss="0.274"),
+    ).set_index("metric")
+    assert "as final_val_loss in every row" in table.loc["final_train_loss", "note"]
+    assert table.loc["final_val_loss", "note"] == ""
+
+
+def test_one_seed_cannot_tell_but_for_what_no_seed_changes(condition: Condition) -> None:
+    table = reproduce(
+        [condition],
+        METRICS.head(1),
+        published(final_val_accuracy=80.0),
+        tables(total_params="52000"),
+    ).set_index("metric")
+    assert pd.isna(table.loc["final_val_accuracy", "agrees"])
+    assert not table.loc["total_params", "agrees"]
+
+
+def test_conditions_that_nobody_published_are_left_out(condition: Condition) -> None:
+    mine = condition.model_copy(update={"name": "mine"})
+    assert reproduce([mine], METRICS, published(), tables()).empty

@@ -1,0 +1,100 @@
+"""Seeds are added where claims are open, and only as far as the plan goes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnn_ablation.evidence.pursuit import pursue
+from cnn_ablation.study.parameters import (
+    BaselineParameters,
+    EvidenceParameters,
+    ExperimentParameters,
+    PursuitParameters,
+    Trial,
+)
+
+EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
+PURSUIT = PursuitParameters(seeds=[4, 8, 16], minutes=None)
+IMAGES = {"train": 60_000, "validation": 10_000}
+
+
+def experiment(**claims: dict[str, Any]) -> ExperimentParameters:
+    return ExperimentParameters.model_validate(
+        {
+            "title": "Dropout",
+            "question": "?",
+            "hypothesis": "!",
+            "factors": {"model": {"dropout_rate": [0.0, 0.2, 0.4]}},
+            "run_name": "d{dropout_rate}",
+            "claims": {name: {"text": "So it is.", **claim} for name, claim in claims.items()},
+        }
+    )
+
+
+class Trainer:
+    """Results without training: a mean per condition and noise per trial."""
+
+    def __init__(self, **means: float) -> None:
+        self.means = means
+        self.asked: list[int] = []
+
+    def __call__(self, trials: list[Trial]) -> Iterator[Any]:
+        self.asked.append(len(trials))
+        for trial in reversed(trials):  # they end in an order of their own
+            rate = trial.condition.model.dropout_rate
+            noise = np.random.default_rng([trial.seed, int(10 * rate)]).normal(0, 0.15)
+            accuracy = 90 + self.means.get(f"d{10 * rate:.0f}", 0.0) + noise
+            row = {"epoch": 1, "val_accuracy": accuracy, "seconds": 1.0}
+            stored = SimpleNamespace(
+                status="finished", metrics={"final_val_accuracy": accuracy}, history=[row]
+            )
+            yield SimpleNamespace(trial=trial, stored=stored)
+
+
+def seeds(trials: list[Trial]) -> dict[str, int]:
+    names = [trial.condition.name for trial in trials]
+    return {name: names.count(name) for name in dict.fromkeys(names)}
+
+
+def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParameters) -> None:
+    claims = experiment(
+        clear={"kind": "above", "condition": "d0.4", "than": "d0.0"},
+        close={"kind": "above", "condition": "d0.2", "than": "d0.0"},
+    )
+    trainer = Trainer(d2=0.2, d4=2.0)
+    trials = pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)
+    assert seeds(trials) == {"d0.0": 16, "d0.2": 16, "d0.4": 4}
+    assert trainer.asked == [12, 20, 36]
+    assert [trial.seed for trial in trials[:16]] == list(range(16))
+
+
+def test_it_ends_as_soon_as_all_is_decided(baseline: BaselineParameters) -> None:
+    claims = experiment(trend={"kind": "trend", "direction": "rising"})
+    trainer = Trainer(d2=1.0, d4=2.0)
+    assert seeds(pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == dict.fromkeys(
+        ("d0.0", "d0.2", "d0.4"), 4
+    )
+    assert trainer.asked == [12]
+
+
+def test_it_ends_when_the_time_is_over(
+    baseline: BaselineParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 100_000, 1000))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    claims = experiment(close={"kind": "above", "condition": "d0.2", "than": "d0.0"})
+    limited = PursuitParameters(seeds=[4, 8, 16], minutes=10.0)
+    trainer = Trainer()
+    pursue(claims, baseline, EVIDENCE, limited, IMAGES, trainer)
+    assert trainer.asked == [12]
+
+
+def test_an_experiment_without_claims_has_the_seeds_of_the_first_look(
+    baseline: BaselineParameters, tmp_path: Path
+) -> None:
+    trainer = Trainer()
+    assert len(pursue(experiment(), baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == 12

@@ -1,0 +1,423 @@
+"""The engine: the same bits on any workers, each trial its own fate, nothing lost."""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import psutil
+import pytest
+import torch
+from distributed import Security, get_worker
+
+from cnn_ablation.data import fashion_mnist
+from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
+from cnn_ablation.errors import ClusterError
+from cnn_ablation.execution.engine import (
+    Engine,
+    Outcome,
+    TrialData,
+    connect,
+    train_on_worker,
+)
+from cnn_ablation.execution.progress import StudyProgress
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study.parameters import (
+    Condition,
+    ExecutionParameters,
+    ModelParameters,
+    TrainingParameters,
+    Trial,
+)
+from cnn_ablation.training.results import TrainedTrial
+from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, ROOT, needs_cuda
+
+LOCAL: dict[str, Any] = {
+    "device": "cpu",
+    "precision": "fp32",
+    "workers": 2,
+    "scheduler": None,
+    "tls": None,
+}
+
+
+def execution(**changes: Any) -> ExecutionParameters:
+    return ExecutionParameters.model_validate({**LOCAL, **changes})
+
+
+def make_trial(
+    seed: int = 0, model: dict[str, Any] | None = None, training: dict[str, Any] | None = None
+) -> Trial:
+    condition = Condition(
+        name="c",
+        levels={},
+        model=ModelParameters.model_validate(JOURNAL_MODEL.model_dump() | (model or {})),
+        training=TrainingParameters.model_validate(QUICK_TRAINING.model_dump() | (training or {})),
+    )
+    return Trial(condition=condition, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def data(raw_images: Arrays) -> TrialData:
+    arrays = split_images(raw_images, ALL_IMAGES)
+    return TrialData(arrays, summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = Engine(StudyProgress())
+    yield engine
+    engine.close()
+
+
+def weights_hash(outcome: Outcome) -> str:
+    assert outcome.stored is not None, outcome.error
+    digest = hashlib.sha256()
+    for name, value in sorted(outcome.stored.weights().items()):
+        digest.update(name.encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def hashes(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.key: weights_hash(outcome) for outcome in outcomes}
+
+
+TRIALS = [make_trial(0), make_trial(1), make_trial(0, {"use_batch_norm": False})]
+
+
+def test_bits_depend_neither_on_workers_nor_on_order(tmp_path: Path, data: TrialData) -> None:
+    found = []
+    for name, workers, trials in [
+        ("two", 2, TRIALS),
+        ("one", 1, TRIALS[::-1]),
+        ("alone", 1, TRIALS[1:2]),
+    ]:
+        engine = Engine(StudyProgress())
+        store = TrialStore(tmp_path / name)
+        found.append(hashes(list(engine.train(trials, data, store, execution(workers=workers)))))
+        engine.close()
+    two, one, alone = found
+    assert two == one
+    assert len(set(two.values())) == 3
+    assert alone.items() <= two.items()
+
+
+def test_what_the_store_has_is_not_trained_again(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    store = TrialStore(tmp_path)
+    first = list(engine.train(TRIALS[:2], data, store, execution()))
+    assert [outcome.reused for outcome in first] == [False, False]
+    again = list(engine.train(TRIALS, data, store, execution()))
+    assert sorted(outcome.reused for outcome in again) == [False, True, True]
+    engine.close()
+    all_there = list(engine.train(TRIALS, data, store, execution()))
+    assert all(outcome.reused for outcome in all_there)
+    assert engine._client is None, "no cluster is started where there is nothing to train"
+
+
+def test_precision_is_part_of_what_is_reused(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+    store = TrialStore(tmp_path)
+    (fp32,) = engine.train(TRIALS[:1], data, store, execution())
+    (bf16,) = engine.train(TRIALS[:1], data, store, execution(precision="bf16"))
+    assert not bf16.reused
+    assert weights_hash(fp32) != weights_hash(bf16)
+    assert bf16.stored is not None
+    assert bf16.stored.history[-1]["train_loss"] < bf16.stored.history[0]["train_loss"]
+
+
+@needs_cuda
+def test_each_gpu_has_a_worker_whose_bits_are_those_of_the_others(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    on_gpus = execution(device="cuda", workers=None)
+    trials = [make_trial(seed) for seed in range(max(2, torch.cuda.device_count()))]
+    together = hashes(list(engine.train(trials, data, TrialStore(tmp_path / "together"), on_gpus)))
+    assert engine._client is not None
+    assert len(engine._client.nthreads()) == torch.cuda.device_count()
+    engine.close()
+    for trial in trials:
+        (alone,) = engine.train([trial], data, TrialStore(tmp_path / "alone"), on_gpus)
+        assert together[alone.key] == weights_hash(alone)
+
+
+def test_planned_trials_are_trained_ahead_and_claimed_as_trained(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    store = TrialStore(tmp_path)
+    engine.planned = TRIALS
+    (first,) = engine.train(TRIALS[:1], data, store, execution(workers=1))
+    assert not first.reused
+    rest = list(engine.train(TRIALS[1:], data, store, execution(workers=1)))
+    assert [outcome.reused for outcome in rest] == [False, False]
+    (again,) = engine.train(TRIALS[1:2], data, store, execution(workers=1))
+    assert again.reused
+
+
+def test_trials_of_one_configuration_share_a_result_under_their_names(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    named = [
+        Trial(condition=TRIALS[0].condition.model_copy(update={"name": name}), seed=0) for name in "ab"
+    ]
+    engine.planned = [TRIALS[0]]
+    outcomes = list(engine.train(named, data, TrialStore(tmp_path), execution()))
+    assert sorted(outcome.trial.condition.name for outcome in outcomes) == ["a", "b"]
+    assert len({outcome.key for outcome in outcomes}) == 1
+
+
+def test_a_worker_loads_no_library_that_it_does_not_need(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    (outcome,) = engine.train(TRIALS[:1], data, TrialStore(tmp_path), execution(workers=1))
+    assert outcome.stored is not None, outcome.error
+    assert engine._client is not None
+    (loaded,) = engine._client.run(lambda: set(sys.modules)).values()
+    assert "torch.optim" in loaded
+    # Each takes tens of MiB, and seconds whenever a worker starts.
+    assert not loaded & {
+        "torch._dynamo",
+        "sympy",
+        "torchvision",
+        "kedro",
+        "mlflow",
+        "pandas",
+        "matplotlib",
+    }
+
+
+def test_a_trial_that_diverges_or_fails_does_so_alone(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    diverging = make_trial(training={"optimizer": "sgd", "learning_rate": 1e30})
+    failing = make_trial(model={"fc_units": [10**12]})  # more memory than there is
+    outcomes = list(
+        engine.train([diverging, failing, TRIALS[0]], data, TrialStore(tmp_path), execution())
+    )
+    by_trial = {str(outcome.trial): outcome for outcome in outcomes}
+    diverged = by_trial[str(diverging)].stored
+    assert diverged is not None
+    assert diverged.status == "diverged"
+    assert len(diverged.history) == 1
+    assert math.isnan(diverged.metrics["final_val_accuracy"])
+    failed = by_trial[str(failing)]
+    assert failed.stored is None
+    assert "memory" in failed.error
+    finished = by_trial[str(TRIALS[0])].stored
+    assert finished is not None
+    assert finished.status == "finished"
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    children = process.children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_a_killed_workers_trial_is_trained_elsewhere(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    trials = [make_trial(seed, training={"epochs": 15}) for seed in range(3)]
+    killed = []
+
+    def kill_one_in_the_middle() -> None:
+        while not engine._progress._running:
+            time.sleep(0.02)
+        victim = workers_of(psutil.Process())[0]
+        victim.kill()
+        killed.append(victim.pid)
+
+    killer = threading.Thread(target=kill_one_in_the_middle)
+    killer.start()
+    outcomes = list(engine.train(trials, data, TrialStore(tmp_path / "killed"), execution()))
+    killer.join()
+    assert killed
+    assert not any(psutil.pid_exists(pid) for pid in killed)
+    undisturbed = Engine(StudyProgress())
+    calm = list(undisturbed.train(trials, data, TrialStore(tmp_path / "calm"), execution()))
+    undisturbed.close()
+    assert hashes(outcomes) == hashes(calm)
+
+
+def test_nothing_listens_beyond_loopback(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+    outcomes = engine.train(TRIALS, data, TrialStore(tmp_path), execution())
+    next(outcomes)
+    this = psutil.Process()
+    listening = [
+        connection.laddr.ip
+        for process in [this, *this.children(recursive=True)]
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+    list(outcomes)
+
+
+@contextmanager
+def cluster(folder: Path, *options: str) -> Iterator[str]:
+    """Address of a scheduler that has two workers, all processes of their own, as on a cluster."""
+    source = str(ROOT / "src")
+    environment = os.environ | {"PYTHONPATH": source, "DASK_LOGGING__DISTRIBUTED": "critical"}
+    file = folder / "scheduler.json"
+    shared = ["--scheduler-file", str(file), "--no-dashboard", *options]
+    commands = [
+        ["scheduler", "--host", "127.0.0.1", "--port", "0", *shared],
+        *[["worker", "--nthreads", "1", "--name", str(n), *shared] for n in range(2)],
+    ]
+    processes = []
+    for command in commands:
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "dask", *command],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        )
+        while not file.exists():
+            time.sleep(0.1)
+    try:
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_trains_on_a_cluster_that_runs_elsewhere(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    with cluster(tmp_path) as scheduler:
+        settings = execution(scheduler=scheduler, workers=None)
+        remote = list(engine.train(TRIALS, data, TrialStore(tmp_path / "remote"), settings))
+        engine.close()
+    local = list(engine.train(TRIALS, data, TrialStore(tmp_path / "local"), execution()))
+    assert hashes(remote) == hashes(local)
+
+
+def test_trains_on_a_cluster_that_wants_certificates(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    made = Security.temporary()
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.write_text(made.tls_client_cert)
+    key.write_text(made.tls_client_key)
+    tls = {"ca_file": str(certificate), "cert": str(certificate), "key": str(key)}
+    options = [f"--tls-{name.replace('_', '-')}={file}" for name, file in tls.items()]
+    with cluster(tmp_path, *options, "--protocol", "tls") as scheduler:
+        assert scheduler.startswith("tls://127.0.0.1:")
+        settings = execution(scheduler=scheduler, workers=None, tls=tls)
+        outcomes = list(engine.train(TRIALS[:1], data, TrialStore(tmp_path / "store"), settings))
+        assert [outcome.error for outcome in outcomes] == [""]
+        engine.close()
+        stranger = execution(scheduler=scheduler.replace("tls:", "tcp:"), workers=None)
+        with pytest.raises(ClusterError):
+            connect(stranger, "cpu", 1)
+
+
+def test_dask_and_interrupts_leave_the_thread_that_trains_alone() -> None:
+    client = connect(execution(), "cpu", trials=1)
+    assert client.cluster is not None
+    with client.cluster, client:
+        (settings,) = client.run(worker_settings).values()
+    assert settings == {"profiles": False, "tick": "1s", "interrupt": signal.SIG_IGN}
+
+
+def worker_settings(dask_worker: Any) -> dict[str, Any]:
+    return {
+        "profiles": "profile" in dask_worker.periodic_callbacks,
+        "tick": dask.config.get("distributed.admin.tick.interval"),
+        # Else Ctrl-C may have it end in a traceback before the run ends it.
+        "interrupt": signal.getsignal(signal.SIGINT),
+    }
+
+
+def test_the_longest_trials_begin_first(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+    long, short = make_trial(training={"epochs": 4}), make_trial(training={"epochs": 1})
+    outcomes = engine.train([short, long], data, TrialStore(tmp_path), execution(workers=1))
+    assert [outcome.trial for outcome in outcomes] == [long, short]
+
+
+def test_trials_wait_until_a_worker_is_free(tmp_path: Path, data: TrialData) -> None:
+    engine = Engine(StudyProgress(), count_tasks)
+    trials = [make_trial(seed) for seed in range(12)]
+    outcomes = list(engine.train(trials, data, TrialStore(tmp_path), execution()))
+    engine.close()
+    # Dealt out at once, they would be with a worker that is busy while another has none.
+    counts = [outcome.stored.history[0]["tasks"] for outcome in outcomes if outcome.stored]
+    assert counts == [1] * 12
+
+
+def count_tasks(*_: object) -> TrainedTrial:
+    """No training, but how many tasks the worker has that are not done."""
+    states = Counter(task.state for task in get_worker().state.tasks.values())
+    time.sleep(0.1)
+    nothing = np.zeros((1, 10), np.float32)
+    return TrainedTrial(
+        history=[{"epoch": 1, "tasks": states["executing"] + states["ready"]}],
+        total_params=0,
+        validation_logits=nothing,
+        weights={"nothing": nothing},
+    )
+
+
+def test_a_worker_with_other_code_refuses() -> None:
+    with pytest.raises(RuntimeError, match="another version of the training code"):
+        train_on_worker("key", TRIALS[0], "fp32", "data", "other")
+
+
+def test_a_scheduler_that_does_not_answer() -> None:
+    nowhere = execution(scheduler="tcp://127.0.0.1:9", workers=None)
+    with pytest.raises(ClusterError, match=r"no workers at tcp://127\.0\.0\.1:9.*Start the scheduler"):
+        connect(nowhere, "cpu", 1)
+
+
+def test_many_trials_do_not_grow_a_worker(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+    def resident() -> float:
+        rss: int = sum(worker.memory_info().rss for worker in workers_of(psutil.Process()))
+        return rss / 2**20
+
+    store = TrialStore(tmp_path)
+    quick = {"epochs": 1, "batch_size": 200}
+    trials = [make_trial(seed, training=quick) for seed in range(100)]
+    list(engine.train(trials[:30], data, store, execution(workers=1)))
+    before = resident()
+    list(engine.train(trials[30:], data, store, execution(workers=1)))
+    assert resident() < before + 60  # MiB; a trial's weights alone are 1.6
+
+
+@pytest.mark.full_data
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from Linux's /proc")
+def test_a_worker_stays_below_its_share_of_memory(
+    tmp_path: Path, full_data: Path, engine: Engine
+) -> None:
+    arrays = split_images(fashion_mnist.load(full_data), ALL_IMAGES)
+    data = TrialData(arrays, summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
+    (outcome,) = engine.train(
+        [make_trial(training={"epochs": 1})], data, TrialStore(tmp_path), execution(workers=1)
+    )
+    assert outcome.stored is not None, outcome.error
+    assert engine._client is not None
+    (peak,) = engine._client.run(peak_memory).values()
+    assert peak < 1.2 * 2**30
+
+
+def peak_memory() -> int:
+    # Not ru_maxrss: that starts from the memory of the process that this one was forked from.
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    return 1024 * int(line.split()[1])

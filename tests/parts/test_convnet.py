@@ -1,0 +1,145 @@
+"""The network: sizes, errors, and the pairing of initial weights."""
+
+import pytest
+import torch
+
+from cnn_ablation.errors import ParameterError
+from cnn_ablation.parts.convnet import ConvNet, SeededDropout, count_parameters
+from cnn_ablation.report.layer_table import describe_network
+from cnn_ablation.study.parameters import ModelParameters
+from tests.conftest import JOURNAL_MODEL
+
+GREY = (1, 28, 28)
+
+
+def variant(**changes: object) -> ModelParameters:
+    return ModelParameters.model_validate({**JOURNAL_MODEL.model_dump(), **changes})
+
+
+def network(**changes: object) -> ConvNet:
+    return ConvNet(variant(**changes), GREY, 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),
+    [
+        ({"conv_channels": [32]}, 804_618),
+        ({}, 421_834),
+        ({"conv_channels": [32, 64, 128]}, 241_994),
+        ({"use_pooling": False}, 6_442_954),
+        # The configurations that the journal's author ran as "combined".
+        ({"fc_units": [256, 128]}, 856_266),
+        ({"conv_channels": [32, 64, 128], "fc_units": [256]}, 390_858),
+        ({"conv_channels": [64, 128], "fc_units": [512, 256]}, 3_420_554),
+    ],
+)
+def test_parameters_of_the_journals_networks(changes: dict[str, object], parameters: int) -> None:
+    assert count_parameters(network(**changes)) == parameters
+
+
+def test_description_adds_up_to_the_network() -> None:
+    table = describe_network(JOURNAL_MODEL, GREY, 10).set_index("layer")
+    assert table["parameters"].sum() == 421_834
+    assert table.loc["conv.0.conv", "output_shape"] == "32x28x28"
+    assert table.loc["conv.1.pool", "output_shape"] == "64x7x7"
+    # Multiply-adds by hand: kernel area x input channels x output elements.
+    assert table.loc["conv.0.conv", "multiply_adds"] == 9 * 1 * 32 * 28 * 28
+    assert table.loc["conv.1.conv", "multiply_adds"] == 9 * 32 * 64 * 14 * 14
+    assert table.loc["hidden.0.linear", "multiply_adds"] == 3136 * 128
+    assert table.loc["output", "multiply_adds"] == 1280
+
+
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 13, 21)])
+@pytest.mark.parametrize("use_pooling", [True, False])
+def test_described_shapes_are_those_of_the_outputs(
+    image_shape: tuple[int, int, int], use_pooling: bool
+) -> None:
+    model = variant(use_pooling=use_pooling, fc_units=[20, 30], kernel_size=5)
+    net = ConvNet(model, image_shape, 7)
+    shapes = {}
+    for name, layer in net.named_modules():
+        layer.register_forward_hook(
+            lambda _, inputs, output, name=name: shapes.update({name: output.shape[1:]})
+        )
+    net(torch.zeros(2, *image_shape))
+    table = describe_network(model, image_shape, 7).set_index("layer")["output_shape"]
+    # Of a convolutional layer, which runs as one, only the output is to be had.
+    last = "pool" if use_pooling else "norm"
+    for name in ("conv.0", "conv.1"):
+        assert table[f"{name}.{last}"] == "x".join(map(str, shapes[name]))
+    for name in ("hidden.0.linear", "hidden.1.dropout", "output"):
+        assert table[name] == "x".join(map(str, shapes[name]))
+
+
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 32, 32), (1, 5, 9)])
+def test_logits_follow_the_images_shape_and_the_classes(image_shape: tuple[int, int, int]) -> None:
+    net = ConvNet(variant(fc_units=[], kernel_size=5), image_shape, 7)
+    assert net(torch.zeros(2, *image_shape)).shape == (2, 7)
+
+
+def test_pooling_to_nothing_names_the_layer() -> None:
+    network(conv_channels=[8] * 4)
+    with pytest.raises(ParameterError) as failure:
+        network(conv_channels=[8] * 5)
+    assert failure.value.key == "model.conv_channels"
+    assert "layer 5 of 5 cannot pool an image of 1x1 pixels" in str(failure.value)
+    assert "allow 4 pooled layers" in str(failure.value)
+    network(conv_channels=[8] * 6, use_pooling=False)
+
+
+def test_a_seed_gives_layers_of_one_shape_the_same_weights_in_every_network() -> None:
+    base = network()
+    base.seed(3)
+    weights = base.state_dict()
+    for changes in (
+        {"dropout_rate": 0.0},
+        {"use_batch_norm": False},
+        {"conv_channels": [32, 64, 128]},
+        {"conv_channels": [32]},
+        {"use_pooling": False},
+        {"fc_units": [128, 64]},
+    ):
+        other = network(**changes)
+        other.seed(3)
+        others = other.state_dict()
+        shared = [
+            layer
+            for layer in (name.removesuffix(".weight") for name in weights if name.endswith(".weight"))
+            if f"{layer}.weight" in others
+            and others[f"{layer}.weight"].shape == weights[f"{layer}.weight"].shape
+        ]
+        assert "conv.0.conv" in shared
+        for name in (f"{layer}.{part}" for layer in shared for part in ("weight", "bias")):
+            assert torch.equal(others[name], weights[name]), name
+
+
+def test_seeds_and_layers_differ() -> None:
+    first, second = network(fc_units=[128, 128, 128]), network(fc_units=[128, 128, 128])
+    first.seed(0)
+    second.seed(1)
+    one, other = "hidden.1.linear.weight", "hidden.2.linear.weight"
+    assert not torch.equal(first.get_parameter(one), second.get_parameter(one))
+    assert not torch.equal(first.get_parameter(one), first.get_parameter(other))
+
+
+def test_initial_weights_have_pytorchs_distribution() -> None:
+    net = network()
+    net.seed(0)
+    weight = net.get_parameter("hidden.0.linear.weight").detach()
+    reference = torch.nn.Linear(*weight.shape[::-1]).weight.detach()
+    assert weight.abs().max().item() == pytest.approx(reference.abs().max().item(), rel=0.01)
+    assert weight.std().item() == pytest.approx(reference.std().item(), rel=0.01)
+
+
+def test_dropout_drops_at_its_rate_from_its_own_stream() -> None:
+    dropout = SeededDropout(0.3)
+    dropout.generator = torch.Generator().manual_seed(0)
+    ones = torch.ones(200, 500)
+    torch.manual_seed(0)
+    dropped = dropout(ones)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    dropout.generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(99)
+    assert torch.equal(dropout(ones), dropped)
+    assert torch.equal(dropout.eval()(ones), ones)

@@ -1,0 +1,477 @@
+"""`kedro run`, as its user types it."""
+
+import base64
+import io
+import json
+import re
+import shutil
+import sqlite3
+import urllib.request
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from nbclient import NotebookClient
+from PIL import Image
+
+from cnn_ablation.data import fashion_mnist
+from cnn_ablation.data.splits import Arrays
+from cnn_ablation.pipeline_registry import JOURNAL, STUDY
+from cnn_ablation.serving.model import encode
+from tests.conftest import ROOT, kedro, make_project, served, write_yaml
+
+FIGURES = {
+    "dropout": "dropout_impact.png",
+    "batchnorm": "batchnorm_comparison.png",
+    "conv_depth": "conv_depth_impact.png",
+    "pooling": "pooling_comparison.png",
+    "interactions": "interactions_heatmap.png",
+    "combined": "top_configurations.png",
+    "overall": "overall_comparison.png",
+}
+
+
+@pytest.fixture(scope="module")
+def study(project: Path) -> str:
+    """The whole study, run once; its standard output."""
+    result = kedro(project, "run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def client(project: Path) -> MlflowClient:
+    # Listing the artifacts of a run asks the global store for its models.
+    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    return MlflowClient()
+
+
+def experiment_id(project: Path) -> str:
+    experiment = client(project).get_experiment_by_name("fashion_mnist_cnn_tuning")
+    assert experiment is not None
+    return str(experiment.experiment_id)
+
+
+def runs(project: Path, filter_string: str = "") -> list[Run]:
+    return list(client(project).search_runs([experiment_id(project)], filter_string))
+
+
+def last_parent(project: Path) -> Run:
+    parents = [run for run in runs(project) if "mlflow.parentRunId" not in run.data.tags]
+    return max(parents, key=lambda run: run.info.start_time)
+
+
+def children(project: Path, parent: Run) -> list[Run]:
+    return runs(project, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+
+def trial_metrics(project: Path, experiment: str = "dropout") -> pd.DataFrame:
+    return pd.read_csv(project / f"data/08_reporting/{experiment}/trial_metrics.csv")
+
+
+def test_the_study_draws_every_figure(project: Path, study: str) -> None:
+    reports = project / "data/08_reporting"
+    for experiment, figure in FIGURES.items():
+        for name in (figure, "claims.png", "learning_curves.png", "confusion_matrix.png"):
+            assert (reports / experiment / name).read_bytes().startswith(b"\x89PNG")
+    assert (reports / "samples.png").is_file()
+
+
+def test_the_study_ends_with_a_table_per_experiment_and_no_page_of_log(study: str) -> None:
+    for title in ("Dropout rate", "Batch normalization", "Max pooling"):
+        assert title in study
+    assert "│ conv_depth_3" in study
+    assert "241,994" in study
+    assert "Figures and tables: data/08_reporting/dropout" in study
+    for noise in ("Warning", "INFO", "DEBUG", "Traceback", "Completed node"):
+        assert noise not in study
+
+
+def test_the_study_has_the_journals_runs_for_each_seed(project: Path, study: str) -> None:
+    summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
+    assert summary["experiment"].unique().tolist() == list(STUDY)
+    conditions = summary.groupby("experiment")["condition"].nunique()
+    assert conditions[list(JOURNAL)].sum() == 19
+    assert conditions["overall"] == 10, "every distinct configuration"
+    assert (summary["seeds"] == 2).all()
+    sizes = summary.set_index("condition")["total_params"]
+    assert sizes["dropout_0.3"] == 421_834
+    assert sizes["conv_depth_1"] == 804_618
+    assert sizes["conv_depth_3"] == 241_994
+    assert sizes["pooling_False"] == 6_442_954
+
+
+def test_equal_trials_of_different_experiments_have_equal_results(project: Path, study: str) -> None:
+    base = {
+        "dropout": "dropout_0.5",
+        "batchnorm": "batchnorm_True",
+        "conv_depth": "conv_depth_2",
+        "pooling": "pooling_True",
+        "interactions": "interaction_dropout0.5_bnTrue",
+    }
+    accuracies = []
+    for experiment, condition in base.items():
+        table = trial_metrics(project, experiment)
+        accuracies.append(table[table["condition"] == condition]["final_val_accuracy"].tolist())
+    assert all(values == accuracies[0] for values in accuracies)
+
+
+def test_tables_agree_with_each_other(project: Path, study: str) -> None:
+    reports, outputs = project / "data/08_reporting/dropout", project / "data/07_model_output/dropout"
+    metrics = trial_metrics(project)
+    confusion = pd.read_csv(outputs / "confusion.csv")
+    classes = list(confusion.columns[3:])
+    assert len(classes) == 10
+    assert (confusion[classes].sum(axis=1) == 5).all()  # 50 validation images, stratified
+    for trial in metrics.itertuples():
+        matrix = confusion[
+            (confusion["condition"] == trial.condition) & (confusion["seed"] == trial.seed)
+        ]
+        assert 100 * np.trace(matrix[classes]) / 50 == pytest.approx(trial.final_val_accuracy)
+    accuracy = pd.read_csv(reports / "class_accuracy.csv")
+    assert accuracy[classes].mean(axis=1).tolist() == pytest.approx(
+        metrics["final_val_accuracy"].tolist()
+    )
+    histories = pd.read_csv(outputs / "histories.csv")
+    assert histories["val_accuracy"].tolist() == metrics["final_val_accuracy"].tolist()
+    networks = pd.read_csv(reports / "networks.csv")
+    total = networks[networks["layer"] == "total"]
+    assert (total["parameters"] == 421_834).all()
+
+
+def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study: str) -> None:
+    report = json.loads((project / "data/08_reporting/dropout/final_model.json").read_text())
+    means = trial_metrics(project).groupby("condition")["final_val_accuracy"].mean()
+    assert means[report["condition"]] == means.max()
+    assert "no independent test" in report["note"]
+    assert 0 <= report["test"]["expected_calibration_error"] <= 1
+
+
+def test_trials_are_children_named_as_in_the_journal(project: Path, study: str) -> None:
+    parent = last_parent(project)
+    tracked = children(project, parent)
+    assert len(tracked) == 2 * (19 + 10)
+    assert len({run.data.tags["trial_key"] for run in tracked}) == 2 * 10
+    names = {run.info.run_name for run in tracked}
+    assert {"dropout_0.3 seed 0", "pooling_False seed 1", "combined_optimal_deep seed 0"} <= names
+    (child,) = (run for run in tracked if run.info.run_name == "dropout_0.3 seed 1")
+    assert child.info.status == "FINISHED"
+    tags = child.data.tags
+    assert (tags["experiment"], tags["condition"], tags["seed"]) == ("dropout", "dropout_0.3", "1")
+    assert child.data.params["model.dropout_rate"] == "0.3"
+    assert child.data.params["model.conv_channels"] == "[32, 64]"
+    assert child.data.params["training.epochs"] == "1"
+    assert child.data.params["data.protocol"] == "journal"
+    row = trial_metrics(project).set_index(["condition", "seed"]).loc["dropout_0.3", 1]
+    assert child.data.metrics["final_val_accuracy"] == pytest.approx(row["final_val_accuracy"])
+    assert child.data.metrics["total_params"] == 421_834
+    curve = client(project).get_metric_history(child.info.run_id, "val_accuracy")
+    assert [point.step for point in curve] == [1]
+
+
+def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: str) -> None:
+    parent = last_parent(project)
+    artifacts = {file.path for file in client(project).list_artifacts(parent.info.run_id, "dropout")}
+    assert {
+        "dropout/dropout_impact.png",
+        "dropout/learning_curves.png",
+        "dropout/condition_summary.csv",
+        "dropout/networks.csv",
+    } <= artifacts
+    assert Path(parent.info.artifact_uri.removeprefix("file://")).is_relative_to(project)
+    description = parent.data.tags["mlflow.note.content"]
+    assert description.count("**Question:**") == len(STUDY)
+    assert "✘ contradicted: One layer has about 52K parameters." in description
+
+
+def test_the_best_model_is_logged_and_predicts_as_the_network_does(
+    project: Path, study: str, raw_images: Arrays
+) -> None:
+    models = client(project).search_logged_models([experiment_id(project)])
+    (model,) = (model for model in models if model.name == "dropout")
+    loaded = mlflow.pyfunc.load_model(model.model_uri)
+    assert [column.name for column in loaded.metadata.signature.inputs] == ["image"]
+    assert len(loaded.predict(loaded.input_example)) == 1
+    # The demo's test images are its validation images.
+    images = [encode(Image.fromarray(pixels)) for pixels in raw_images["test_images"]]
+    answers = loaded.predict(pd.DataFrame({"image": images}))
+    labels = [fashion_mnist.CLASS_NAMES[label] for label in raw_images["test_labels"]]
+    report = json.loads((project / "data/08_reporting/dropout/final_model.json").read_text())
+    hits = (answers["class"] == labels).mean()
+    assert 100 * hits == pytest.approx(report["test"]["accuracy"])
+
+
+def test_the_winner_is_registered_and_the_first_one_is_champion(project: Path, study: str) -> None:
+    registry = client(project)
+    version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
+    winner = json.loads((project / "data/08_reporting/winner.json").read_text())
+    summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
+    assert winner["mean"] == pytest.approx(summary["final_val_accuracy_mean"].max())
+    assert version.tags["condition"] == f"{winner['experiment']}: {winner['condition']}"
+    assert version.tags["model.kernel_size"] == "3"
+    assert version.tags["data"] == winner["data"]
+    assert " to " in version.tags["interval"]
+
+
+def test_the_champion_answers_over_http(project: Path, study: str, raw_images: Arrays) -> None:
+    image = io.BytesIO()
+    Image.fromarray(raw_images["test_images"][0]).resize((90, 90)).save(image, "PNG")
+    text = base64.b64encode(image.getvalue()).decode()
+    body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text], [text]]}})
+    serve = ("mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1")
+    model = ("-m", "models:/fashion-mnist-cnn@champion")
+    store = f"sqlite:///{project}/mlflow.db"
+    with served(
+        *(*serve, *model, "--port"), cwd=project, health="/ping", MLFLOW_TRACKING_URI=store
+    ) as url:
+        request = urllib.request.Request(
+            f"{url}/invocations",
+            data=body.encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            predictions = json.load(answer)["predictions"]
+    assert len(predictions) == 2
+    assert predictions[0] == predictions[1]
+    assert predictions[0]["class"] in fashion_mnist.CLASS_NAMES
+    assert 0.1 <= predictions[0]["probability"] <= 1
+
+
+def test_a_folder_of_images_is_classified(project: Path, study: str, raw_images: Arrays) -> None:
+    folder = project / "data/01_raw/to_classify"
+    folder.mkdir()
+    first, second = (Image.fromarray(pixels) for pixels in raw_images["test_images"][:2])
+    first.save(folder / "a.png")
+    first.resize((200, 150)).convert("RGB").save(folder / "b.jpg")
+    second.save(folder / "c.gif")
+    second.convert("RGBA").save(folder / "d.webp", lossless=True)
+    (folder / "notes.txt").write_text("no image")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:100])
+    (folder / ".hidden").touch()
+    result = kedro(project, "run", "--pipeline=predict")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Predictions: data/08_reporting/predictions" in result.stdout
+    reports = project / "data/08_reporting/predictions"
+    table = pd.read_csv(reports / "predictions.csv")
+    assert table["file"].tolist() == ["a.png", "b.jpg", "c.gif", "d.webp"]
+    assert set(table["class"]) <= set(fashion_mnist.CLASS_NAMES)
+    assert table.loc[2, "class"] == table.loc[3, "class"]
+    assert table.loc[2, "probability"] == pytest.approx(table.loc[3, "probability"])
+    skipped = pd.read_csv(reports / "skipped_files.csv").set_index("file")["reason"]
+    assert skipped["notes.txt"] == "not an image"
+    assert skipped["cut.png"].startswith("damaged")
+    assert (reports / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("globals_", "expected"),
+    [
+        ({"images_to_classify": "data/01_raw/nowhere"}, "data/01_raw/nowhere is not there: put"),
+        ({"predict_with": 99}, "There is no model models:/fashion-mnist-cnn/99: run a study first"),
+    ],
+)
+def test_what_cannot_be_classified_is_a_clear_error(
+    project: Path, study: str, globals_: dict[str, Any], expected: str
+) -> None:
+    file = project / "conf/local/globals.yml"
+    images = project / "data/01_raw/one"
+    images.mkdir(exist_ok=True)
+    Image.new("L", (28, 28)).save(images / "a.png")
+    write_yaml(file, {"images_to_classify": "data/01_raw/one", **globals_})
+    result = kedro(project, "run", "--pipeline=predict")
+    file.unlink()
+    output = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode != 0
+    assert expected in output
+    assert "Traceback" not in output
+
+
+def test_every_claim_has_a_verdict(project: Path, study: str) -> None:
+    claims = 0
+    for name in STUDY:
+        conf = yaml.safe_load((project / f"conf/base/parameters_{name}.yml").read_text())[name]
+        table = pd.read_csv(project / f"data/08_reporting/{name}/verdicts.csv")
+        assert table["claim"].tolist() == list(conf["claims"])
+        allowed = {"supported", "contradicted", "equivalent", "undecided"}
+        assert set(table["verdict"]) <= allowed
+        claims += len(table)
+    assert claims >= 40
+    depth = pd.read_csv(project / "data/08_reporting/conv_depth/verdicts.csv").set_index("claim")
+    assert depth.loc["parameters_2_layers", "verdict"] == "supported"
+    assert depth.loc["parameters_1_layer", "verdict"] == "contradicted"
+    assert depth.loc["parameters_3_layers", "verdict"] == "contradicted"
+    assert depth.loc["third_layer_costs", "verdict"] == "contradicted"
+    pooling = pd.read_csv(project / "data/08_reporting/pooling/verdicts.csv").set_index("claim")
+    assert pooling.loc["saves_15_percent", "verdict"] == "contradicted"
+
+
+def test_the_journals_slips_come_out(project: Path, study: str) -> None:
+    tables = {
+        name: pd.read_csv(project / f"data/08_reporting/{name}/reproduction.csv") for name in STUDY
+    }
+    depth = tables["conv_depth"].set_index(["condition", "metric"])
+    assert not depth.loc[("conv_depth_1", "total_params"), "agrees"]
+    assert depth.loc[("conv_depth_2", "total_params"), "agrees"]
+    copied = tables["dropout"].set_index("metric").loc["final_train_loss", "note"]
+    assert copied.str.contains("a copy").all()
+    notes = tables["combined"].groupby("condition")["note"].first()
+    assert notes.str.contains("epochs 15 instead of").all()
+    assert "learning_rate 0.0005" in notes["combined_optimal_aggressive_dropout"]
+    assert sum(table["condition"].nunique() for table in tables.values()) == 19
+
+
+def test_the_study_writes_its_journal(project: Path, study: str) -> None:
+    reports = project / "data/08_reporting"
+    markdown = (reports / "journal.md").read_text()
+    for heading in ("Summary", "Experiment 6: Combined configurations", "Overall conclusions"):
+        assert f"## {heading}\n" in markdown
+    assert "left out: combined_as_published" in markdown
+    images = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
+    assert len(images) == 2 * len(STUDY)
+    assert all((reports / image).is_file() for image in images)
+    page = (reports / "journal.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 * len(STUDY)
+    assert not re.search(r"(?:src|href)=[\"'](?!data:)", page), "needs no other file"
+
+
+def test_the_journal_alone_is_written_of_what_was_run(project: Path, study: str) -> None:
+    journal = project / "data/08_reporting/journal.md"
+    (project / "data/08_reporting/pooling/chapter.json").unlink()
+    result = kedro(project, "run", "--pipeline=journal")
+    assert result.returncode == 0, result.stderr
+    assert "left out: pooling, combined_as_published" in journal.read_text()
+
+
+def test_seeds_are_added_until_claims_are_decided(project: Path, study: str) -> None:
+    result = kedro(
+        project,
+        *("run", "--pipeline=pursuit", "--namespaces=batchnorm"),
+        "--params=pursuit.seeds=[2,3]",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    table = trial_metrics(project, "batchnorm")
+    assert table["seed"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert result.stdout.count("(reused)") == 6, "the pursuit has trained them, and tracks them once"
+    assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0  # as it was
+
+
+def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:
+    def dropout_models() -> list[str]:
+        models = client(project).search_logged_models([experiment_id(project)])
+        return [model.model_id for model in models if model.name == "dropout"]
+
+    logged = dropout_models()
+    (project / "data/08_reporting/dropout/dropout_impact.png").unlink()
+    result = kedro(project, "run", "--pipelines=dropout")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("(reused)") == 10
+    assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
+    tracked = children(project, last_parent(project))
+    assert {run.data.tags["reused"] for run in tracked} == {"true"}
+    outputs = last_parent(project).outputs
+    assert outputs is not None
+    assert [output.model_id for output in outputs.model_outputs] == logged == dropout_models()
+
+
+def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study: str) -> None:
+    figure = project / "data/08_reporting/batchnorm/batchnorm_comparison.png"
+    figure.unlink()
+    result = kedro(project, "run", "--pipeline=batchnorm", "--from-nodes=batchnorm.summarize_conditions")
+    assert result.returncode == 0, result.stderr
+    assert figure.is_file()
+    figure.unlink()
+    result = kedro(project, "run", "--pipeline=batchnorm", "--tags=visualization")
+    assert result.returncode == 0, result.stderr
+    assert figure.is_file()
+    assert "WARNING" not in result.stdout + result.stderr
+
+
+def test_the_notebook_runs_top_to_bottom_on_the_results(project: Path, study: str) -> None:
+    notebooks = project / "notebooks"
+    shutil.copytree(ROOT / "notebooks", notebooks)
+    for file in notebooks.glob("*.ipynb"):
+        notebook = nbformat.read(file, as_version=4)
+        assert not any(cell.get("outputs") for cell in notebook.cells), "committed with outputs"
+        NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
+
+
+def test_params_change_this_run_and_nothing_else(project: Path, study: str) -> None:
+    before = trial_metrics(project, "batchnorm")
+    result = kedro(
+        project,
+        "run",
+        "--pipeline=dropout",
+        "--params=dropout.factors.model.dropout_rate=[0.1,0.6],dropout.claims=null,seeds=[7],"
+        "baseline.model.fc_units=[16]",
+    )
+    assert result.returncode == 0, result.stderr
+    table = trial_metrics(project)
+    assert table["condition"].tolist() == ["dropout_0.1", "dropout_0.6"]
+    assert table["seed"].tolist() == [7, 7]
+    assert table["total_params"].nunique() == 1
+    assert table["total_params"].iloc[0] < 421_834
+    params = children(project, last_parent(project))[0].data.params
+    assert params["model.fc_units"] == "[16]"
+    assert trial_metrics(project, "batchnorm").equals(before)
+
+
+def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    file = project / "conf/base/parameters_dropout.yml"
+    file.write_text(file.read_text().replace("[0.0, 0.2, 0.3, 0.5, 0.7]", "[0.4]"))
+    folder = project / "notebooks"
+    folder.mkdir()
+    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1,dropout.claims=null")
+    assert result.returncode == 0, result.stderr
+    assert trial_metrics(project)["condition"].tolist() == ["dropout_0.4"]
+    assert [path.name for path in folder.iterdir()] == []
+    assert "Registering" not in result.stdout, "conf/logging.yml holds here too"
+    assert len(children(project, last_parent(project))) == 1
+
+
+def test_holdout_scores_the_test_images_by_the_final_model_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    result = kedro(project, "run", "--pipeline=pooling", "--params=data.protocol=holdout,seeds=1")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((project / "data/08_reporting/pooling/final_model.json").read_text())
+    assert report["protocol"] == "holdout"
+    assert "took no part" in report["note"]
+    summary = json.loads((project / "data/05_model_input/data_summary.json").read_text())
+    assert summary["images"] == {"train": 100, "validation": 50, "test": 200}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A tracking server on loopback."""
+    options = {
+        "--workers": "1",
+        "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination": str(tmp_path / "artifacts"),
+    }
+    command = ("mlflow", "server", "--host", "127.0.0.1", *chain.from_iterable(options.items()))
+    with served(*command, "--port", cwd=tmp_path, health="/health") as url:
+        yield url
+
+
+def test_tracks_on_a_server_given_in_conf(tmp_path: Path, server: str) -> None:
+    project = make_project(tmp_path / "project")
+    configuration: dict[str, Any] = {
+        "server": {"mlflow_tracking_uri": server},
+        "tracking": {"experiment": {"create_experiment_kwargs": {"artifact_location": None}}},
+    }
+    write_yaml(project / "conf/local/mlflow.yml", configuration)
+    result = kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1")
+    assert result.returncode == 0, result.stderr
+    assert not (project / "mlflow.db").exists()
+    with sqlite3.connect(tmp_path / "server.db") as database:
+        names = [name for (name,) in database.execute("select name from runs")]
+    assert sorted(names) == ["batchnorm", "batchnorm_False seed 0", "batchnorm_True seed 0"]
+    assert list((tmp_path / "artifacts").rglob("batchnorm_comparison.png"))

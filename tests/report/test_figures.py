@@ -1,0 +1,166 @@
+"""Figures: what must be on them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from cnn_ablation.datasets import FigureDataset
+from cnn_ablation.evidence.scores import summarize_conditions
+from cnn_ablation.report import figures
+from cnn_ablation.report.drawing import Drawing
+
+
+def trial_metrics(accuracies: dict[str, list[float]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "condition": condition,
+            "seed": seed,
+            "key": "",
+            "status": "diverged" if np.isnan(accuracy) else "finished",
+            "total_params": 100,
+            "final_val_accuracy": accuracy,
+        }
+        for condition, values in accuracies.items()
+        for seed, accuracy in enumerate(values)
+    )
+
+
+def compare(levels: dict[str, dict[str, Any]], accuracies: dict[str, list[float]]) -> Figure:
+    trials = trial_metrics(accuracies)
+    return figures.comparison("Title", "Question?", levels, trials, summarize_conditions(trials))
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(
+        str(artist.get_text()) for artist in figure.findobj(Text) if isinstance(artist, Text)
+    )
+
+
+THREE_SEEDS = {"a": [91.8, 92.1, 91.6], "b": [92.3, 92.0, 92.2]}
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"a": {"dropout_rate": 0.0}, "b": {"dropout_rate": 0.5}},
+        {"a": {"use_pooling": True}, "b": {"use_pooling": False}},
+        {"a": {"conv_channels": [32]}, "b": {"conv_channels": [32, 64]}},
+        {"a": {}, "b": {}},
+        {
+            "a": {"dropout_rate": 0.0, "use_pooling": True, "kernel_size": 3},
+            "b": {"dropout_rate": 0.5, "use_pooling": True, "kernel_size": 3},
+        },
+    ],
+)
+def test_every_seed_is_drawn_and_the_cut_axis_says_so(levels: dict[str, dict[str, Any]]) -> None:
+    figure = compare(levels, THREE_SEEDS)
+    (axes,) = figure.axes
+    drawn = np.concatenate([np.concatenate(line.get_data()) for line in axes.lines])
+    for accuracy in (value for values in THREE_SEEDS.values() for value in values):
+        assert np.isclose(drawn, accuracy).any()
+    for mean in (np.mean(values) for values in THREE_SEEDS.values()):
+        assert np.isclose(drawn, mean).any()
+    assert "not from 0" in texts(figure)
+    assert "3 seeds" in texts(figure)
+    assert "Question?" in texts(figure)
+
+
+def test_two_factors_make_a_heat_map_with_a_panel_of_seeds() -> None:
+    levels = {
+        f"{rate}{norm}": {"dropout_rate": rate, "use_batch_norm": norm}
+        for rate in (0.0, 0.5)
+        for norm in (True, False)
+    }
+    accuracies = {name: [90.0 + i, 91.0 + i] for i, name in enumerate(levels)}
+    figure = compare(levels, accuracies)
+    heat, dots = figure.axes[:2]
+    assert np.asarray(heat.images[0].get_array()).tolist() == [[90.5, 91.5], [92.5, 93.5]]
+    assert "90.50 ± 0.71" in texts(figure)
+    assert "not from 0" in dots.get_ylabel()
+
+
+@pytest.mark.parametrize(
+    "levels", [{"a": {}, "b": {}}, {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}]
+)
+def test_a_trial_that_diverged_is_named(levels: dict[str, dict[str, Any]]) -> None:
+    figure = compare(levels, {"a": [91.0, np.nan], "b": [np.nan, np.nan]})
+    figure.canvas.draw()
+    assert "1 diverged" in texts(figure)
+    assert "2 diverged" in texts(figure)
+
+
+def test_one_seed_has_no_spread_and_says_so() -> None:
+    figure = compare({"a": {}, "b": {}}, {"a": [91.0], "b": [92.0]})
+    assert "no mean or spread can be shown" in texts(figure)
+
+
+def test_bars_and_captions_stay_inside() -> None:
+    figure = compare(
+        {"a": {"use_pooling": True}, "b": {"use_pooling": False}}, {"a": [91.0, 93.0], "b": [92.0, 92.1]}
+    )
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_ylim()
+    mean, sd = 92.0, 2**0.5
+    assert low < mean - sd < mean + sd < high
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.findobj(Text))
+
+
+def test_small_differences_do_not_fill_the_axis() -> None:
+    figure = compare({"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}, {"a": [92.0], "b": [92.01]})
+    low, high = figure.axes[0].get_ylim()
+    assert high - low >= 1
+
+
+def test_curves_and_confusion_name_what_they_show() -> None:
+    curve = {"train_accuracy": 1.0, "val_accuracy": 2.0, "train_loss": 3.0, "val_loss": 4.0}
+    histories = pd.DataFrame(
+        {"condition": "a", "seed": seed, "epoch": epoch, **curve} for seed in (0, 1) for epoch in (1, 2)
+    )
+    assert "range over 2 seeds" in texts(figures.learning_curves("T", histories))
+    figure = figures.confusion_matrix("T", "a", np.array([[3, 1], [0, 4]]), ["cat", "dog"], 2)
+    assert "75.0" in texts(figure)
+    assert "25.0" in texts(figure)
+    assert "2 networks" in texts(figure)
+
+
+def test_of_many_classes_the_least_recognized_are_drawn() -> None:
+    names = [f"class {number:03}" for number in range(100)]
+    matrix = 10 * np.eye(100, dtype=int)
+    matrix[7, 8] = matrix[98, 7] = 5
+    figure = figures.confusion_matrix("T", "a", matrix, names, 1)
+    ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert len(ticks) == 20
+    assert {"class 007", "class 098"} <= set(ticks)
+    assert any("The 20 of 100 classes" in text.get_text() for text in figure.findobj(Text))
+    images = np.zeros((200, 3, 8, 8), dtype=np.uint8)
+    samples = figures.samples(images, np.arange(200) % 100, names)
+    assert "the first 20 of 100" in samples.get_suptitle()
+
+
+def test_a_drawing_that_a_file_shows_is_not_drawn_again(tmp_path: Path) -> None:
+    path = tmp_path / "curves.png"
+    table = pd.DataFrame({"condition": ["a", "a"], "seed": [0, 0], "epoch": [1, 2]})
+    for metric in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):
+        table[metric] = [0.1, 0.2]
+    curves = Drawing("learning_curves", {"title": "Before", "histories": table})
+
+    def save(drawing: Drawing) -> bool:
+        """Whether it was drawn."""
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        FigureDataset(filepath=str(path)).save(drawing)
+        return path.stat().st_mtime_ns != before
+
+    assert save(curves)
+    assert not save(curves)
+    assert save(Drawing("learning_curves", {"title": "After", "histories": table}))
+    assert save(Drawing("learning_curves", {"title": "After", "histories": table.assign(val_loss=0.3)}))
+    assert save(curves)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert save(curves)
+    assert path.read_bytes() == whole

@@ -1,0 +1,182 @@
+"""The journal says what the chapters hold, and nothing that they do not."""
+
+import re
+from typing import Any
+
+import pytest
+
+from cnn_ablation.errors import StudyError
+from cnn_ablation.report import journal
+from cnn_ablation.report.journal import SavedFigure
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
+
+def verdict(name: str, outcome: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "claim": name,
+        "text": f"Claim {name} holds.",
+        "source": "overall",
+        "kind": "above",
+        "metric": "final_val_accuracy",
+        "verdict": outcome,
+        "finding": f"finding of {name}",
+        "seeds_needed": None,
+        "worker_minutes": None,
+        **fields,
+    }
+
+
+def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
+    def condition(name: str, accuracy: float) -> dict[str, Any]:
+        return {
+            "name": name,
+            "settings": {"dropout_rate": accuracy / 1000, "epochs": 10},
+            "seeds": seeds,
+            "diverged": 0,
+            "failed": 0,
+            "total_params": 1234,
+            "final_val_accuracy": accuracy,
+            "best_val_accuracy": accuracy + 0.2,
+            "final_train_accuracy": 95.0,
+            "final_val_loss": 0.25,
+            "seconds_per_epoch": 4.5,
+            "sd": 0.3 if seeds > 1 else None,
+            "low": accuracy - 0.7 if seeds > 1 else None,
+            "high": accuracy + 0.7 if seeds > 1 else None,
+        }
+
+    return {
+        "title": title,
+        "question": "Which is better?",
+        "hypothesis": "The one.",
+        "evidence": {"level": 0.05, "smallest_effect": 0.2},
+        "conditions": [condition("one", 91.0), condition("two", 92.0)],
+        "shared_settings": {"epochs": "10"},
+        "seeds": list(range(seeds)),
+        "trials": 2 * seeds,
+        "verdicts": [],
+        "pairs": [],
+        "reproduction": [],
+        "final_model": {},
+        "image_set": "Fashion-MNIST",
+        "images": {"train": 60000, "validation": 10000, "test": 10000},
+        "image_shape": [1, 28, 28],
+        "class_names": ["Bag", "Coat"],
+        "data_fingerprint": "abcdef0123456789abcdef",
+        "environment": {"device": ["cpu"], "precision": ["fp32"]},
+        **fields,
+    }
+
+
+def written(**chapters: dict[str, Any] | None) -> str:
+    return journal.write_markdown(chapters, {name: [] for name in chapters})
+
+
+def test_the_summary_counts_verdicts_and_says_what_the_open_ones_cost() -> None:
+    text = written(
+        dropout=chapter(
+            "Dropout",
+            verdicts=[
+                verdict("a", "supported"),
+                verdict("b", "contradicted"),
+                verdict("c", "undecided", seeds_needed=17, worker_minutes=150.0),
+                verdict("d", "undecided", seeds_needed=9.0, worker_minutes=30.0),
+            ],
+        )
+    )
+    assert "Of 4 claims 1 is supported, 1 is contradicted, 0 are equivalent, 2 are undecided." in text
+    assert "**Dropout** (3 seeds): 2 of 4 claims settled; about 17 seeds would settle the rest" in text
+    assert "2.5 h of training on one worker" in text
+    summary = text[: text.index("## Research question")]
+    assert "- ✔ **supported**: Claim a holds.\n- ✘ **contradicted**: Claim b holds." in summary
+    assert "Claim c" not in summary
+    assert "✔ **supported**: Claim a holds. *finding of a.*" in text
+
+
+def test_an_experiment_that_was_not_run_is_left_out_and_named() -> None:
+    text = written(dropout=chapter("Dropout"), pooling=None)
+    assert "Not run yet, and left out: pooling." in text
+    assert "Experiment 1: Dropout" in text
+    assert "Experiment 2" not in text
+
+
+def test_without_any_result_there_is_no_journal() -> None:
+    with pytest.raises(StudyError, match="kedro run --pipeline=dropout"):
+        written(dropout=None, pooling=None)
+
+
+def test_one_seed_has_no_interval() -> None:
+    text = written(dropout=chapter("Dropout", seeds=1))
+    assert "one seed: no interval can be given" in text
+    assert "These are results of one seed" in text
+    assert "None" not in text
+    assert "nan" not in text.lower().replace("explanation", "")
+
+
+def test_the_best_condition_and_what_it_cannot_be_told_from() -> None:
+    pair = {
+        "condition": "one",
+        "other": "two",
+        "low": -1.5,
+        "high": 0.1,
+        "correlation": 0.8,
+        "seeds_needed": 5,
+        "unpaired_seeds_needed": 30,
+    }
+    text = written(dropout=chapter("Dropout", pairs=[pair]))
+    assert "**two** (Dropout) has the highest mean validation accuracy" in text
+    assert "it cannot be told from one" in text
+    assert "takes 5 seeds with pairing, 30 without" in text
+    clear = written(dropout=chapter("Dropout", pairs=[pair | {"high": -0.5}]))
+    assert "cannot be told" not in clear
+
+
+def row(metric: str, *, agrees: bool | None, note: str | None = None) -> dict[str, Any]:
+    return {
+        "condition": "one",
+        "metric": metric,
+        "printed": "~52K" if metric == "total_params" else "92.10%",
+        "published": 52000.0 if metric == "total_params" else 92.1,
+        "seeds": 3,
+        "mean": 1234.0 if metric == "total_params" else 91.0,
+        "low": 90.0,
+        "high": 92.0,
+        "prediction_low": None if metric == "total_params" else 88.0,
+        "prediction_high": None if metric == "total_params" else 94.0,
+        "agrees": agrees,
+        "note": note,
+    }
+
+
+def test_published_numbers_stand_beside_ours() -> None:
+    rows = [row("total_params", agrees=False), row("final_val_accuracy", agrees=True, note="a copy")]
+    text = written(dropout=chapter("Dropout", reproduction=rows))
+    assert "Of the 2 numbers published of these conditions 1 are as a single run" in text
+    assert "one's total_params (~52K; ours 1,234)" in text
+    assert "| one | total_params | ~52K | 52,000 | 1,234 |  | **no** |  |" in text
+    assert (
+        "| one | final_val_accuracy | 92.10% | 92.10 | 91.00 | 88.00 to 94.00 | yes | a copy |" in text
+    )
+
+
+def test_repeats_of_one_configuration_are_those_with_its_settings() -> None:
+    same = chapter("Dropout", reproduction=[row("final_val_accuracy", agrees=True)])
+    again = chapter("Pooling", reproduction=[row("final_val_accuracy", agrees=True)])
+    again["reproduction"][0]["published"] = 92.5
+    text = written(dropout=same, pooling=again)
+    assert "repeat one configuration 2 times, with 92.10 to 92.50 %: 0.40 points apart" in text
+    again["reproduction"][0]["note"] = "published run: epochs 15 instead of 10"
+    assert "repeat one configuration" not in written(dropout=same, pooling=again)
+
+
+def test_the_page_is_self_contained_and_escapes_what_conf_says() -> None:
+    figure = SavedFigure("/somewhere/data/08_reporting/dropout/impact.png", PNG)
+    figures = {"dropout": [figure]}
+    markdown = journal.write_markdown({"dropout": chapter("Drop <b>out</b>")}, figures)
+    assert "![Drop <b>out</b>](dropout/impact.png)" in markdown
+    page = journal.write_html(markdown, figures)
+    assert 'src="data:image/png;base64,' in page
+    assert "<b>out</b>" not in page
+    assert page.count("<table>") == page.count('<div class="table">') > 0
+    assert not re.search(r"https?://(?!127\.0\.0\.1)", page)

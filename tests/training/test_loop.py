@@ -1,0 +1,253 @@
+"""Training: deterministic, paired by seed, complete in what it tracks."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnn_ablation.data.splits import Arrays, split_images
+from cnn_ablation.errors import ParameterError
+from cnn_ablation.parts.convnet import ConvNet
+from cnn_ablation.parts.optimizers import OPTIMIZERS
+from cnn_ablation.study.parameters import ModelParameters, TrainingParameters
+from cnn_ablation.training import random_streams
+from cnn_ablation.training.loop import TrainingData, resolve_device, train
+from cnn_ablation.training.results import TrainedTrial, summarize_history
+from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
+
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
+
+
+def on_device(raw_images: Arrays, device: str) -> TrainingData:
+    splits = split_images(raw_images, ALL_IMAGES)
+    return TrainingData.from_arrays(splits, [0.286], [0.353], torch.device(device))
+
+
+@pytest.fixture(scope="module")
+def data(raw_images: Arrays) -> TrainingData:
+    return on_device(raw_images, "cpu")
+
+
+def run(
+    data: TrainingData,
+    seed: int = 0,
+    model: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    precision: str = "fp32",
+) -> TrainedTrial:
+    return train(
+        ModelParameters.model_validate({**JOURNAL_MODEL.model_dump(), **(model or {})}),
+        TrainingParameters.model_validate({**QUICK_TRAINING.model_dump(), **(training or {})}),
+        seed,
+        data,
+        num_classes=10,
+        precision=precision,
+    )
+
+
+def same_weights(first: TrainedTrial, second: TrainedTrial) -> bool:
+    return all((value == second.weights[name]).all() for name, value in first.weights.items())
+
+
+def test_one_trial_gives_the_same_bits_whatever_ran_before(data: TrainingData) -> None:
+    first = run(data)
+    run(data, seed=5, model={"dropout_rate": 0.1})
+    torch.manual_seed(123)
+    again = run(data)
+    assert same_weights(first, again)
+    assert (first.validation_logits == again.validation_logits).all()
+    assert not same_weights(first, run(data, seed=1))
+
+
+def test_conditions_of_one_seed_see_the_same_batches(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever dropout draws: the first batch, recognized by its first loss's labels, is the same."""
+    seen: list[list[int]] = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def spy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if logits.requires_grad:
+            seen.append(labels.tolist())
+        return cross_entropy(logits, labels)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", spy)
+    orders = []
+    for model in ({}, {"dropout_rate": 0.0}, {"use_batch_norm": False, "conv_channels": [8]}):
+        seen.clear()
+        run(data, seed=4, model=model)
+        orders.append(list(seen))
+    assert orders[0] == orders[1] == orders[2]
+    assert len(orders[0]) == 2 * math.ceil(400 / 64)
+    assert orders[0][:7] != orders[0][7:], "epochs have orders of their own"
+
+
+def test_streams_are_independent_of_each_other() -> None:
+    draws = {
+        (seed, stream): torch.rand(5, generator=random_streams.generator(seed, stream)).tolist()
+        for seed in (0, 1)
+        for stream in ("initial weights", "order of batches", "dropout")
+    }
+    assert len({tuple(values) for values in draws.values()}) == 6
+
+
+def test_history_has_what_the_journal_tracks(data: TrainingData) -> None:
+    rows: list[dict[str, float]] = []
+    trained = train(JOURNAL_MODEL, QUICK_TRAINING, 0, data, 10, on_epoch=rows.append)
+    assert rows == trained.history
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert set(rows[0]) == {
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "seconds",
+    }
+    logits = torch.from_numpy(trained.validation_logits)
+    hits = logits.argmax(1) == data.validation_labels
+    assert rows[-1]["val_accuracy"] == pytest.approx(100 * hits.float().mean().item())
+    loss = torch.nn.functional.cross_entropy(logits, data.validation_labels)
+    assert rows[-1]["val_loss"] == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_summary_of_a_history() -> None:
+    def row(epoch: int, train_accuracy: float, val_accuracy: float) -> dict[str, float]:
+        return {
+            "epoch": epoch,
+            "train_loss": 1 / epoch,
+            "train_accuracy": train_accuracy,
+            "val_loss": 2 / epoch,
+            "val_accuracy": val_accuracy,
+            "seconds": float(epoch),
+        }
+
+    summary = summarize_history([row(1, 70, 75), row(2, 82, 80), row(3, 90, 86), row(4, 91, 85)])
+    expected = {
+        "final_train_loss": 0.25,
+        "final_train_accuracy": 91,
+        "final_val_loss": 0.5,
+        "final_val_accuracy": 85,
+        "best_val_accuracy": 86,
+        "best_epoch": 3,
+        "epochs_to_80": 2,
+        "overfitting_gap": 6,
+        # Losses of 2, 1, 2/3 and 1/2: 1/3 and 1/12 off the middle of their neighbours.
+        "val_loss_roughness": 5 / 24,
+        "seconds_per_epoch": 2.5,
+    }
+    assert summary == pytest.approx(expected)
+    assert math.isnan(summarize_history([row(1, 70, 75)])["epochs_to_80"])
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9},
+    ],
+)
+def test_every_optimizer_learns(data: TrainingData, training: dict[str, Any]) -> None:
+    history = run(data, training={**training, "epochs": 4}).history
+    assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
+    assert history[-1]["val_accuracy"] > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)],
+)
+def test_optimizers_step_as_pytorchs_own(name: str, own: Callable[..., torch.optim.Optimizer]) -> None:
+    parameters = QUICK_TRAINING.model_copy(update={"weight_decay": 0.1, "momentum": 0.9})
+    ours = torch.nn.Linear(5, 3)
+    theirs = copy.deepcopy(ours)
+    options = {"lr": parameters.learning_rate, "weight_decay": 0.1, "fused": True}
+    if name == "sgd":
+        options["momentum"] = 0.9
+    for network, optimizer in (
+        (ours, OPTIMIZERS[name](ours, parameters)),
+        (theirs, own(theirs.parameters(), **options)),
+    ):
+        for step in range(1, 4):
+            optimizer.zero_grad()
+            network(torch.full((2, 5), float(step))).square().mean().backward()
+            optimizer.step()
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+
+
+def test_optimizer_settings_reach_the_optimizer(data: TrainingData) -> None:
+    sgd = {"optimizer": "sgd", "learning_rate": 0.01}
+    plain = run(data, training=sgd)
+    for change in ({"momentum": 0.9}, {"weight_decay": 0.1}, {"learning_rate": 0.02}):
+        assert not same_weights(plain, run(data, training={**sgd, **change}))
+
+
+def test_the_last_batch_may_be_smaller(data: TrainingData) -> None:
+    history = run(data, training={"batch_size": 399, "epochs": 1}).history
+    assert np.isfinite(history[0]["train_loss"])
+
+
+def test_a_device_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    assert resolve_device("cpu").type == "cpu"
+    with pytest.raises(ParameterError) as failure:
+        resolve_device("cuda")
+    assert failure.value.key == "execution.device"
+    assert "allowed here: auto" in str(failure.value)
+
+
+class _HostReads(TorchDispatchMode):
+    """Counts the operations that make a GPU's program wait: values and copies for the host."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        waiting = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+        copies = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
+        if waiting & set(operation.tags):
+            self.count += 1
+        elif operation in copies:
+            self.count += len({tensor.device for tensor in (*args[:2], result)}) > 1
+        return result
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
+    """More steps, as many reads: those at the end of an epoch."""
+    data = on_device(raw_images, device)
+    counts = []
+    for batch_size in (200, 20):
+        with _HostReads() as reads:
+            run(data, training={"batch_size": batch_size})
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_layers_of_a_gpu_take_all_they_need_from_it() -> None:
+    """On tensors without contents, which know their device: no GPU is needed for that."""
+    with FakeTensorMode(), torch.device("cuda"):
+        net = ConvNet(JOURNAL_MODEL, (1, 28, 28), 10)
+        logits = net(torch.zeros(5, 1, 28, 28))
+    assert (logits.device.type, logits.shape) == ("cuda", (5, 10))
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_trial_on_cuda_learns_and_gives_the_same_bits_again(
+    raw_images: Arrays, precision: str
+) -> None:
+    data = on_device(raw_images, "cuda")
+    first, again = (run(data, training={"epochs": 4}, precision=precision) for _ in range(2))
+    assert first.history[-1]["val_accuracy"] > 50
+    assert same_weights(first, again)
