@@ -50,10 +50,12 @@ def train() -> None:
     from throughput import ALL_IMAGES, BASELINE, RAW
 
     from cnn_ablation.data import fashion_mnist, splits
-    from cnn_ablation.execution.engine import Engine, TrialData
+    from cnn_ablation.execution.engine import Engine
     from cnn_ablation.execution.progress import StudyProgress
     from cnn_ablation.execution.store import TrialStore
-    from cnn_ablation.study.parameters import Condition, ExecutionParameters, Trial
+    from cnn_ablation.execution.worker import TrialData
+    from cnn_ablation.study.parameters import ExecutionParameters
+    from cnn_ablation.study.trials import Condition, Trial
 
     few = ALL_IMAGES.model_copy(update={"train_images": 6000})
     arrays = splits.split_images(fashion_mnist.load(RAW), few)
@@ -62,7 +64,14 @@ def train() -> None:
     condition = Condition(name="small", levels={}, model=BASELINE.model, training=training)
     trials = [Trial(condition=condition, seed=seed) for seed in range(SEEDS)]
     execution = ExecutionParameters.model_validate(
-        {"device": "cpu", "precision": "fp32", "workers": None, "scheduler": None, "tls": None}
+        {
+            "device": "cpu",
+            "precision": "fp32",
+            "layers": "fast",
+            "workers": None,
+            "scheduler": None,
+            "tls": None,
+        }
     )
     engine = Engine(StudyProgress())
     with TemporaryDirectory() as folder:

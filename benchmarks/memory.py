@@ -17,10 +17,12 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from cnn_ablation.execution.engine import Engine, train_on_worker
+from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import Condition, ExecutionParameters, Trial
+from cnn_ablation.execution.worker import train_on_worker
+from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
 
 MEASURED = {"VmHWM": "peak", "RssAnon": "its own", "RssFile": "mapped files"}
@@ -49,7 +51,14 @@ def main() -> None:
     if options.study:
         models |= {trial.condition.name: trial.condition.model for trial in study_trials()}
     execution = ExecutionParameters.model_validate(
-        {"device": "cpu", "precision": FASTEST, "workers": 1, "scheduler": None, "tls": None}
+        {
+            "device": "cpu",
+            "precision": FASTEST,
+            "layers": "fast",
+            "workers": 1,
+            "scheduler": None,
+            "tls": None,
+        }
     )
     data = load_data()
     engine = Engine(StudyProgress(), train_and_measure)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
-from cnn_ablation.study.parameters import ModelParameters
+from cnn_ablation.parts.architectures import ConvNet
 
 
 def unpack(folder: Path, target: Path) -> None:
@@ -26,7 +26,7 @@ def unpack(folder: Path, target: Path) -> None:
             shutil.copyfileobj(source, file)
 
 
-def make_network(model: ModelParameters) -> nn.Module:
+def make_network(model: ConvNet) -> nn.Module:
     """The journal's network: convolution, batch norm, ReLU, pooling; fully connected with dropout."""
     layers: list[nn.Module] = []
     channels, side = 1, 28
@@ -58,7 +58,7 @@ class PlainTraining:
         batch_size: Images per step.
     """
 
-    def __init__(self, folder: Path, model: ModelParameters, batch_size: int = 64) -> None:
+    def __init__(self, folder: Path, model: ConvNet, batch_size: int = 64) -> None:
         transform = transforms.Compose(
             [transforms.ToTensor(), transforms.Normalize((0.2860,), (0.3530,))]
         )

@@ -34,7 +34,8 @@ def train(seeds: int) -> None:
     from cnn_ablation.execution.engine import Engine
     from cnn_ablation.execution.progress import StudyProgress
     from cnn_ablation.execution.store import TrialStore
-    from cnn_ablation.study.parameters import Condition, ExecutionParameters, Trial
+    from cnn_ablation.study.parameters import ExecutionParameters
+    from cnn_ablation.study.trials import Condition, Trial
 
     condition = Condition(name="base", levels={}, **dict(BASELINE))
     trials = [Trial(condition=condition, seed=seed) for seed in range(seeds)]
@@ -42,7 +43,14 @@ def train(seeds: int) -> None:
     data = load_data()
     for precision in ("bf16", "fp32"):
         execution = ExecutionParameters.model_validate(
-            {"device": "cpu", "precision": precision, "workers": None, "scheduler": None, "tls": None}
+            {
+                "device": "cpu",
+                "precision": precision,
+                "layers": "fast",
+                "workers": None,
+                "scheduler": None,
+                "tls": None,
+            }
         )
         engine = Engine(StudyProgress())
         columns[precision] = {

@@ -19,24 +19,20 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src")]
 
-from cnn_ablation.execution.engine import Engine, TrialData
+from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.execution.worker import TrialData
 from cnn_ablation.pipelines.training.nodes import train_trials
-from cnn_ablation.study.parameters import (
-    BaselineParameters,
-    DataParameters,
-    ExecutionParameters,
-    ExperimentParameters,
-    SeedParameters,
-    Trial,
-    expand_trials,
-)
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, SeedParameters
+from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.results import TrainedTrial
 
 CONF = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
-BASELINE = BaselineParameters.model_validate(CONF["baseline"])
+BASELINE = Configuration.model_validate(CONF["baseline"])
 DATA = DataParameters.model_validate(CONF["data"])
 EXPERIMENT = ExperimentParameters.model_validate(
     {
@@ -44,7 +40,7 @@ EXPERIMENT = ExperimentParameters.model_validate(
         "question": "What does a trial cost that costs nothing?",
         "hypothesis": "Little.",
         "factors": {"model": {"dropout_rate": [step / 10 for step in range(10)]}},
-        "run_name": "dropout_{dropout_rate}",
+        "condition_name": "dropout_{dropout_rate}",
     }
 )
 ROW = {
@@ -76,7 +72,14 @@ def planned(trials: int) -> list[Trial]:
 def execution(workers: int) -> ExecutionParameters:
     """Parameters of a local cluster."""
     return ExecutionParameters.model_validate(
-        {"device": "cpu", "precision": "fp32", "workers": workers, "scheduler": None, "tls": None}
+        {
+            "device": "cpu",
+            "precision": "fp32",
+            "layers": "fast",
+            "workers": workers,
+            "scheduler": None,
+            "tls": None,
+        }
     )
 
 
@@ -94,6 +97,7 @@ def main() -> None:
         "mean": [0.5],
         "std": [0.5],
         "class_names": [str(label) for label in labels],
+        "image_shape": [1, 28, 28],
     }
 
     def train(trials: list[Trial], store: TrialStore, engine: Engine, workers: int) -> list[TrialRun]:

@@ -28,28 +28,23 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 from plain_pytorch import PlainTraining, unpack
 
 from cnn_ablation.data import fashion_mnist, splits
-from cnn_ablation.execution.engine import Engine, TrialData
+from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.execution.worker import TrialData
+from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.pipeline_registry import JOURNAL
 from cnn_ablation.report.layer_table import describe_network
-from cnn_ablation.study.parameters import (
-    BaselineParameters,
-    Condition,
-    DataParameters,
-    ExecutionParameters,
-    ExperimentParameters,
-    ModelParameters,
-    SeedParameters,
-    Trial,
-    expand_trials,
-)
-from cnn_ablation.training.loop import resolve_precision
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, SeedParameters
+from cnn_ablation.study.trials import Condition, Trial
+from cnn_ablation.training.devices import resolve_precision
 
 CONF = ROOT / "conf/base"
 RAW = ROOT / "data/01_raw/fashion_mnist"
 TRAIN_IMAGES = 60_000
-BASELINE = BaselineParameters.model_validate(
+BASELINE = Configuration.model_validate(
     yaml.safe_load((CONF / "parameters.yml").read_text())["baseline"]
 )
 ALL_IMAGES = DataParameters(
@@ -80,7 +75,7 @@ def study_trials() -> list[Trial]:
     ]
 
 
-def plain_seconds(folder: Path, model: ModelParameters, epochs: int) -> list[float]:
+def plain_seconds(folder: Path, model: ConvNet, epochs: int) -> list[float]:
     """Seconds of each epoch of the plain script, all cores."""
     training = PlainTraining(folder, model)
     seconds = []
@@ -96,7 +91,14 @@ def train_together(
 ) -> list[list[float]]:
     """Seconds per epoch of each of the trials, `workers` of which run at once."""
     execution = ExecutionParameters.model_validate(
-        {"device": "cpu", "precision": precision, "workers": workers, "scheduler": None, "tls": None}
+        {
+            "device": "cpu",
+            "precision": precision,
+            "layers": "fast",
+            "workers": workers,
+            "scheduler": None,
+            "tls": None,
+        }
     )
     engine = Engine(StudyProgress())
     with TemporaryDirectory() as folder:

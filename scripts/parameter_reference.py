@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter
@@ -15,12 +15,15 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from cnn_ablation.parts.base import kind_of, parts_in
 from cnn_ablation.study import claims, parameters
+from cnn_ablation.study.configuration import Configuration, TrainingParameters
+from cnn_ablation.study.experiments import ExperimentParameters, Factors, Overrides
 
 FILE = ROOT / "docs" / "parameters.md"
 GROUPS: dict[str, type[BaseModel]] = {
     "data": parameters.DataParameters,
-    "baseline": parameters.BaselineParameters,
+    "baseline": Configuration,
     "execution": parameters.ExecutionParameters,
     "evidence": parameters.EvidenceParameters,
     "pursuit": parameters.PursuitParameters,
@@ -37,6 +40,9 @@ Written from the types in `src/cnn_ablation` by `scripts/parameter_reference.py`
 are those of `conf/base/parameters.yml`: change them there, in `conf/local` or for one run with
 `--params=baseline.training.epochs=5`. A value of another kind, or one that is not allowed, ends a run
 before anything is trained. What the metrics of claims can be is in [statistics](statistics.md#claims).
+
+A part is given by its name, which stands for the part with its defaults, or as a mapping with its `kind`
+and settings: `optimizer: sgd`, or `optimizer: {kind: sgd, momentum: 0.5}`.
 """
 
 
@@ -45,9 +51,12 @@ def rows(model: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tupl
     for name, field in model.model_fields.items():
         inner = next((kind for kind in _kinds(field) if _is_group(kind)), None)
         given = values.get(name) if isinstance(values, dict) else None
-        if inner is not None and inner is not parameters.Overrides and inner is not parameters.Factors:
+        if parts_in(field.annotation):
+            yield f"{prefix}{name}", _part_kind(field), _value(given), field.description or ""
+        elif inner is not None and inner is not Overrides and inner is not Factors:
             if field.description:
-                yield f"{prefix}{name}", _kind(field), _value(given), field.description
+                shown = "null" if given is None else ""
+                yield f"{prefix}{name}", _kind(field), shown, field.description
             yield from rows(inner, given, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", _kind(field), _value(given), field.description or ""
@@ -64,15 +73,33 @@ def reference() -> str:
     parts.append(
         _table(
             "<experiment>",
-            f"{parameters.ExperimentParameters.__doc__}\nIn `parameters_<experiment>.yml`.",
-            _with_defaults(parameters.ExperimentParameters),
+            f"{ExperimentParameters.__doc__}\nIn `parameters_<experiment>.yml`.",
+            _with_defaults(ExperimentParameters),
         )
     )
+    for place, owner in _part_settings():
+        for part in parts_in(owner.model_fields[place.rpartition(".")[2]].annotation):
+            fields = (row for row in _with_defaults(part) if row[0] != "kind")
+            parts.append(_table(f"{place}, kind: {kind_of(part)}", part.__doc__ or "", fields))
     for kind in CLAIMS:
         name = get_args(kind.model_fields["kind"].annotation)[0]
         fields = (row for row in _with_defaults(kind) if row[0] != "kind")
         parts.append(_table(f"claims, kind: {name}", kind.__doc__ or "", fields))
     return "\n".join(parts)
+
+
+def _part_settings() -> Iterator[tuple[str, type[BaseModel]]]:
+    """The settings that are parts, and the groups that they belong to."""
+    yield "model", Configuration
+    for name, field in TrainingParameters.model_fields.items():
+        if parts_in(field.annotation):
+            yield f"training.{name}", TrainingParameters
+
+
+def _part_kind(field: FieldInfo) -> str:
+    names = " or ".join(f"`{kind_of(part)}`" for part in parts_in(field.annotation))
+    several = "list of " if get_origin(field.annotation) is list else ""
+    return f"{several}part: {names}"
 
 
 def _with_defaults(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
@@ -151,9 +178,9 @@ def _describe(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "null"
-    if isinstance(value, dict):
-        return "{}" if not any(value.values()) else ""
-    return f"`{yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}`"
+    if isinstance(value, dict) and not any(value.values()):
+        return "{}"
+    return f"`{yaml.safe_dump(value, default_flow_style=True, width=1000).splitlines()[0]}`"
 
 
 if __name__ == "__main__":

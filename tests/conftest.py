@@ -19,12 +19,10 @@ import yaml
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.study.parameters import (
-    BaselineParameters,
-    DataParameters,
-    ModelParameters,
-    TrainingParameters,
-)
+from cnn_ablation.parts.architectures import ConvNet
+from cnn_ablation.parts.optimizers import Adam
+from cnn_ablation.study.configuration import Configuration, TrainingParameters
+from cnn_ablation.study.parameters import DataParameters
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "tests" / "fixtures" / "fashion_mnist"
@@ -34,22 +32,8 @@ SHA256 = {
     "test_images": "c5778dde4e96eeb34657888930a98f527ac6b0cb35e9e969ba53f01dfce868bd",
     "test_labels": "3bf96d4b7566f51d8726eb6088e70eb796c98349a6135181dddfcc5bc590cf72",
 }
-JOURNAL_MODEL = ModelParameters(
-    conv_channels=[32, 64],
-    kernel_size=3,
-    use_batch_norm=True,
-    use_pooling=True,
-    dropout_rate=0.5,
-    fc_units=[128],
-)
-QUICK_TRAINING = TrainingParameters(
-    epochs=2,
-    batch_size=64,
-    optimizer="adam",
-    learning_rate=0.001,
-    weight_decay=0.0,
-    momentum=0.0,
-)
+JOURNAL_MODEL = ConvNet()
+QUICK_TRAINING = TrainingParameters(epochs=2, batch_size=64, optimizer=Adam())
 ALL_IMAGES = DataParameters(
     protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
 )
@@ -87,8 +71,8 @@ def raw_images() -> Arrays:
 
 
 @pytest.fixture(scope="session")
-def baseline() -> BaselineParameters:
-    return BaselineParameters(model=JOURNAL_MODEL, training=QUICK_TRAINING)
+def baseline() -> Configuration:
+    return Configuration(model=JOURNAL_MODEL, training=QUICK_TRAINING)
 
 
 def clean_environment() -> dict[str, str]:

@@ -1,17 +1,23 @@
-"""The base class of everything that conf describes."""
+"""The base class of everything that conf describes, and a type that all packages share."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from cnn_ablation.errors import suggestion
+
+ImageShape = tuple[int, int, int]
+"""Channels, height and width of an image, pixels."""
 
 
 class Parameters(BaseModel):
     """A group of parameters: immutable, without silent conversions and without unknown keys."""
 
     model_config = ConfigDict(strict=True, frozen=True)
+
+    moved: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions, and where they went."""
 
     def __str__(self) -> str:
         """JSON, which is what MLflow shows of a group."""
@@ -22,6 +28,9 @@ class Parameters(BaseModel):
     def _reject_unknown_keys(cls, values: Any) -> Any:
         if isinstance(values, Mapping):
             unknown = sorted(str(key) for key in values if key not in cls.model_fields)
+            moved = [f"{key} is now {cls.moved[key]}" for key in unknown if key in cls.moved]
+            if moved:
+                raise ValueError("; ".join(moved))
             if unknown:
                 raise ValueError(
                     f"unknown key {', '.join(map(repr, unknown))}; "

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_ablation.training.loop import multiplies_bf16, resolve_device
+from cnn_ablation.training.devices import multiplies_bf16, resolve_device
 from tests.conftest import kedro, make_project, write_yaml
 
 
@@ -33,7 +33,7 @@ def error_of(project: Path, *arguments: str) -> str:
             "baseline.training.batch_size=-1": ["baseline.training.batch_size", "greater than 0"],
             "baseline.training.optimizer=lion": [
                 "baseline.training.optimizer",
-                "'adam', 'adamw' or 'sgd'",
+                "no such optimizer; allowed: adam, adamw, sgd",
             ],
             "execution.device=tpu": ["execution.device", "'auto', 'cpu', 'cuda' or 'mps'"],
             "seeds=0": ["seeds: ", "at least 1 is needed"],
@@ -51,6 +51,10 @@ def error_of(project: Path, *arguments: str) -> str:
         },
         {
             "seeds=[-1]": ["seeds.0", "greater than or equal to 0"],
+            "baseline.training.learning_rate=0.1": [
+                "baseline.training",
+                "learning_rate is now optimizer.learning_rate",
+            ],
             "dropout.factors.model.dropout_rate=[0.5,1.5]": ["dropout.factors", "1.5", "less than 1"],
         },
         {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
@@ -119,8 +123,8 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
             },
         ),
         (
-            {"parameters_dropout.yml": {"dropout": {"run_name": "same"}}},
-            {"parameters_dropout.yml: dropout.run_name: ": ["more than one condition"]},
+            {"parameters_dropout.yml": {"dropout": {"condition_name": "same"}}},
+            {"parameters_dropout.yml: dropout.condition_name: ": ["more than one condition"]},
         ),
         (
             {"parameters_dropout.yml": {"dropout": {"factors": {"training": {"epochs": [1, -1]}}}}},
@@ -131,7 +135,7 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
                 "parameters_dropout.yml": {
                     "dropout": {
                         "factors": {"model": {"conv_channels": [[8], [8] * 6]}},
-                        "run_name": "x{conv_channels}{dropout_rate}",
+                        "condition_name": "x{conv_channels}{dropout_rate}",
                         "claims": None,
                     }
                 }

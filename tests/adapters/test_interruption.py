@@ -220,7 +220,7 @@ def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: 
         "run",
         "--pipeline=dropout",
         "--params=dropout.factors.model.dropout_rate=[0.1],dropout.claims=null,seeds=1,"
-        "dropout.factors.model.fc_units=[[16],[1000000000000]],dropout.run_name=fc_{fc_units}",
+        "dropout.factors.model.fc_units=[[16],[1000000000000]],dropout.condition_name=fc_{fc_units}",
     )
     assert result.returncode == 1
     output = result.stdout + result.stderr
@@ -239,8 +239,8 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
         project,
         "run",
         "--pipeline=batchnorm",
-        "--params=batchnorm.factors.training.learning_rate=[0.001,1e30],seeds=1,"
-        "baseline.training.optimizer=sgd,batchnorm.run_name=bn{use_batch_norm}_lr{learning_rate},"
+        "--params=batchnorm.factors.training.optimizer.learning_rate=[0.001,1e30],seeds=1,"
+        "baseline.training.optimizer=sgd,batchnorm.condition_name=bn{use_batch_norm}_lr{learning_rate},"
         "batchnorm.claims=null",
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -268,7 +268,7 @@ def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: 
     pruned = kedro(project, "trials", "prune", "--yes")
     assert "Removed 1 unfinished or damaged and 0 older trials" in pruned.stdout
     training = project / "src/cnn_ablation/training/loop.py"
-    training.write_text(training.read_text() + "\n# another version\n")
+    training.write_text(training.read_text().replace("\nVERSION = 1\n", "\nVERSION = 2\n"))
     pruned = kedro(project, "trials", "prune", "--older", "--yes")
     assert "and 4 older trials" in pruned.stdout
     assert list(store_of(project)) == []

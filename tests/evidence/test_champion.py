@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from cnn_ablation.evidence.champion import choose_winner, contest
-from cnn_ablation.study.parameters import BaselineParameters, Condition, EvidenceParameters, Trial
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.trials import Condition, Trial
 from tests.conftest import ALL_IMAGES
 
 EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
@@ -52,7 +54,7 @@ def test_the_first_one_is_champion() -> None:
     assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "the first one"}
 
 
-def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: BaselineParameters) -> None:
+def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:
     def trials(*names: str) -> list[Trial]:
         return [
             Trial(condition=Condition(name=name, levels={}, **dict(baseline)), seed=seed)

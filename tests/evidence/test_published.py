@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 
 from cnn_ablation.evidence.published import reproduce
-from cnn_ablation.study.parameters import BaselineParameters, Condition
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.trials import Condition
 
 
 @pytest.fixture
-def condition(baseline: BaselineParameters) -> Condition:
+def condition(baseline: Configuration) -> Condition:
     return Condition(name="base", levels={}, **dict(baseline))
 
 

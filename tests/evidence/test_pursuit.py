@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 
 from cnn_ablation.evidence.pursuit import pursue
-from cnn_ablation.study.parameters import (
-    BaselineParameters,
-    EvidenceParameters,
-    ExperimentParameters,
-    PursuitParameters,
-    Trial,
-)
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
+from cnn_ablation.study.trials import Trial
 
 EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
 PURSUIT = PursuitParameters(seeds=[4, 8, 16], minutes=None)
@@ -29,7 +26,7 @@ def experiment(**claims: dict[str, Any]) -> ExperimentParameters:
             "question": "?",
             "hypothesis": "!",
             "factors": {"model": {"dropout_rate": [0.0, 0.2, 0.4]}},
-            "run_name": "d{dropout_rate}",
+            "condition_name": "d{dropout_rate}",
             "claims": {name: {"text": "So it is.", **claim} for name, claim in claims.items()},
         }
     )
@@ -60,7 +57,7 @@ def seeds(trials: list[Trial]) -> dict[str, int]:
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
-def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParameters) -> None:
+def test_only_conditions_of_open_claims_get_more_seeds(baseline: Configuration) -> None:
     claims = experiment(
         clear={"kind": "above", "condition": "d0.4", "than": "d0.0"},
         close={"kind": "above", "condition": "d0.2", "than": "d0.0"},
@@ -72,7 +69,7 @@ def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParamet
     assert [trial.seed for trial in trials[:16]] == list(range(16))
 
 
-def test_it_ends_as_soon_as_all_is_decided(baseline: BaselineParameters) -> None:
+def test_it_ends_as_soon_as_all_is_decided(baseline: Configuration) -> None:
     claims = experiment(trend={"kind": "trend", "direction": "rising"})
     trainer = Trainer(d2=1.0, d4=2.0)
     assert seeds(pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == dict.fromkeys(
@@ -81,9 +78,7 @@ def test_it_ends_as_soon_as_all_is_decided(baseline: BaselineParameters) -> None
     assert trainer.asked == [12]
 
 
-def test_it_ends_when_the_time_is_over(
-    baseline: BaselineParameters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_ends_when_the_time_is_over(baseline: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 100_000, 1000))
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     claims = experiment(close={"kind": "above", "condition": "d0.2", "than": "d0.0"})
@@ -94,7 +89,7 @@ def test_it_ends_when_the_time_is_over(
 
 
 def test_an_experiment_without_claims_has_the_seeds_of_the_first_look(
-    baseline: BaselineParameters, tmp_path: Path
+    baseline: Configuration, tmp_path: Path
 ) -> None:
     trainer = Trainer()
     assert len(pursue(experiment(), baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == 12

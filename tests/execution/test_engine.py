@@ -25,28 +25,23 @@ from distributed import Security, get_worker
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.errors import ClusterError
-from cnn_ablation.execution.engine import (
-    Engine,
-    Outcome,
-    TrialData,
-    connect,
-    train_on_worker,
-)
+from cnn_ablation.execution.cluster import connect
+from cnn_ablation.execution.engine import Engine, Outcome
+from cnn_ablation.execution.identity import identify
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import (
-    Condition,
-    ExecutionParameters,
-    ModelParameters,
-    TrainingParameters,
-    Trial,
-)
+from cnn_ablation.execution.worker import TrialData, train_on_worker
+from cnn_ablation.parts.architectures import ConvNet
+from cnn_ablation.study.configuration import TrainingParameters
+from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, ROOT, needs_cuda
 
 LOCAL: dict[str, Any] = {
     "device": "cpu",
     "precision": "fp32",
+    "layers": "fast",
     "workers": 2,
     "scheduler": None,
     "tls": None,
@@ -63,7 +58,7 @@ def make_trial(
     condition = Condition(
         name="c",
         levels={},
-        model=ModelParameters.model_validate(JOURNAL_MODEL.model_dump() | (model or {})),
+        model=ConvNet.model_validate(JOURNAL_MODEL.model_dump() | (model or {})),
         training=TrainingParameters.model_validate(QUICK_TRAINING.model_dump() | (training or {})),
     )
     return Trial(condition=condition, seed=seed)
@@ -201,7 +196,7 @@ def test_a_worker_loads_no_library_that_it_does_not_need(
 def test_a_trial_that_diverges_or_fails_does_so_alone(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
-    diverging = make_trial(training={"optimizer": "sgd", "learning_rate": 1e30})
+    diverging = make_trial(training={"optimizer": {"kind": "sgd", "learning_rate": 1e30}})
     failing = make_trial(model={"fc_units": [10**12]})  # more memory than there is
     outcomes = list(
         engine.train([diverging, failing, TRIALS[0]], data, TrialStore(tmp_path), execution())
@@ -374,9 +369,18 @@ def count_tasks(*_: object) -> TrainedTrial:
     )
 
 
-def test_a_worker_with_other_code_refuses() -> None:
-    with pytest.raises(RuntimeError, match="another version of the training code"):
-        train_on_worker("key", TRIALS[0], "fp32", "data", "other")
+@pytest.mark.parametrize(
+    ("group", "name", "difference"),
+    [
+        ("versions", "loop", r"loop \(\d+, not other\)"),
+        ("libraries", "numpy", r"numpy \(.*, not other\)"),
+    ],
+)
+def test_a_worker_with_other_versions_refuses(group: str, name: str, difference: str) -> None:
+    identity = identify(TRIALS[0], "data", torch.device("cpu"), "fp32", "fast")
+    identity[group][name] = "other"
+    with pytest.raises(RuntimeError, match=f"differs .* in its versions of {difference}"):
+        train_on_worker("key", TRIALS[0], identity, "data")
 
 
 def test_a_scheduler_that_does_not_answer() -> None:

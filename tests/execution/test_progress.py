@@ -1,15 +1,18 @@
 """Progress: what a terminal shows while trials train."""
 
 import io
+from typing import Any
 
 from rich.console import Console
 
-from cnn_ablation.execution.progress import StudyProgress, relative_cost
-from cnn_ablation.study.parameters import Condition, Trial
+from cnn_ablation.execution.progress import StudyProgress
+from cnn_ablation.study.trials import Condition, Trial
 from tests.conftest import JOURNAL_MODEL, QUICK_TRAINING
 
+GREY = (1, 28, 28)
 
-def make_trial(seed: int = 0, **changes: object) -> Trial:
+
+def make_trial(seed: int = 0, **changes: Any) -> Trial:
     model = JOURNAL_MODEL.model_copy(update=changes)
     return Trial(
         condition=Condition(name="dropout_0.5", levels={}, model=model, training=QUICK_TRAINING),
@@ -23,7 +26,7 @@ def test_shows_trials_done_running_reused_and_failed_with_epoch_and_accuracy() -
     progress = StudyProgress(console)
     with progress.shown():
         progress.reuse()
-        progress.begin({str(seed): make_trial(seed) for seed in range(3)})
+        progress.begin({str(seed): make_trial(seed) for seed in range(3)}, GREY)
         progress.epoch("0", {"epoch": 1, "val_accuracy": 81.25})
         progress.epoch("1", {"epoch": 1, "val_accuracy": 80.0})
         progress.end("1", "RuntimeError: no luck")
@@ -35,7 +38,7 @@ def test_shows_trials_done_running_reused_and_failed_with_epoch_and_accuracy() -
 
 def test_epochs_repeated_after_a_lost_worker_and_late_events_count_once() -> None:
     progress = StudyProgress(Console(file=io.StringIO()))
-    progress.begin({"k": make_trial()})
+    progress.begin({"k": make_trial()}, GREY)
     for epoch in (1, 2, 1, 2):
         progress.epoch("k", {"epoch": epoch, "val_accuracy": 50.0})
     progress.end("k", "")
@@ -47,7 +50,7 @@ def test_epochs_repeated_after_a_lost_worker_and_late_events_count_once() -> Non
 def test_time_left_is_not_taken_from_the_moment_between_two_workers_first_epochs() -> None:
     times = [0.0]
     progress = StudyProgress(Console(file=io.StringIO()), clock=lambda: times[-1])
-    progress.begin({str(seed): make_trial(seed) for seed in range(2)})
+    progress.begin({str(seed): make_trial(seed) for seed in range(2)}, GREY)
     assert progress.time_left() == ""
     for seed in range(2):
         times.append(200.0 + seed)
@@ -56,5 +59,8 @@ def test_time_left_is_not_taken_from_the_moment_between_two_workers_first_epochs
 
 
 def test_costs_follow_the_work() -> None:
-    assert relative_cost(make_trial(use_pooling=False)) > 3 * relative_cost(make_trial())
-    assert relative_cost(make_trial(conv_channels=[32])) < relative_cost(make_trial())
+    def cost(**changes: Any) -> float:
+        return make_trial(**changes).relative_cost(GREY)
+
+    assert cost(use_pooling=False) > 3 * cost()
+    assert cost(conv_channels=[32]) < cost()

@@ -1,17 +1,25 @@
 """The fast layers are the usual ones: same function, same gradients, same statistics."""
 
+import copy
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 import torch
 
+from cnn_ablation import kernels
 from cnn_ablation.kernels import map_loops
-from cnn_ablation.parts.convnet import ConvLayer
+from cnn_ablation.parts.layers import ConvLayer
+
+
+def fast_copy(layer: ConvLayer) -> ConvLayer:
+    network = torch.nn.Sequential(copy.deepcopy(layer))
+    kernels.accelerate(network)
+    return cast(ConvLayer, network[0])
 
 
 def make_pair(
@@ -24,33 +32,24 @@ def make_pair(
     out_channels: int = 6,
 ) -> tuple[ConvLayer, ConvLayer]:
     torch.manual_seed(0)
-    one, other = (
-        ConvLayer(
-            channels,
-            out_channels,
-            kernel_size,
-            use_batch_norm=use_batch_norm,
-            use_pooling=use_pooling,
-        ).double()
-        for _ in range(2)
-    )
+    one = ConvLayer(
+        channels,
+        out_channels,
+        kernel_size,
+        use_batch_norm=use_batch_norm,
+        use_pooling=use_pooling,
+    ).double()
     if one.norm is not None:
         torch.nn.init.uniform_(one.norm.weight, gain, 2)
         torch.nn.init.normal_(one.norm.bias)
         torch.nn.init.normal_(one.get_buffer("norm.running_mean"))
         torch.nn.init.uniform_(one.get_buffer("norm.running_var"), 0.5, 2)
-    other.load_state_dict(one.state_dict())
-    return one, other
-
-
-def usual(layer: ConvLayer, images: torch.Tensor) -> Any:
-    parts = (layer.conv, layer.norm, layer.pool, layer.relu)
-    return torch.nn.Sequential(*(part for part in parts if part is not None))(images)
+    return fast_copy(one), one
 
 
 def assert_same_training(fast: ConvLayer, slow: ConvLayer, images: torch.Tensor) -> None:
     inputs = [images.detach().clone().requires_grad_(images.requires_grad) for _ in range(2)]
-    outputs = fast(inputs[0]), usual(slow, inputs[1])
+    outputs = fast(inputs[0]), slow(inputs[1])
     torch.testing.assert_close(*outputs)
     gradient = torch.randn_like(outputs[0])
     for output in outputs:
@@ -62,6 +61,19 @@ def assert_same_training(fast: ConvLayer, slow: ConvLayer, images: torch.Tensor)
         torch.testing.assert_close(one.grad, other.grad, rtol=tolerance, atol=tolerance)
     for name, buffer in fast.named_buffers():
         torch.testing.assert_close(buffer, slow.get_buffer(name))
+
+
+def test_layers_keep_their_names_and_weights_and_others_are_left_alone() -> None:
+    network = torch.nn.Sequential(
+        ConvLayer(1, 6, 3, use_batch_norm=True, use_pooling=True), torch.nn.Conv2d(6, 2, 3)
+    )
+    before = network.state_dict()
+    kernels.accelerate(network)
+    after = network.state_dict()
+    assert list(before) == list(after)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert type(network[0]) is not ConvLayer
+    assert type(network[1]) is torch.nn.Conv2d
 
 
 @pytest.mark.parametrize("use_pooling", [True, False])
@@ -121,7 +133,7 @@ def test_evaluation_by_running_statistics(
         out_channels=out_channels,
     )
     images = torch.randn(5, channels, *size, dtype=torch.double)
-    torch.testing.assert_close(fast.eval()(images), usual(slow.eval(), images))
+    torch.testing.assert_close(fast.eval()(images), slow.eval()(images))
     for name, buffer in fast.named_buffers():
         torch.testing.assert_close(buffer, slow.get_buffer(name))
 
@@ -143,7 +155,7 @@ def test_single_precision_loses_little_but_rounding(size: tuple[int, int]) -> No
     fast.float()
     maps = torch.randn(32, 32, *size)
     inputs = maps.requires_grad_(), maps.detach().double().requires_grad_()
-    outputs = fast(inputs[0]), usual(exact, inputs[1])
+    outputs = fast(inputs[0]), exact(inputs[1])
     gradient = torch.randn_like(outputs[0])
     for output in outputs:
         output.backward(gradient.to(output))
@@ -160,7 +172,7 @@ def test_single_precision_loses_little_but_rounding(size: tuple[int, int]) -> No
 def test_a_kernel_that_is_not_finite_shows_in_the_outputs(
     channels: int, out_channels: int, not_a_number: float, precision: torch.dtype
 ) -> None:
-    layer = ConvLayer(channels, out_channels, 3, use_batch_norm=False, use_pooling=True)
+    layer = fast_copy(ConvLayer(channels, out_channels, 3, use_batch_norm=False, use_pooling=True))
     torch.nn.init.constant_(layer.conv.weight, not_a_number)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
         outputs = layer(torch.randn(2, channels, 8, 8))
@@ -168,7 +180,7 @@ def test_a_kernel_that_is_not_finite_shows_in_the_outputs(
 
 
 def test_mixed_precision_keeps_the_statistics_in_single_precision() -> None:
-    layer = ConvLayer(1, 6, 3, use_batch_norm=True, use_pooling=True)
+    layer = fast_copy(ConvLayer(1, 6, 3, use_batch_norm=True, use_pooling=True))
     images = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     statistics = []
     for mixed in (False, True):
@@ -183,12 +195,14 @@ SOURCE = Path(map_loops.__file__).parents[2]
 PROGRAM = """
 import sys
 import torch
-from cnn_ablation.parts.convnet import ConvLayer
+from cnn_ablation import kernels
+from cnn_ablation.parts.layers import ConvLayer
 for size in map(int, sys.argv[1:]):
     layer = ConvLayer(40, 6, 3, use_batch_norm=False, use_pooling=True)
     maps = torch.randn(2, 40, size, size, requires_grad=True)
-    expected = layer.relu(layer.pool(layer.conv(maps)))
-    torch.testing.assert_close(layer(maps), expected)
+    network = torch.nn.Sequential(layer)
+    kernels.accelerate(network)
+    torch.testing.assert_close(network(maps), layer(maps))
 """
 
 

@@ -4,20 +4,29 @@ import pytest
 import torch
 
 from cnn_ablation.errors import ParameterError
-from cnn_ablation.parts.convnet import ConvNet, SeededDropout, count_parameters
+from cnn_ablation.parts.architectures import ConvNet
+from cnn_ablation.parts.convnet import ConvNetwork
+from cnn_ablation.parts.initializations import PyTorchDefault
+from cnn_ablation.parts.layers import SeededDropout, count_parameters
 from cnn_ablation.report.layer_table import describe_network
-from cnn_ablation.study.parameters import ModelParameters
+from cnn_ablation.training.seeding import seed_network
 from tests.conftest import JOURNAL_MODEL
 
 GREY = (1, 28, 28)
 
 
-def variant(**changes: object) -> ModelParameters:
-    return ModelParameters.model_validate({**JOURNAL_MODEL.model_dump(), **changes})
+def variant(**changes: object) -> ConvNet:
+    return ConvNet.model_validate({"kind": "convnet", **changes})
 
 
-def network(**changes: object) -> ConvNet:
-    return ConvNet(variant(**changes), GREY, 10)
+def network(**changes: object) -> ConvNetwork:
+    return ConvNetwork(variant(**changes), GREY, 10)
+
+
+def seeded(seed: int, **changes: object) -> ConvNetwork:
+    net = network(**changes)
+    seed_network(net, PyTorchDefault(), seed, torch.device("cpu"))
+    return net
 
 
 @pytest.mark.parametrize(
@@ -55,7 +64,7 @@ def test_described_shapes_are_those_of_the_outputs(
     image_shape: tuple[int, int, int], use_pooling: bool
 ) -> None:
     model = variant(use_pooling=use_pooling, fc_units=[20, 30], kernel_size=5)
-    net = ConvNet(model, image_shape, 7)
+    net = ConvNetwork(model, image_shape, 7)
     shapes = {}
     for name, layer in net.named_modules():
         layer.register_forward_hook(
@@ -63,17 +72,13 @@ def test_described_shapes_are_those_of_the_outputs(
         )
     net(torch.zeros(2, *image_shape))
     table = describe_network(model, image_shape, 7).set_index("layer")["output_shape"]
-    # Of a convolutional layer, which runs as one, only the output is to be had.
-    last = "pool" if use_pooling else "norm"
-    for name in ("conv.0", "conv.1"):
-        assert table[f"{name}.{last}"] == "x".join(map(str, shapes[name]))
-    for name in ("hidden.0.linear", "hidden.1.dropout", "output"):
-        assert table[name] == "x".join(map(str, shapes[name]))
+    assert table.to_dict() == {name: "x".join(map(str, shapes[name])) for name in table.index}
+    assert {"conv.0.conv", "hidden.1.dropout", "output"} <= set(table.index)
 
 
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 32, 32), (1, 5, 9)])
 def test_logits_follow_the_images_shape_and_the_classes(image_shape: tuple[int, int, int]) -> None:
-    net = ConvNet(variant(fc_units=[], kernel_size=5), image_shape, 7)
+    net = ConvNetwork(variant(fc_units=[], kernel_size=5), image_shape, 7)
     assert net(torch.zeros(2, *image_shape)).shape == (2, 7)
 
 
@@ -88,9 +93,7 @@ def test_pooling_to_nothing_names_the_layer() -> None:
 
 
 def test_a_seed_gives_layers_of_one_shape_the_same_weights_in_every_network() -> None:
-    base = network()
-    base.seed(3)
-    weights = base.state_dict()
+    weights = seeded(3).state_dict()
     for changes in (
         {"dropout_rate": 0.0},
         {"use_batch_norm": False},
@@ -99,9 +102,7 @@ def test_a_seed_gives_layers_of_one_shape_the_same_weights_in_every_network() ->
         {"use_pooling": False},
         {"fc_units": [128, 64]},
     ):
-        other = network(**changes)
-        other.seed(3)
-        others = other.state_dict()
+        others = seeded(3, **changes).state_dict()
         shared = [
             layer
             for layer in (name.removesuffix(".weight") for name in weights if name.endswith(".weight"))
@@ -114,17 +115,14 @@ def test_a_seed_gives_layers_of_one_shape_the_same_weights_in_every_network() ->
 
 
 def test_seeds_and_layers_differ() -> None:
-    first, second = network(fc_units=[128, 128, 128]), network(fc_units=[128, 128, 128])
-    first.seed(0)
-    second.seed(1)
+    first, second = (seeded(seed, fc_units=[128, 128, 128]) for seed in (0, 1))
     one, other = "hidden.1.linear.weight", "hidden.2.linear.weight"
     assert not torch.equal(first.get_parameter(one), second.get_parameter(one))
     assert not torch.equal(first.get_parameter(one), first.get_parameter(other))
 
 
 def test_initial_weights_have_pytorchs_distribution() -> None:
-    net = network()
-    net.seed(0)
+    net = seeded(0)
     weight = net.get_parameter("hidden.0.linear.weight").detach()
     reference = torch.nn.Linear(*weight.shape[::-1]).weight.detach()
     assert weight.abs().max().item() == pytest.approx(reference.abs().max().item(), rel=0.01)

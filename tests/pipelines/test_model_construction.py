@@ -1,17 +1,19 @@
 """Nodes of model construction."""
 
 from cnn_ablation.pipelines.model_construction.nodes import describe_networks, expand_trials
-from cnn_ablation.study.parameters import BaselineParameters, ExperimentParameters, SeedParameters
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import SeedParameters
 
 
-def test_networks_are_described_once_per_condition(baseline: BaselineParameters) -> None:
+def test_networks_are_described_once_per_condition(baseline: Configuration) -> None:
     experiment = ExperimentParameters.model_validate(
         {
             "title": "T",
             "question": "Q?",
             "hypothesis": "H.",
             "factors": {"model": {"use_pooling": [True, False]}},
-            "run_name": "pooling_{use_pooling}",
+            "condition_name": "pooling_{use_pooling}",
         }
     )
     trials = expand_trials(experiment, baseline, SeedParameters.model_validate(3))

@@ -2,7 +2,8 @@
 
 import runpy
 
-from cnn_ablation.study.parameters import ModelParameters, TrainingParameters
+from cnn_ablation.parts.base import kind_of, parts_in
+from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from tests.conftest import ROOT
 
 REFERENCE = runpy.run_path(str(ROOT / "scripts/parameter_reference.py"))
@@ -15,8 +16,19 @@ def test_the_page_is_what_the_types_make_of_it() -> None:
 
 def test_every_setting_is_there_with_its_limits() -> None:
     page = REFERENCE["reference"]()
-    for group, model in (("model", ModelParameters), ("training", TrainingParameters)):
-        for name in model.model_fields:
-            assert f"| baseline.{group}.{name} |" in page
-    assert "| baseline.model.dropout_rate | number ≥ 0 < 1 | `0.5` | " in page
+    for name in TrainingParameters.model_fields:
+        assert f"| baseline.training.{name} |" in page
+    assert "| dropout_rate | number ≥ 0 < 1 | `0.5` | " in page
     assert "## claims, kind: interaction" in page
+
+
+def test_every_part_has_a_table_of_its_settings_and_defaults() -> None:
+    page = REFERENCE["reference"]()
+    parts = parts_in(Configuration.model_fields["model"].annotation)
+    for field in TrainingParameters.model_fields.values():
+        parts += parts_in(field.annotation)
+    assert len(parts) >= 9
+    for part in parts:
+        table = page.split(f", kind: {kind_of(part)}\n")[1].split("\n## ")[0]
+        for name in part.model_fields:
+            assert name == "kind" or f"| {name} |" in table

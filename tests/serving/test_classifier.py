@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cnn_ablation.data.image_files import prepare
 from cnn_ablation.errors import StudyError
-from cnn_ablation.parts.convnet import ConvNet
+from cnn_ablation.parts.initializations import PyTorchDefault
 from cnn_ablation.pipelines.prediction.nodes import classify_images
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 from cnn_ablation.study.parameters import PredictionParameters
+from cnn_ablation.training.seeding import seed_network
 from tests.conftest import JOURNAL_MODEL
 
 DATA: dict[str, Any] = {
@@ -25,8 +27,8 @@ DATA: dict[str, Any] = {
 
 @pytest.fixture
 def classifier() -> Classifier:
-    network = ConvNet(JOURNAL_MODEL, (1, 28, 28), 4)
-    network.seed(0)
+    network = JOURNAL_MODEL.build((1, 28, 28), 4)
+    seed_network(network, PyTorchDefault(), 0, torch.device("cpu"))
     return Classifier(JOURNAL_MODEL, network.state_dict(), DATA)
 
 
@@ -73,7 +75,7 @@ def test_classes_with_their_probabilities(classifier: Classifier) -> None:
 
 
 def test_of_two_classes_there_is_no_third() -> None:
-    network = ConvNet(JOURNAL_MODEL, (1, 28, 28), 2)
+    network = JOURNAL_MODEL.build((1, 28, 28), 2)
     two = Classifier(JOURNAL_MODEL, network.state_dict(), {**DATA, "class_names": ["Bag", "Coat"]})
     assert tuple(two.classify([Image.new("L", (9, 9))]).columns) == COLUMNS[:4]
 

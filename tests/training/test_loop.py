@@ -2,8 +2,10 @@
 
 import copy
 import math
+import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,11 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnn_ablation.data.splits import Arrays, split_images
 from cnn_ablation.errors import ParameterError
-from cnn_ablation.parts.convnet import ConvNet
-from cnn_ablation.parts.optimizers import OPTIMIZERS
-from cnn_ablation.study.parameters import ModelParameters, TrainingParameters
+from cnn_ablation.parts.architectures import Architecture
+from cnn_ablation.parts.layers import SeededDropout
+from cnn_ablation.parts.optimizers import SGD, Adam, AdamW, Optimizer
+from cnn_ablation.schema import ImageShape
+from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.training import random_streams
-from cnn_ablation.training.loop import TrainingData, resolve_device, train
+from cnn_ablation.training.data import TrainingData
+from cnn_ablation.training.devices import resolve_device
+from cnn_ablation.training.loop import WARM_UP_IMAGES, train
 from cnn_ablation.training.results import TrainedTrial, summarize_history
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
 
@@ -40,14 +46,19 @@ def run(
     model: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     precision: str = "fp32",
+    layers: str = "fast",
 ) -> TrainedTrial:
-    return train(
-        ModelParameters.model_validate({**JOURNAL_MODEL.model_dump(), **(model or {})}),
-        TrainingParameters.model_validate({**QUICK_TRAINING.model_dump(), **(training or {})}),
-        seed,
-        data,
-        num_classes=10,
-        precision=precision,
+    return train(configured(model, training), seed, data, 10, precision=precision, layers=layers)
+
+
+def configured(
+    model: dict[str, Any] | None = None, training: dict[str, Any] | None = None
+) -> Configuration:
+    return Configuration.model_validate(
+        {
+            "model": {**JOURNAL_MODEL.model_dump(), **(model or {})},
+            "training": {**QUICK_TRAINING.model_dump(), **(training or {})},
+        }
     )
 
 
@@ -73,7 +84,7 @@ def test_conditions_of_one_seed_see_the_same_batches(
     cross_entropy = torch.nn.functional.cross_entropy
 
     def spy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if logits.requires_grad:
+        if logits.requires_grad and len(labels) > WARM_UP_IMAGES:
             seen.append(labels.tolist())
         return cross_entropy(logits, labels)
 
@@ -99,7 +110,7 @@ def test_streams_are_independent_of_each_other() -> None:
 
 def test_history_has_what_the_journal_tracks(data: TrainingData) -> None:
     rows: list[dict[str, float]] = []
-    trained = train(JOURNAL_MODEL, QUICK_TRAINING, 0, data, 10, on_epoch=rows.append)
+    trained = train(configured(), 0, data, 10, on_epoch=rows.append)
     assert rows == trained.history
     assert [row["epoch"] for row in rows] == [1, 2]
     assert set(rows[0]) == {
@@ -146,47 +157,155 @@ def test_summary_of_a_history() -> None:
     assert math.isnan(summarize_history([row(1, 70, 75)])["epochs_to_80"])
 
 
-@pytest.mark.parametrize(
-    "training",
-    [
-        {"optimizer": "adam"},
-        {"optimizer": "adamw", "weight_decay": 0.1},
-        {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9},
-    ],
-)
-def test_every_optimizer_learns(data: TrainingData, training: dict[str, Any]) -> None:
-    history = run(data, training={**training, "epochs": 4}).history
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_every_optimizer_learns_with_its_defaults(data: TrainingData, optimizer: str) -> None:
+    history = run(data, training={"optimizer": optimizer, "epochs": 4}).history
     assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
     assert history[-1]["val_accuracy"] > 50
 
 
 @pytest.mark.parametrize(
-    ("name", "own"),
-    [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)],
+    ("ours", "theirs"),
+    [
+        (Adam(weight_decay=0.1), partial(torch.optim.Adam, weight_decay=0.1)),
+        (AdamW(weight_decay=0.1), partial(torch.optim.AdamW, weight_decay=0.1)),
+        (
+            SGD(learning_rate=0.001, momentum=0.8, weight_decay=0.1),
+            partial(torch.optim.SGD, momentum=0.8, weight_decay=0.1),
+        ),
+    ],
 )
-def test_optimizers_step_as_pytorchs_own(name: str, own: Callable[..., torch.optim.Optimizer]) -> None:
-    parameters = QUICK_TRAINING.model_copy(update={"weight_decay": 0.1, "momentum": 0.9})
-    ours = torch.nn.Linear(5, 3)
-    theirs = copy.deepcopy(ours)
-    options = {"lr": parameters.learning_rate, "weight_decay": 0.1, "fused": True}
-    if name == "sgd":
-        options["momentum"] = 0.9
+def test_optimizers_step_as_pytorchs_own(
+    ours: Optimizer, theirs: Callable[..., torch.optim.Optimizer]
+) -> None:
+    one = torch.nn.Linear(5, 3)
+    other = copy.deepcopy(one)
     for network, optimizer in (
-        (ours, OPTIMIZERS[name](ours, parameters)),
-        (theirs, own(theirs.parameters(), **options)),
+        (one, ours.build(one.parameters())),
+        (other, theirs(other.parameters(), lr=0.001, fused=True)),
     ):
         for step in range(1, 4):
             optimizer.zero_grad()
             network(torch.full((2, 5), float(step))).square().mean().backward()
             optimizer.step()
-    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
 
 
 def test_optimizer_settings_reach_the_optimizer(data: TrainingData) -> None:
-    sgd = {"optimizer": "sgd", "learning_rate": 0.01}
-    plain = run(data, training=sgd)
+    sgd = {"kind": "sgd", "learning_rate": 0.01, "momentum": 0.0}
+    plain = run(data, training={"optimizer": sgd})
     for change in ({"momentum": 0.9}, {"weight_decay": 0.1}, {"learning_rate": 0.02}):
-        assert not same_weights(plain, run(data, training={**sgd, **change}))
+        assert not same_weights(plain, run(data, training={"optimizer": {**sgd, **change}}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schedule": "cosine"},
+        {"schedule": {"kind": "constant", "warmup": 0.5}},
+        {"augmentation": ["horizontal_flip"]},
+        {"initialization": "he_normal"},
+    ],
+)
+def test_every_part_changes_the_training_and_gives_the_same_bits_again(
+    data: TrainingData, change: dict[str, Any]
+) -> None:
+    plain, first, again = (run(data, training=training) for training in ({}, change, change))
+    assert not same_weights(plain, first)
+    assert same_weights(first, again)
+
+
+def test_a_part_that_draws_leaves_the_draws_of_the_others_alone(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So conditions with and without it stay paired: same batches, same dropout masks."""
+    masks: list[torch.Tensor] = []
+    forward = SeededDropout.forward
+
+    def spy(self: SeededDropout, activations: torch.Tensor) -> torch.Tensor:
+        dropped = forward(self, activations)
+        if self.training and self.generator is not None:
+            masks.append(forward(self, torch.ones_like(activations)) == 0)
+        return dropped
+
+    monkeypatch.setattr(SeededDropout, "forward", spy)
+    seen = []
+    for augmentation in ([], ["horizontal_flip"]):
+        masks.clear()
+        run(data, training={"augmentation": augmentation, "epochs": 1})
+        seen.append([mask.clone() for mask in masks])
+    assert len(seen[0]) == len(seen[1]) > 0
+    assert all(map(torch.equal, *seen))
+
+
+def test_compilation_is_no_part_of_an_epochs_time(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a network does for the first time, it does before the clock starts."""
+    started: list[float] = []
+    clock = time.perf_counter
+
+    def tick() -> float:
+        started.append(clock())
+        return started[-1]
+
+    monkeypatch.setattr("time.perf_counter", tick)
+    first_forward: list[bool] = []
+    forward = SeededDropout.forward
+
+    def spy(self: SeededDropout, activations: torch.Tensor) -> torch.Tensor:
+        first_forward.append(bool(started))
+        return forward(self, activations)
+
+    monkeypatch.setattr(SeededDropout, "forward", spy)
+    run(data)
+    assert first_forward[0] is False
+    assert first_forward[-1] is True
+
+
+def test_layers_of_pytorch_train_alike_up_to_rounding(data: TrainingData) -> None:
+    fast, slow = (run(data, layers=layers) for layers in ("fast", "torch"))
+    assert not same_weights(fast, slow)
+    for name, weight in fast.weights.items():
+        np.testing.assert_allclose(weight, slow.weights[name], atol=0.02)
+
+
+class Plain(Architecture):
+    """A network that the fast layers do not know, with PyTorch's own dropout."""
+
+    kind: Literal["plain"] = "plain"
+
+    def build(self, image_shape: ImageShape, num_classes: int) -> torch.nn.Module:
+        channels, height, width = image_shape
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(channels, 4, 3, padding=1),
+            torch.nn.PReLU(),
+            torch.nn.Flatten(),
+            torch.nn.Dropout(0.5),
+            torch.nn.LayerNorm(4 * height * width),
+            torch.nn.Linear(4 * height * width, num_classes),
+        )
+
+
+def test_an_unknown_architecture_trains_on_pytorchs_layers_with_the_same_bits_again(
+    data: TrainingData,
+) -> None:
+    plain = Configuration.model_construct(model=Plain(), training=QUICK_TRAINING)
+    first = train(plain, 0, data, 10)
+    torch.manual_seed(99)
+    again = train(plain, 0, data, 10)
+    assert same_weights(first, again)
+    assert (first.validation_logits == again.validation_logits).all()
+    assert first.history[-1]["train_loss"] < first.history[0]["train_loss"]
+    assert not same_weights(first, train(plain, 1, data, 10))
+
+
+def test_training_leaves_the_process_wide_generator_as_it_was(data: TrainingData) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(data, training={"epochs": 1})
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_the_last_batch_may_be_smaller(data: TrainingData) -> None:
@@ -237,7 +356,7 @@ def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
 def test_the_layers_of_a_gpu_take_all_they_need_from_it() -> None:
     """On tensors without contents, which know their device: no GPU is needed for that."""
     with FakeTensorMode(), torch.device("cuda"):
-        net = ConvNet(JOURNAL_MODEL, (1, 28, 28), 10)
+        net = JOURNAL_MODEL.build((1, 28, 28), 10)
         logits = net(torch.zeros(5, 1, 28, 28))
     assert (logits.device.type, logits.shape) == ("cuda", (5, 10))
 

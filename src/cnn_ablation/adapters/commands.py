@@ -133,18 +133,22 @@ def trials() -> None:
 @click.pass_obj
 def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
     """List the trained trials: when, what, and how accurate; keys are cut short."""
-    from cnn_ablation.training.loop import CODE_VERSION
+    from cnn_ablation.execution.identity import flatten, is_current
 
     store = _store(metadata, env)
     table = Table("Key", "Trained", "Seed", "Differs from most in", "Val. accuracy (%)", "Code")
     entries = store.entries()
     settings = [
-        {name: value for name, value in entry.identity.items() if name not in ("seed", "code")}
+        {
+            name: value
+            for name, value in flatten(entry.identity)
+            if name not in ("seed", "data", "code") and not name.startswith(("versions.", "libraries."))
+        }
         for entry in entries
     ]
     commonest = {
         name: max(values, key=values.count)
-        for name in (settings[0] if settings else ())
+        for name in dict.fromkeys(name for own in settings for name in own)
         for values in [[other.get(name) for other in settings]]
     }
     for entry, own in zip(entries, settings, strict=True):
@@ -152,9 +156,13 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
             entry.key[:8],
             f"{datetime.fromisoformat(entry.manifest['trained_at']):%Y-%m-%d %H:%M}",
             str(entry.identity["seed"]),
-            ", ".join(f"{name}={own[name]}" for name in own if own[name] != commonest.get(name)),
+            ", ".join(
+                f"{name}={own.get(name, 'default')}"
+                for name in commonest
+                if own.get(name) != commonest[name]
+            ),
             "diverged" if entry.status == "diverged" else f"{entry.metrics['final_val_accuracy']:.2f}",
-            "current" if entry.identity["code"] == CODE_VERSION else "older",
+            "current" if is_current(entry.identity) else "older",
         )
     console = Console()
     console.print(table)
@@ -200,9 +208,9 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     leftovers = store.leftovers()
     outdated = []
     if older:
-        from cnn_ablation.training.loop import CODE_VERSION
+        from cnn_ablation.execution.identity import is_current
 
-        outdated = [entry.key for entry in store.entries() if entry.identity["code"] != CODE_VERSION]
+        outdated = [entry.key for entry in store.entries() if not is_current(entry.identity)]
     summary = f"{len(leftovers)} unfinished or damaged and {len(outdated)} older trials"
     if not leftovers and not outdated:
         click.echo("Nothing to remove.")

@@ -13,17 +13,13 @@ from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.context import InputError, ProjectContext
 from cnn_ablation.errors import ParameterError, StudyError
-from cnn_ablation.study.parameters import (
-    ExecutionParameters,
-    ExperimentParameters,
-    SeedParameters,
-    Trial,
-    expand_trials,
-)
+from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.parameters import ExecutionParameters, SeedParameters
+from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
-    from cnn_ablation.data.splits import ImageShape
     from cnn_ablation.execution.engine import Engine
+    from cnn_ablation.schema import ImageShape
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +135,7 @@ class StudyHooks:
 
     def _check_execution(self, execution: ExecutionParameters) -> None:
         """Reject a device that is not here, and warn of a precision that it is slow in."""
-        from cnn_ablation.training.loop import multiplies_bf16, resolve_device
+        from cnn_ablation.training.devices import multiplies_bf16, resolve_device
 
         here = execution.scheduler is None
         try:
@@ -181,8 +177,6 @@ class StudyHooks:
         """The experiment's trials, each of which has a network."""
         import torch
 
-        from cnn_ablation.parts.convnet import ConvNet
-
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
         seeds = catalog.load("params:seeds")
         if not isinstance(seeds, SeedParameters):  # A pursuit adds them as it goes.
@@ -195,10 +189,9 @@ class StudyHooks:
             try:
                 # Without its numbers, which take time and memory.
                 with torch.device("meta"):
-                    ConvNet(condition.model, *described)
+                    condition.model.build(*described)
             except ParameterError as error:
-                setting = error.key.removeprefix("model.")
-                origin = experiment.origin(condition.name, "model", setting)
+                origin = experiment.origin(condition.name, error.key)
                 key = f"{name}.{origin}" if origin else f"baseline.{error.key}"
                 raise self._invalid(key, f"{condition.name}: {error.reason}") from None
         return trials

@@ -10,9 +10,6 @@ from cnn_ablation.study.parameters import DataParameters
 
 HOLDOUT_VALIDATION_IMAGES = 10_000
 
-ImageShape = tuple[int, int, int]
-"""Channels, height and width of an image, pixels."""
-
 Arrays = dict[str, np.ndarray]
 """`<split>_images`, uint8 (N, channels, height, width), and `<split>_labels`, int64 (N,)."""
 

@@ -9,7 +9,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets.json import JSONDataset
 
-from cnn_ablation.study.parameters import Trial
+from cnn_ablation.study.trials import Trial
 
 
 class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):

@@ -8,7 +8,8 @@ import pandas as pd
 from cnn_ablation.evidence import effects as statistics
 from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.verdicts import rounding_step
-from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, Trial
+from cnn_ablation.study.parameters import DataParameters, EvidenceParameters
+from cnn_ablation.study.trials import Trial
 
 
 def choose_winner(

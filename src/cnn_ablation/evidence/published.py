@@ -8,7 +8,7 @@ import pandas as pd
 from cnn_ablation.evidence import effects as statistics
 from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.verdicts import EXACT
-from cnn_ablation.study.parameters import Condition
+from cnn_ablation.study.trials import Condition
 
 EXACT_TOLERANCE = 0.01
 """Relative: a published number of parameters is often rounded to three digits."""
@@ -92,10 +92,9 @@ def reproduce(
 
 def _different_settings(condition: Condition, run: pd.Series) -> Iterator[str]:
     """Settings of the published run that are not the condition's."""
-    for group in (condition.model, condition.training):
-        for name, ours in group.model_dump().items():
-            if name not in run.index:
-                continue
+    for setting, ours in condition.settings().items():
+        name = setting.removesuffix(".kind").rpartition(".")[2]
+        if name in run.index:
             theirs = run[name]
             if name in LISTED:
                 theirs = [int(part) for part in str(theirs).split("-")]

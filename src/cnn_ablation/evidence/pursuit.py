@@ -15,13 +15,10 @@ import pandas as pd
 
 from cnn_ablation.evidence.verdicts import decide
 from cnn_ablation.study.claims import concerned
-from cnn_ablation.study.parameters import (
-    BaselineParameters,
-    EvidenceParameters,
-    ExperimentParameters,
-    PursuitParameters,
-    Trial,
-)
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
+from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.engine import Outcome
@@ -31,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 def pursue(
     experiment: ExperimentParameters,
-    baseline: BaselineParameters,
+    baseline: Configuration,
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
     images: Mapping[str, int],

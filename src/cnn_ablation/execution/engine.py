@@ -5,77 +5,26 @@ trial has its own fate: what fails or diverges does so alone. A trial's bits dep
 nor on how many there are: each trains on one thread (or GPU), from streams of random numbers of its own.
 """
 
-import gc
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
-import dask
-import torch
-from dask.distributed import (
-    Client,
-    Future,
-    LocalCluster,
-    Security,
-    WorkerPlugin,
-    as_completed,
-    get_worker,
-)
-from dask.system import CPU_COUNT
+from dask.distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
-from distributed.system import MEMORY_LIMIT
 
-from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import ClusterError
-from cnn_ablation.execution.progress import StudyProgress, relative_cost
+from cnn_ablation.execution.cluster import connect
+from cnn_ablation.execution.identity import identify
+from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import StoredTrial, TrialStore, trial_key
-from cnn_ablation.study.parameters import ExecutionParameters, Trial
-from cnn_ablation.training.loop import (
-    CODE_VERSION,
-    TRAINING_ARRAYS,
-    TrainingData,
-    resolve_device,
-    resolve_precision,
-    train,
-)
+from cnn_ablation.execution.worker import EPOCHS_TOPIC, DataOnWorker, TrialData, train_on_worker
+from cnn_ablation.schema import ImageShape
+from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.trials import Trial
+from cnn_ablation.training.devices import resolve_device, resolve_layers, resolve_precision
 from cnn_ablation.training.results import TrainedTrial
-
-WORKER_MEMORY = 1.2 * 2**30
-"""Bytes that a worker may take on the base network, its data included."""
-
-CONNECT_TIMEOUT = 10
-"""Seconds in which a scheduler must answer."""
-
-EPOCHS_TOPIC = "cnn-ablation-epochs"
-
-WORKER_ENVIRONMENT = {
-    # Else glibc maps and unmaps memory for each large tensor, and every step pays for page faults.
-    "MALLOC_TRIM_THRESHOLD_": 2**32,
-    # Above any tensor of a step, below the data: what carried it to the worker is given back.
-    "MALLOC_MMAP_THRESHOLD_": 2**25,
-    # A worker trains in a thread, whose own arena would be in pieces of 64 MB: gradients of large layers
-    # hardly fit, and would be mapped and unmapped all the same.
-    "MALLOC_ARENA_MAX": 1,
-    "OMP_NUM_THREADS": 1,
-    "MKL_NUM_THREADS": 1,
-    "OPENBLAS_NUM_THREADS": 1,
-}
-
-
-@dataclass(frozen=True)
-class TrialData:
-    """What trials train on: the arrays of `splits.split_images` and their summary."""
-
-    arrays: Arrays
-    summary: Mapping[str, Any]
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all that a training sees."""
-        return str(self.summary["fingerprint"])
 
 
 @dataclass(frozen=True)
@@ -87,29 +36,6 @@ class Outcome:
     stored: StoredTrial | None
     reused: bool = False
     error: str = ""
-
-
-class DataOnWorker(WorkerPlugin):
-    """Takes the data to each worker once; also to one that joins, or comes back, later."""
-
-    def __init__(self, data: TrialData, device: str) -> None:
-        self.name = f"cnn-ablation-{device}-{data.fingerprint}"
-        self._arrays = {name: data.arrays[name] for name in TRAINING_ARRAYS}
-        self._summary = data.summary
-        self._device = device
-
-    def setup(self, worker: Any) -> None:
-        """Move the data to the worker's device: of several GPUs, the one of the worker's number."""
-        device = torch.device(self._device)
-        if device.type == "cuda":
-            number = int(worker.name) if str(worker.name).isdigit() else 0
-            device = torch.device("cuda", number % torch.cuda.device_count())
-        self.images = TrainingData.from_arrays(
-            self._arrays, self._summary["mean"], self._summary["std"], device
-        )
-        self.num_classes = len(self._summary["class_names"])
-        # What is here by now stays: the collector need not look at it again in each of many steps.
-        gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -173,7 +99,8 @@ class Engine:
                 self._submit(
                     {
                         task.key: task
-                        for task in [*_longest_first(asked), *_longest_first(ahead)]
+                        for part in (asked, ahead)
+                        for task in _longest_first(part, data.image_shape)
                         if task.key not in self._futures
                         and (task.key in waiting or store.get(task.key) is None)
                     },
@@ -201,17 +128,13 @@ class Engine:
         self, trials: Sequence[Trial], data: TrialData, execution: ExecutionParameters
     ) -> list[_Task]:
         device = resolve_device(execution.device, here=execution.scheduler is None)
-        shared = {
-            "data": data.fingerprint,
-            "device": device.type,
-            "precision": resolve_precision(execution.precision, device),
-            "code": CODE_VERSION,
-        }
-        identities = [{**trial.settings(), **shared} for trial in trials]
-        return [
-            _Task(trial_key(identity), trial, identity)
-            for trial, identity in zip(trials, identities, strict=True)
-        ]
+        precision = resolve_precision(execution.precision, device)
+        tasks = []
+        for trial in trials:
+            layers = resolve_layers(execution.layers, device, trial.condition.model)
+            identity = identify(trial, data.fingerprint, device, precision, layers)
+            tasks.append(_Task(trial_key(identity), trial, identity))
+        return tasks
 
     def _submit(
         self, tasks: Mapping[str, _Task], data: TrialData, execution: ExecutionParameters
@@ -227,15 +150,14 @@ class Engine:
             self._client.register_plugin(plugin)
             self._on_workers.add(plugin.name)
         self._tasks.update(tasks)
-        self._progress.begin({key: task.trial for key, task in tasks.items()})
+        self._progress.begin({key: task.trial for key, task in tasks.items()}, data.image_shape)
         for place, (key, task) in enumerate(tasks.items()):
             self._futures[key] = self._client.submit(
                 self._work,
                 key,
                 task.trial,
-                task.identity["precision"],
+                task.identity,
                 plugin.name,
-                task.identity["code"],
                 # Tasks of a group wait at the scheduler until a worker is free. Others are dealt out at
                 # once, by guesses of how long they take, and workers run dry beside full ones.
                 key=("trial", key),
@@ -273,106 +195,9 @@ class Engine:
             self._progress.epoch(key, event[1]["row"])
 
 
-def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
-    """A client of the scheduler that the parameters name, or of a local cluster.
-
-    A local cluster has a worker of one thread per core, memory permitting, or one per GPU; none listens
-    beyond loopback.
-
-    Args:
-        execution: Cluster parameters.
-        device: Type of device that workers train on.
-        trials: How many there are to train: more workers would be idle.
-
-    Raises:
-        ClusterError: Workers cannot be started, or the scheduler cannot be reached.
-    """
-    if execution.scheduler is not None:
-        tls = execution.tls
-        security = None
-        if tls is not None:
-            security = Security(
-                tls_ca_file=tls.ca_file,
-                tls_client_cert=tls.cert,
-                tls_client_key=tls.key,
-                require_encryption=True,
-            )
-        try:
-            client = Client(execution.scheduler, security=security, timeout=CONNECT_TIMEOUT)
-            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
-        except (OSError, TimeoutError) as error:
-            raise ClusterError(
-                f"execution.scheduler: no workers at {execution.scheduler} ({error}). Start the "
-                "scheduler and its workers, or leave the key out to train on this machine"
-            ) from error
-        return client
-    available = {
-        "cuda": torch.cuda.device_count(),
-        "mps": 1,
-        "cpu": max(1, min(CPU_COUNT, math.floor(MEMORY_LIMIT / WORKER_MEMORY))),
-    }
-    settings = {
-        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-        # Dask's profiler, ticks and monitor interrupt the one thread that trains, a hundred times a
-        # second. Workers take this from here: the nanny's settings override their environment.
-        "distributed.worker.profile.enabled": False,
-        "distributed.admin.tick.interval": "1s",
-        "distributed.admin.system-monitor.interval": "5s",
-        "distributed.worker.preload": ["cnn_ablation.execution.local_worker"],
-        # A worker gets a trial when it is free, none beforehand.
-        "distributed.scheduler.worker-saturation": 1.0,
-        # A trial is worth more tries than the default's three where machines come and go.
-        "distributed.scheduler.allowed-failures": 5,
-    }
-    with dask.config.set(settings):
-        cluster = LocalCluster(
-            n_workers=min(execution.workers or available[device], trials),
-            threads_per_worker=1,
-            host="127.0.0.1",
-            # Dask serves pages whether anyone looks or not: at ports that disturb nobody.
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-        )
-        return Client(cluster)
-
-
-def train_on_worker(key: str, trial: Trial, precision: str, data: str, code: str) -> TrainedTrial:
-    """Train a trial on the worker that runs this.
-
-    Args:
-        key: Of the trial in the store.
-        trial: What to train.
-        precision: fp32 or bf16.
-        data: Name of the plugin that holds the data.
-        code: Version of the training code that the result will be kept under.
-
-    Raises:
-        RuntimeError: The worker has another version of the code.
-    """
-    if code != CODE_VERSION:
-        raise RuntimeError(
-            "this worker has another version of the training code or of PyTorch than the machine that "
-            "runs Kedro: install the same ones"
-        )
-    # In the thread that trains: OpenMP keeps the number of threads per thread.
-    torch.set_num_threads(1)
-    worker = get_worker()
-    plugin = cast(DataOnWorker, worker.plugins[data])
-    return train(
-        trial.condition.model,
-        trial.condition.training,
-        trial.seed,
-        plugin.images,
-        plugin.num_classes,
-        precision=precision,
-        on_epoch=lambda row: worker.log_event(EPOCHS_TOPIC, {"key": key, "row": row}),
-    )
-
-
-def _longest_first(tasks: Sequence[_Task]) -> list[_Task]:
+def _longest_first(tasks: Sequence[_Task], image_shape: ImageShape) -> list[_Task]:
     """In an order in which workers end together: a long trial at the end keeps the others waiting."""
-    return sorted(tasks, key=lambda task: relative_cost(task.trial), reverse=True)
+    return sorted(tasks, key=lambda task: task.trial.relative_cost(image_shape), reverse=True)
 
 
 def _describe(error: BaseException) -> str:

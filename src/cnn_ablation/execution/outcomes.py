@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cnn_ablation.study.parameters import Trial
+from cnn_ablation.study.trials import Trial
 
 Status = Literal["finished", "diverged", "failed"]
 

@@ -15,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cnn_ablation.study.parameters import Trial
+from cnn_ablation.schema import ImageShape
+from cnn_ablation.study.trials import Trial
 
 SPEED_WINDOW = 1800
 """Seconds of the past that the time left is estimated from."""
@@ -47,6 +48,7 @@ class StudyProgress:
         self._study: TaskID | None = None
         self._running: dict[str, TaskID] = {}
         self._trials: dict[str, Trial] = {}
+        self._costs: dict[str, float] = {}
         self._epochs: dict[str, int] = {}
         self._completed = 0.0
         self._ended: set[str] = set()
@@ -58,11 +60,12 @@ class StudyProgress:
         with self._bars:
             yield
 
-    def begin(self, trials: Mapping[str, Trial]) -> None:
-        """These trials, by key, will be trained."""
+    def begin(self, trials: Mapping[str, Trial], image_shape: ImageShape) -> None:
+        """These trials, by key, will be trained, on images of this shape."""
         self._trials.update(trials)
+        self._costs.update({key: trial.relative_cost(image_shape) for key, trial in trials.items()})
         self._epochs.update(dict.fromkeys(trials, 0))
-        total = sum(map(relative_cost, self._trials.values()))
+        total = sum(self._costs.values())
         if self._study is None:
             self._study = self._bars.add_task("training", total=total, state="")
         self._bars.update(self._study, total=total, state=self._state())
@@ -113,7 +116,7 @@ class StudyProgress:
         gained = (epoch - self._epochs[key]) / trial.condition.training.epochs
         if gained > 0 and self._study is not None:
             self._epochs[key] = epoch
-            self._completed += gained * relative_cost(trial)
+            self._completed += gained * self._costs[key]
             self._bars.update(self._study, completed=self._completed, state=self._state())
 
     def _state(self) -> str:
@@ -123,17 +126,3 @@ class StudyProgress:
         if self._failed:
             parts.append(f"{self._failed} failed")
         return ", ".join(parts)
-
-
-def relative_cost(trial: Trial) -> float:
-    """What the trial costs, in no unit: enough to compare trials of one data set."""
-    model = trial.condition.model
-    area, cost, features = 1.0, 0.0, 1
-    for channels in model.conv_channels:
-        # The constants stand for what is bound by memory: normalization, pooling, updates of weights.
-        cost += area * channels * (model.kernel_size**2 * features + 300)
-        features = channels
-        area /= 4 if model.use_pooling else 1
-    for units in model.fc_units[:1]:
-        cost += 3 * area * features * units
-    return cost * trial.condition.training.epochs

@@ -5,10 +5,12 @@ import json
 import logging
 import math
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,7 @@ class TrialStore:
         manifest = {
             "identity": dict(identity),
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": source_commit(),
             "total_params": trained.total_params,
             "history": trained.history,
             "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
@@ -177,6 +180,20 @@ class TrialStore:
         doomed = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
         (self.root / key).replace(doomed)
         shutil.rmtree(doomed)
+
+
+@cache
+def source_commit() -> str | None:
+    """The commit of the checkout that holds this code, `-dirty` if files differ, or None outside one.
+
+    It is kept for the record and takes no part in the identity.
+    """
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:

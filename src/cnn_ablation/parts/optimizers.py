@@ -1,44 +1,84 @@
-"""PyTorch's optimizers, without its compiler.
+"""Optimizers: how gradients change the weights."""
 
-They are decorated for torch.compile, and the decorators import it whether it is used or not: that takes
-each worker seconds and 140 MiB.
-"""
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import inspect
-from collections.abc import Callable
-from typing import Any, cast
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-import torch
-from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from cnn_ablation.parts.base import OneOf, Part
 
-from cnn_ablation.study.parameters import TrainingParameters
+if TYPE_CHECKING:
+    from torch import nn, optim
 
 
-def _undecorated(kind: type[Optimizer]) -> Callable[..., Optimizer]:
-    methods: dict[str, Any] = {
-        "add_param_group": inspect.unwrap(kind.add_param_group),
-        # One of the decorators was no_grad in other words.
-        "step": torch.no_grad()(inspect.unwrap(kind.step)),
-    }
-    return cast(Callable[..., Optimizer], type(kind.__name__, (kind,), methods))
+class Optimizer(Part):
+    """Base of all optimizers."""
+
+    learning_rate: PositiveFloat = Field(default=0.001, description="Step size, before the schedule.")
+
+    @abstractmethod
+    def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
+        """PyTorch's optimizer of these parameters."""
 
 
-_ADAM, _ADAMW, _SGD = map(_undecorated, (Adam, AdamW, SGD))
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, 2015), with PyTorch's defaults."""
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingParameters], Optimizer]] = {
-    "adam": lambda network, p: _ADAM(
-        network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
-    ),
-    "adamw": lambda network, p: _ADAMW(
-        network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
-    ),
-    "sgd": lambda network, p: _SGD(
-        network.parameters(),
-        lr=p.learning_rate,
-        momentum=p.momentum,
-        weight_decay=p.weight_decay,
-        fused=True,
-    ),
-}
-"""For each name in conf, what makes the optimizer of a network."""
+    kind: Literal["adam"] = Field(default="adam", description="Which part it is.")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="L2 penalty.")
+
+    def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
+        """See base class."""
+        from torch import optim
+
+        from cnn_ablation.workarounds import light_optimizer
+
+        return light_optimizer(optim.Adam)(
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019), with PyTorch's defaults."""
+
+    kind: Literal["adamw"] = Field(default="adamw", description="Which part it is.")
+    weight_decay: NonNegativeFloat = Field(default=0.01, description="Decoupled weight decay.")
+
+    def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
+        """See base class."""
+        from torch import optim
+
+        from cnn_ablation.workarounds import light_optimizer
+
+        return light_optimizer(optim.AdamW)(
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum (Sutskever et al., 2013), with timm's defaults."""
+
+    kind: Literal["sgd"] = Field(default="sgd", description="Which part it is.")
+    learning_rate: PositiveFloat = Field(default=0.05, description="Step size, before the schedule.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.9, description="Share of the last update that the next one keeps."
+    )
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="L2 penalty.")
+
+    def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
+        """See base class."""
+        from torch import optim
+
+        from cnn_ablation.workarounds import light_optimizer
+
+        return light_optimizer(optim.SGD)(
+            parameters,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+AnyOptimizer = Annotated[Adam | AdamW | SGD, OneOf("optimizer")]

@@ -18,7 +18,9 @@ from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.verdicts import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
-from cnn_ablation.study.parameters import EvidenceParameters, ExperimentParameters, Trial
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.trials import Trial
 
 SIGNS = {"supported": "✔", "contradicted": "✘", "equivalent": "≈", "undecided": "?"}
 """Of each verdict, in the order of the summary."""
@@ -247,7 +249,11 @@ def _published_repeats(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[f
 
 
 def _settings(condition: Any) -> dict[str, Any]:
-    return {**condition.model.model_dump(), **condition.training.model_dump()}
+    settings = condition.settings()
+    return {
+        "architecture": settings.pop("model.kind"),
+        **{name.partition(".")[2].removesuffix(".kind"): value for name, value in settings.items()},
+    }
 
 
 def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
@@ -255,10 +261,16 @@ def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
     facts = {
         "device": [trial.identity["device"] for trial in stored],
         "precision": [trial.identity["precision"] for trial in stored],
-        "training code": [trial.identity["code"] for trial in stored],
+        "libraries": [_versions(trial.identity["libraries"]) for trial in stored],
+        "code": [_versions(trial.identity["versions"]) for trial in stored],
+        "commit": [str(trial.manifest.get("commit")) for trial in stored],
         "trained": [trial.manifest["trained_at"][:10] for trial in stored],
     }
     return {name: sorted(set(values)) for name, values in facts.items()}
+
+
+def _versions(versions: Mapping[str, Any]) -> str:
+    return " and ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _median(values: Any) -> float | None:

@@ -1,50 +1,54 @@
 """What a network consists of, layer by layer."""
 
 import math
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from cnn_ablation.data.splits import ImageShape
-from cnn_ablation.parts.convnet import ConvNet, count_parameters
-from cnn_ablation.study.parameters import ModelParameters
+from cnn_ablation.parts.architectures import Architecture
+from cnn_ablation.parts.layers import count_parameters
+from cnn_ablation.schema import ImageShape
 
 
 def describe_network(
-    parameters: ModelParameters, image_shape: ImageShape, num_classes: int
+    architecture: Architecture, image_shape: ImageShape, num_classes: int
 ) -> pd.DataFrame:
-    """A row per layer: its name, kind, output shape, parameters and multiply-adds per image.
+    """A row per layer, in the order in which they run.
 
-    Nothing is computed: the network is built on PyTorch's meta device. Multiply-adds are those of
-    convolutions and matrix products.
+    Nothing is computed: the network runs on PyTorch's meta device.
+
+    Returns:
+        Columns: layer (name), kind (class), output_shape, parameters, and multiply_adds per image, which
+        are those of convolutions and matrix products.
 
     Raises:
-        ParameterError: As `ConvNet`.
+        ParameterError: See `Architecture.build`.
     """
-    with torch.device("meta"):
-        network = ConvNet(parameters, image_shape, num_classes)
-    shape: tuple[int, ...] = image_shape
-    rows = []
-    for name, layer in network.named_modules():
-        if [*layer.children()]:
-            continue
+    rows: dict[str, dict[str, Any]] = {}
+
+    def describe(name: str, layer: nn.Module, output: Tensor) -> None:
+        shape = output.shape[1:]
         multiply_adds = 0
-        if isinstance(layer, nn.Conv2d):  # Padded: its kernels meet every pixel of a map.
-            shape = (layer.out_channels, *shape[1:])
+        if isinstance(layer, nn.Conv2d):
             multiply_adds = layer.weight.numel() * math.prod(shape[1:])
-        elif isinstance(layer, nn.MaxPool2d):
-            shape = (shape[0], *(pixels // 2 for pixels in shape[1:]))
         elif isinstance(layer, nn.Linear):
-            shape = (layer.out_features,)
-            multiply_adds = layer.weight.numel()
-        rows.append(
-            {
-                "layer": name,
-                "kind": type(layer).__name__,
-                "output_shape": "x".join(map(str, shape)),
-                "parameters": count_parameters(layer),
-                "multiply_adds": multiply_adds,
-            }
-        )
-    return pd.DataFrame(rows)
+            multiply_adds = layer.weight.numel() * math.prod(shape[:-1])
+        rows[name] = {
+            "layer": name,
+            "kind": type(layer).__name__,
+            "output_shape": "x".join(map(str, shape)),
+            "parameters": count_parameters(layer),
+            "multiply_adds": multiply_adds,
+        }
+
+    with torch.device("meta"):
+        network = architecture.build(image_shape, num_classes).eval()
+        for name, layer in network.named_modules():
+            if not [*layer.children()]:
+                layer.register_forward_hook(
+                    lambda layer, _, output, name=name: describe(name, layer, output)
+                )
+        network(torch.empty(1, *image_shape))
+    return pd.DataFrame(rows.values())

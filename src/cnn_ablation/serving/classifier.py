@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from cnn_ablation import kernels
 from cnn_ablation.data.image_files import prepare
-from cnn_ablation.data.splits import ImageShape
 from cnn_ablation.execution.store import StoredTrial
-from cnn_ablation.parts.convnet import ConvNet
-from cnn_ablation.study.parameters import ModelParameters
-from cnn_ablation.training.loop import Normalize, predict
+from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
+from cnn_ablation.schema import ImageShape
+from cnn_ablation.training.data import Normalize
+from cnn_ablation.training.loop import predict
 
 DESCRIPTION = "classifier.json"
 WEIGHTS = "weights.safetensors"
+ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(AnyArchitecture)
 COLUMNS = (
     *("class", "probability", "second", "second_probability"),
     *("third", "third_probability"),
@@ -29,7 +32,7 @@ COLUMNS = (
 """Of a classification: the likeliest class, the next two, and their probabilities."""
 
 
-def rebuild(model: ModelParameters, stored: StoredTrial, data_summary: Mapping[str, Any]) -> nn.Module:
+def rebuild(model: Architecture, stored: StoredTrial, data_summary: Mapping[str, Any]) -> nn.Module:
     """A trained network behind its normalization: pixels 0 to 255 in, logits out, not training.
 
     Args:
@@ -51,7 +54,7 @@ class Classifier:
     """
 
     def __init__(
-        self, model: ModelParameters, weights: Mapping[str, torch.Tensor], data: Mapping[str, Any]
+        self, model: Architecture, weights: Mapping[str, torch.Tensor], data: Mapping[str, Any]
     ) -> None:
         self._model = model
         self._weights = dict(weights)
@@ -59,9 +62,7 @@ class Classifier:
         self._network = _whole(model, weights, data)
 
     @classmethod
-    def of_trial(
-        cls, model: ModelParameters, stored: StoredTrial, data_summary: Mapping[str, Any]
-    ) -> Self:
+    def of_trial(cls, model: Architecture, stored: StoredTrial, data_summary: Mapping[str, Any]) -> Self:
         """The network of a trial; the arguments are those of `rebuild`."""
         return cls(model, _tensors(stored), data_summary)
 
@@ -69,7 +70,8 @@ class Classifier:
     def load(cls, folder: Path) -> Self:
         """What `save` has written."""
         description = json.loads((folder / DESCRIPTION).read_text())
-        model = ModelParameters.model_validate(description["model"])
+        # Models that were registered before architectures had kinds are of the first one.
+        model = ARCHITECTURE.validate_python({"kind": "convnet", **description["model"]})
         return cls(model, load_file(folder / WEIGHTS), description["data"])
 
     def save(self, folder: Path) -> None:
@@ -110,10 +112,11 @@ def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:
 
 
 def _whole(
-    model: ModelParameters, weights: Mapping[str, torch.Tensor], data: Mapping[str, Any]
+    model: Architecture, weights: Mapping[str, torch.Tensor], data: Mapping[str, Any]
 ) -> nn.Module:
     channels, height, width = data["image_shape"]
-    network = ConvNet(model, (channels, height, width), len(data["class_names"]))
+    network = model.build((channels, height, width), len(data["class_names"]))
+    kernels.accelerate(network)
     network.load_state_dict(dict(weights))
     normalize = Normalize(torch.tensor(data["mean"]), torch.tensor(data["std"]))
     return nn.Sequential(normalize, network).eval()

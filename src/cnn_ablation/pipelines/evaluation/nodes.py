@@ -7,14 +7,10 @@ import pandas as pd
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import NoResultError
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import (
-    DataParameters,
-    EvidenceParameters,
-    ExperimentParameters,
-    ModelParameters,
-    PursuitParameters,
-    Trial,
-)
+from cnn_ablation.parts.architectures import Architecture
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, PursuitParameters
+from cnn_ablation.study.trials import Trial
 
 
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
@@ -205,7 +201,7 @@ def score_final_model(
     }
 
 
-def _chosen_model(final_model_choice: dict[str, Any], trials: list[Trial]) -> ModelParameters:
+def _chosen_model(final_model_choice: dict[str, Any], trials: list[Trial]) -> Architecture:
     return next(
         trial.condition.model
         for trial in trials

@@ -7,31 +7,31 @@ import pandas as pd
 
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study import parameters
+from cnn_ablation.study import experiments
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiments import ExperimentParameters
 from cnn_ablation.study.parameters import (
-    BaselineParameters,
     EvidenceParameters,
     ExecutionParameters,
-    ExperimentParameters,
     PursuitParameters,
     SeedParameters,
-    Trial,
 )
+from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.engine import Outcome
 
 
 def expand_trials(
-    experiment: ExperimentParameters, baseline: BaselineParameters, seeds: SeedParameters
+    experiment: ExperimentParameters, baseline: Configuration, seeds: SeedParameters
 ) -> list[Trial]:
     """Every condition of the experiment with every seed."""
-    return parameters.expand_trials(experiment, baseline, seeds)
+    return experiments.expand_trials(experiment, baseline, seeds)
 
 
 def pursue_claims(
     experiment: ExperimentParameters,
-    baseline: BaselineParameters,
+    baseline: Configuration,
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
     splits: Arrays,
@@ -46,7 +46,7 @@ def pursue_claims(
     is not said, for it takes seconds to import.
     """
     from cnn_ablation.evidence.pursuit import pursue
-    from cnn_ablation.execution.engine import TrialData
+    from cnn_ablation.execution.worker import TrialData
 
     data = TrialData(splits, data_summary)
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, ModelParameters
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.parameters import DataParameters, EvidenceParameters
 
 TRIALS = "trials_of_"
 METRICS = "metrics_of_"
@@ -41,6 +42,8 @@ def build_registered_model(
     from cnn_ablation.serving.classifier import Classifier
 
     classifier = Classifier.of_trial(
-        ModelParameters.model_validate(winner["model"]), store.fetch(winner["key"]), data_summary
+        Configuration.model_validate({key: winner[key] for key in ("model", "training")}).model,
+        store.fetch(winner["key"]),
+        data_summary,
     )
     return {"winner": winner, "contest": contest, "classifier": classifier}

@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import EvidenceParameters, ExperimentParameters, Trial
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.trials import Trial
 
 CHAPTER = "chapter_of_"
 FIGURE = "figure_of_"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, Trial
+from cnn_ablation.study.parameters import DataParameters, ExecutionParameters
+from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.engine import Outcome
@@ -28,7 +29,7 @@ def train_trials(
 
     `engine` is an `engine.Engine`; its type is not said, for it takes seconds to import.
     """
-    from cnn_ablation.execution.engine import TrialData
+    from cnn_ablation.execution.worker import TrialData
 
     positions = {trial.name: position for position, trial in enumerate(trials)}
     outcomes = engine.train(trials, TrialData(splits, data_summary), store, execution)

@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 
 from cnn_ablation.report.drawing import Drawing
-from cnn_ablation.study.parameters import EvidenceParameters, ExperimentParameters, Trial
+from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.trials import Trial
 
 
 def plot_comparison(

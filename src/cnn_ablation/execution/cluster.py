@@ -1,0 +1,96 @@
+"""The Dask cluster that trials run on: this machine's cores or GPUs by default, or any other."""
+
+import math
+
+import dask
+import torch
+from dask.distributed import Client, LocalCluster, Security
+from dask.system import CPU_COUNT
+from distributed.system import MEMORY_LIMIT
+
+from cnn_ablation.errors import ClusterError
+from cnn_ablation.study.parameters import ExecutionParameters
+
+WORKER_MEMORY = 1.2 * 2**30
+"""Bytes that a worker may take on the base network, its data included."""
+
+CONNECT_TIMEOUT = 10
+"""Seconds in which a scheduler must answer."""
+
+
+WORKER_ENVIRONMENT = {
+    # Else glibc maps and unmaps memory for each large tensor, and every step pays for page faults.
+    "MALLOC_TRIM_THRESHOLD_": 2**32,
+    # Above any tensor of a step, below the data: what carried it to the worker is given back.
+    "MALLOC_MMAP_THRESHOLD_": 2**25,
+    # A worker trains in a thread, whose own arena would be in pieces of 64 MB: gradients of large layers
+    # hardly fit, and would be mapped and unmapped all the same.
+    "MALLOC_ARENA_MAX": 1,
+    "OMP_NUM_THREADS": 1,
+    "MKL_NUM_THREADS": 1,
+    "OPENBLAS_NUM_THREADS": 1,
+}
+
+
+def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
+    """A client of the scheduler that the parameters name, or of a local cluster.
+
+    A local cluster has a worker of one thread per core, memory permitting, or one per GPU; none listens
+    beyond loopback.
+
+    Args:
+        execution: Cluster parameters.
+        device: Type of device that workers train on.
+        trials: How many there are to train: more workers would be idle.
+
+    Raises:
+        ClusterError: Workers cannot be started, or the scheduler cannot be reached.
+    """
+    if execution.scheduler is not None:
+        tls = execution.tls
+        security = None
+        if tls is not None:
+            security = Security(
+                tls_ca_file=tls.ca_file,
+                tls_client_cert=tls.cert,
+                tls_client_key=tls.key,
+                require_encryption=True,
+            )
+        try:
+            client = Client(execution.scheduler, security=security, timeout=CONNECT_TIMEOUT)
+            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(
+                f"execution.scheduler: no workers at {execution.scheduler} ({error}). Start the "
+                "scheduler and its workers, or leave the key out to train on this machine"
+            ) from error
+        return client
+    available = {
+        "cuda": torch.cuda.device_count(),
+        "mps": 1,
+        "cpu": max(1, min(CPU_COUNT, math.floor(MEMORY_LIMIT / WORKER_MEMORY))),
+    }
+    settings = {
+        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        # Dask's profiler, ticks and monitor interrupt the one thread that trains, a hundred times a
+        # second. Workers take this from here: the nanny's settings override their environment.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
+        "distributed.worker.preload": ["cnn_ablation.execution.worker"],
+        # A worker gets a trial when it is free, none beforehand.
+        "distributed.scheduler.worker-saturation": 1.0,
+        # A trial is worth more tries than the default's three where machines come and go.
+        "distributed.scheduler.allowed-failures": 5,
+    }
+    with dask.config.set(settings):
+        cluster = LocalCluster(
+            n_workers=min(execution.workers or available[device], trials),
+            threads_per_worker=1,
+            host="127.0.0.1",
+            # Dask serves pages whether anyone looks or not: at ports that disturb nobody.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+        )
+        return Client(cluster)

@@ -1,0 +1,109 @@
+"""Architectures: the networks that can be trained."""
+
+from abc import abstractmethod
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt
+
+from cnn_ablation.parts.base import OneOf, Part
+from cnn_ablation.schema import ImageShape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Architecture(Part):
+    """Base of all architectures."""
+
+    fast_layers: ClassVar[bool] = False
+    """Whether the network is made of `layers.ConvLayer`, which `kernels` can replace by faster ones."""
+
+    @abstractmethod
+    def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
+        """The network: normalized images, float (N, channels, height, width), to logits, (N, classes).
+
+        Layers of the same name and shape start from the same weights in all networks of a seed, so a
+        layer should keep its name when a setting adds another one. Use `layers.SeededDropout` for
+        dropout: conditions of a seed then drop from a stream of their own.
+
+        Raises:
+            ParameterError: The settings do not fit the images; the key names the setting.
+        """
+
+    def relative_cost(self, image_shape: ImageShape) -> float:
+        """Cost of training on one image, in no unit: it orders trials and estimates the time left."""
+        return _multiply_adds(self, image_shape)
+
+
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError("must be odd, so that padding keeps the image's size")
+    return size
+
+
+class ConvNet(Architecture):
+    """The published journal's network: convolutional layers, then fully connected ones."""
+
+    fast_layers: ClassVar[bool] = True
+
+    kind: Literal["convnet"] = Field(default="convnet", description="Which part it is.")
+    conv_channels: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        default=[32, 64], description="Output channels of each convolutional layer."
+    )
+    kernel_size: Annotated[PositiveInt, AfterValidator(_odd)] = Field(
+        default=3,
+        description="Side of the convolutions' kernels, pixels; odd, so that padding keeps the size.",
+    )
+    use_batch_norm: bool = Field(default=True, description="Batch normalization after each convolution.")
+    use_pooling: bool = Field(
+        default=True, description="2x2 max pooling after each convolutional layer."
+    )
+    dropout_rate: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.5,
+        description="Probability of zeroing an activation of a hidden fully connected layer.",
+    )
+    fc_units: list[PositiveInt] = Field(
+        default=[128], description="Units of each hidden fully connected layer; [] for none."
+    )
+
+    @property
+    def num_conv_layers(self) -> int:
+        """Number of convolutional layers."""
+        return len(self.conv_channels)
+
+    def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
+        """See base class."""
+        from cnn_ablation.parts.convnet import ConvNetwork
+
+        return ConvNetwork(self, image_shape, num_classes)
+
+    def relative_cost(self, image_shape: ImageShape) -> float:
+        """Multiply-adds, with constants for what memory bounds: normalization, pooling, updates."""
+        area, cost, features = 1.0, 0.0, 1
+        for channels in self.conv_channels:
+            cost += area * channels * (self.kernel_size**2 * features + 300)
+            features = channels
+            area /= 4 if self.use_pooling else 1
+        for units in self.fc_units[:1]:
+            cost += 3 * area * features * units
+        return image_shape[1] * image_shape[2] * cost
+
+
+AnyArchitecture = Annotated[ConvNet, OneOf("architecture")]
+
+
+def _multiply_adds(architecture: Architecture, image_shape: ImageShape) -> float:
+    return _cached_multiply_adds(type(architecture), architecture.model_dump_json(), image_shape)
+
+
+@cache
+def _cached_multiply_adds(part: type[Architecture], settings: str, image_shape: ImageShape) -> float:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        # Any number of classes: the last layer is a small part of the whole.
+        network = part.model_validate_json(settings).build(image_shape, 10).eval()
+        network(torch.empty(1, *image_shape))
+    return float(counter.get_total_flops()) / 2

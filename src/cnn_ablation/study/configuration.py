@@ -1,0 +1,188 @@
+"""The settings that decide a trial: an architecture, and how it is trained."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, get_args
+
+from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
+
+from cnn_ablation.errors import suggestion
+from cnn_ablation.parts.architectures import AnyArchitecture
+from cnn_ablation.parts.augmentations import AnyAugmentation
+from cnn_ablation.parts.base import Part
+from cnn_ablation.parts.initializations import AnyInitialization, PyTorchDefault
+from cnn_ablation.parts.optimizers import AnyOptimizer
+from cnn_ablation.parts.schedules import AnySchedule, Constant
+from cnn_ablation.schema import Parameters
+
+SettingPath = tuple[str, ...]
+"""Where a setting stands in a configuration, such as ("training", "optimizer", "learning_rate")."""
+
+
+class TrainingParameters(Parameters):
+    """How a network is trained.
+
+    Defaults are frozen: a stored trial keeps only the settings that differ from them.
+    """
+
+    moved: ClassVar[Mapping[str, str]] = {
+        name: f"optimizer.{name}" for name in ("learning_rate", "weight_decay", "momentum")
+    }
+
+    epochs: PositiveInt = Field(description="Passes over the training images.")
+    batch_size: PositiveInt = Field(description="Images per optimizer step.")
+    optimizer: AnyOptimizer = Field(description="How gradients change the weights.")
+    schedule: AnySchedule = Field(
+        default=Constant(), description="How the learning rate changes over the training."
+    )
+    augmentation: list[AnyAugmentation] = Field(
+        default=[], description="Random changes of the training images, applied in this order."
+    )
+    initialization: AnyInitialization = Field(
+        default=PyTorchDefault(), description="The weights that a training starts from."
+    )
+
+
+class Configuration(Parameters):
+    """A network and its training: all that decides a trial but its seed and the data."""
+
+    model: AnyArchitecture = Field(description="The architecture of the network.")
+    training: TrainingParameters = Field(description="How it is trained.")
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that differ from the defaults, those without a default, and kinds of parts."""
+        return {"model": self.model.identity(), "training": _identity(self.training)}
+
+    def parts(self) -> list[Part]:
+        """All parts, in the order of the settings."""
+        training = self.training
+        return [
+            *(self.model, training.optimizer, training.schedule),
+            *(*training.augmentation, training.initialization),
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its dotted name: `model.dropout_rate`, `training.optimizer.learning_rate`."""
+        return {
+            ".".join(path): value
+            for group in ("model", "training")
+            for path, value in _leaves(getattr(self, group), (group,))
+        }
+
+    def value_of(self, path: SettingPath) -> Any:
+        """The value at a path: a part, a setting, or a property of a part such as num_conv_layers.
+
+        Raises:
+            LookupError: The configuration has no such setting.
+        """
+        value: Any = self
+        for name in path:
+            kind = type(value)
+            own_property = not hasattr(Part, name) and isinstance(getattr(kind, name, None), property)
+            if not (name in getattr(kind, "model_fields", ()) or own_property):
+                raise LookupError(".".join(path))
+            value = getattr(value, name)
+        return value
+
+
+def _identity(group: Parameters) -> dict[str, Any]:
+    identity = {}
+    for name, field in type(group).model_fields.items():
+        value = getattr(group, name)
+        if field.is_required() or value != field.get_default():
+            identity[name] = _plain(value, Part.identity)
+    return identity
+
+
+def _plain(value: Any, render: Any) -> Any:
+    if isinstance(value, Part):
+        return render(value)
+    return [_plain(item, render) for item in value] if isinstance(value, list) else value
+
+
+def _leaves(group: Parameters, prefix: SettingPath) -> Iterator[tuple[SettingPath, Any]]:
+    for name in type(group).model_fields:
+        value = getattr(group, name)
+        if isinstance(value, Parameters):
+            yield from _leaves(value, (*prefix, name))
+        else:
+            yield (*prefix, name), _plain(value, str)
+
+
+def label(value: Any) -> Any:
+    """A setting's value as names, tables and axes show it: parts by their labels."""
+    return _plain(value, str)
+
+
+def changes_in(tree: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
+    """The settings that a tree from conf names, as paths and values.
+
+    A mapping with `kind`, or a bare name, replaces a whole part; a mapping without it changes some of
+    the part's settings.
+    """
+    if isinstance(tree, Mapping) and "kind" not in tree and tree:
+        for name, inner in tree.items():
+            yield from changes_in(inner, (*path, str(name)))
+    elif path and tree != {}:
+        yield path, tree
+
+
+def change(tree: dict[str, Any], path: SettingPath, value: Any) -> None:
+    """Set the value at a path of a configuration's tree, in place."""
+    *groups, name = path
+    for group in groups:
+        tree = tree[group]
+    tree[name] = value
+
+
+def check_change(path: SettingPath, value: Any) -> None:
+    """Check that some configuration has a setting at this path that takes the value.
+
+    Whether the setting fits the other ones is seen when conditions are resolved: momentum is a setting
+    of sgd, but not of the optimizer that a baseline may name.
+
+    Raises:
+        ValueError: There is no such setting, or the value is not allowed.
+    """
+    owners: list[type[Parameters]] = [Configuration]
+    for place, name in enumerate(path):
+        fields = [owner.model_fields[name] for owner in owners if name in owner.model_fields]
+        where = ".".join(path[: place + 1])
+        if not fields:
+            raise ValueError(f"{where}: {_unknown(name, owners)}")
+        if place < len(path) - 1:
+            owners = [owner for field in fields for owner in _groups_in(field.annotation)]
+            continue
+        reasons = []
+        for field in fields:
+            kind: Any = Annotated[field.annotation, field]
+            try:
+                TypeAdapter(kind).validate_python(value, strict=True)
+            except ValidationError as error:
+                reasons.append("; ".join(describe(detail) for detail in error.errors()))
+            else:
+                return
+        raise ValueError(f"{where}: {value!r}: {reasons[0]}")
+
+
+def describe(detail: Any) -> str:
+    """What pydantic says of one error, without its prefix."""
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
+def _unknown(name: str, owners: list[type[Parameters]]) -> str:
+    for owner in owners:
+        if name in owner.moved:
+            return f"it is now {owner.moved[name]}"
+    allowed = list(dict.fromkeys(field for owner in owners for field in owner.model_fields))
+    if not allowed:
+        return "no such setting: it has no settings of its own"
+    return f"no such setting; allowed: {', '.join(allowed)}.{suggestion(name, allowed)}"
+
+
+def _groups_in(annotation: Any) -> list[type[Parameters]]:
+    """Groups of settings that an annotation mentions directly: lists have no settings by name."""
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, Parameters) else []
+    if getattr(annotation, "__origin__", None) is list:
+        return []
+    return [group for argument in get_args(annotation) for group in _groups_in(argument)]

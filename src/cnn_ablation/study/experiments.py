@@ -1,0 +1,301 @@
+"""Experiments: what is asked, the conditions that are compared, and the trials that follow."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import product
+from string import Formatter
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from cnn_ablation.errors import ParameterError, suggestion
+from cnn_ablation.schema import Parameters
+from cnn_ablation.study.claims import Claim, misnamed
+from cnn_ablation.study.configuration import (
+    Configuration,
+    SettingPath,
+    change,
+    changes_in,
+    check_change,
+    describe,
+    label,
+)
+from cnn_ablation.study.parameters import SeedParameters
+from cnn_ablation.study.trials import Condition, Trial
+
+Change = tuple[SettingPath, Any]
+"""A setting's path and the value that it gets."""
+
+
+class Overrides(Parameters):
+    """Settings that replace the baseline's.
+
+    A bare name or a mapping with `kind` replaces a part; a mapping without it changes a part's settings.
+    """
+
+    model: dict[str, Any] | str = Field(default={}, description="Settings of the architecture.")
+    training: dict[str, Any] = Field(default={}, description="Settings of the training.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for path, value in self.changes():
+            check_change(path, value)
+        return self
+
+    def changes(self) -> list[Change]:
+        """Each setting as its path and value."""
+        return list(changes_in({"model": self.model, "training": self.training}))
+
+
+class Factors(Parameters):
+    """Settings that an experiment varies: a list of values (levels) each.
+
+    A level may be a part: a bare name or a mapping with `kind`.
+    """
+
+    model: dict[str, Any] | list[Any] = Field(
+        default={}, description="Settings of the architecture, or a list of architectures."
+    )
+    training: dict[str, Any] = Field(default={}, description="Settings of the training.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for path, levels in self.changes():
+            where = ".".join(path)
+            if not isinstance(levels, list) or not levels:
+                raise ValueError(f"{where}: must be a list of at least one value")
+            for level in levels:
+                check_change(path, level)
+            if any(level in levels[:index] for index, level in enumerate(levels)):
+                raise ValueError(f"{where}: {levels} names a value twice")
+        return self
+
+    def changes(self) -> list[Change]:
+        """Each setting as its path and its levels."""
+        return list(changes_in({"model": self.model, "training": self.training}))
+
+
+class ExperimentParameters(Parameters):
+    """An experiment: what it asks, and the conditions that it compares.
+
+    Either `factors` (every combination of their levels is a condition) or `conditions` (each named,
+    with the settings that it changes).
+    """
+
+    moved: ClassVar[dict[str, str]] = {"run_name": "condition_name"}
+
+    title: str = Field(min_length=1, description="Heading of figures and tables.")
+    question: str = Field(min_length=1, description="What the experiment asks.")
+    hypothesis: str = Field(min_length=1, description="The answer expected before the first run.")
+    fixed: Overrides = Field(
+        default=Overrides(), description="Settings that replace the baseline's in every condition."
+    )
+    factors: Factors = Field(
+        default=Factors(), description="Settings to vary, each with a list of values."
+    )
+    conditions: dict[Annotated[str, Field(pattern=r"\S")], Overrides] = Field(
+        default={}, description="Named conditions, in place of factors."
+    )
+    condition_name: Annotated[str, Field(pattern=r"\S")] | None = Field(
+        default=None,
+        description="Name of a condition made from factors, with settings in braces, such as "
+        "{dropout_rate} or {optimizer.learning_rate}; {num_conv_layers} stands for the length of "
+        "conv_channels. null: each factor's name and value.",
+    )
+    claims: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Claim] | None = Field(
+        default=None, description="What it claims of its results, by name; null: nothing."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.factors.changes()) == bool(self.conditions):
+            raise ValueError("needs either factors or conditions: settings to vary, or named sets")
+        if self.condition_name is not None:
+            if self.conditions:
+                raise ValueError("condition_name: conditions are named by their keys; leave it out")
+            _fields_of(self.condition_name)
+        return self
+
+    def conditions_of(self, baseline: Configuration) -> list[Condition]:
+        """The experiment's conditions, fully resolved, in the order of its parameters.
+
+        Raises:
+            ParameterError: Settings do not fit each other, two conditions have one name, or a claim is
+                about one that is not there.
+        """
+        if self.conditions:
+            resolved = [
+                self._resolve(name, baseline, overrides.changes(), {})
+                for name, overrides in self.conditions.items()
+            ]
+        else:
+            factors = self.factors.changes()
+            resolved = [
+                self._resolve(
+                    None,
+                    baseline,
+                    combination,
+                    {".".join(path): None for path, _ in combination},
+                )
+                for combination in product(
+                    *([(path, level) for level in levels] for path, levels in factors)
+                )
+            ]
+        self._check_names([condition.name for condition in resolved])
+        return resolved
+
+    def _resolve(
+        self,
+        name: str | None,
+        baseline: Configuration,
+        changes: Sequence[Change],
+        levels: dict[str, Any],
+    ) -> Condition:
+        """The baseline with the experiment's fixed settings and these changes, the later ones last."""
+        tree = {group: getattr(baseline, group).model_dump() for group in ("model", "training")}
+        try:
+            for path, value in [*self.fixed.changes(), *changes]:
+                change(tree, path, value)
+                # Names become parts before later changes reach into their settings.
+                tree = Configuration.model_validate(tree).model_dump()
+            configuration = Configuration.model_validate(tree)
+        except ValidationError as error:
+            raise self._explain(error, name, changes) from None
+        resolved = {
+            setting: label(configuration.value_of(tuple(setting.split(".")))) for setting in levels
+        }
+        return Condition(
+            name=self._name(configuration, resolved) if name is None else name,
+            levels=resolved,
+            model=configuration.model,
+            training=configuration.training,
+        )
+
+    def _explain(
+        self, error: ValidationError, name: str | None, changes: Sequence[Change]
+    ) -> ParameterError:
+        detail = error.errors()[0]
+        group, *location = (str(step) for step in detail["loc"])
+        for path, value in reversed([*self.fixed.changes(), *changes]):
+            # pydantic's location names the kind of a part, where the path has none.
+            if path[0] == group and all(step in [group, *location] for step in path[:-1]):
+                origin = self._origin(name, path) or ".".join(path)
+                return ParameterError(origin, f"{value!r}: {describe(detail)}")
+        return ParameterError(".".join([group, *location]), describe(detail))
+
+    def _name(self, configuration: Configuration, levels: dict[str, Any]) -> str:
+        """The name of a condition made from factors."""
+        if self.condition_name is None:
+            return "_".join(
+                f"{setting.rpartition('.')[2]}_{_text(value)}" for setting, value in levels.items()
+            )
+        text = ""
+        for literal, field, spec, _ in Formatter().parse(self.condition_name):
+            text += literal
+            if field is None:
+                continue
+            try:
+                value = _value_named(field, configuration, levels)
+                text += format(value, spec) if spec else str(value)
+            except LookupError:
+                allowed = [setting.partition(".")[2] for setting in configuration.settings()]
+                raise ParameterError(
+                    "condition_name",
+                    f"unknown setting {{{field}}}; allowed: num_conv_layers, {', '.join(allowed)}."
+                    f"{suggestion(field, allowed)}",
+                ) from None
+            except (ValueError, TypeError) as error:
+                raise ParameterError(
+                    "condition_name", f"{{{field}:{spec}}} cannot format {value!r}: {error}"
+                ) from None
+        if not text.strip():
+            raise ParameterError("condition_name", "gives a condition an empty name")
+        return text
+
+    def _check_names(self, conditions: list[str]) -> None:
+        names = Counter(conditions)
+        shared = [name for name, count in names.items() if count > 1]
+        if shared:
+            raise ParameterError(
+                "condition_name",
+                f"gives more than one condition the name {', '.join(shared)}; name each varied "
+                "setting in it",
+            )
+        for claim_name, claim in (self.claims or {}).items():
+            wrong = misnamed(claim, conditions)
+            if wrong is not None:
+                field, missing = wrong
+                raise ParameterError(
+                    f"claims.{claim_name}.{field}",
+                    f"no condition {', '.join(missing)}; this experiment has {', '.join(conditions)} "
+                    f"(claims: null makes no claims).{suggestion(missing[0], conditions)}",
+                )
+
+    def origin(self, condition: str, setting: str) -> str | None:
+        """Key, within the experiment, that gives a condition this dotted setting; None: the baseline."""
+        return self._origin(condition, tuple(setting.split(".")))
+
+    def _origin(self, condition: str | None, path: SettingPath) -> str | None:
+        sources: list[tuple[str, Overrides | Factors]] = [("factors", self.factors)]
+        if condition in self.conditions:
+            sources.append((f"conditions.{condition}", self.conditions[str(condition)]))
+        sources.append(("fixed", self.fixed))
+        for key, source in sources:
+            for changed, _ in source.changes():
+                if path[: len(changed)] == changed:
+                    return ".".join([key, *changed])
+        return None
+
+
+def expand_trials(
+    experiment: ExperimentParameters, baseline: Configuration, seeds: SeedParameters
+) -> list[Trial]:
+    """All trials of an experiment: each condition with each seed.
+
+    Raises:
+        ParameterError: See `ExperimentParameters.conditions_of`.
+    """
+    return [
+        Trial(condition=condition, seed=seed)
+        for condition in experiment.conditions_of(baseline)
+        for seed in seeds.root
+    ]
+
+
+def _fields_of(template: str) -> list[str]:
+    """The settings that a condition_name mentions.
+
+    Raises:
+        ValueError: The template is malformed.
+    """
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"condition_name: {template!r}: {error}") from None
+    for _, field, spec, conversion in parsed:
+        if field == "" or conversion or "{" in (spec or ""):
+            raise ValueError(
+                f"condition_name: {template!r}: braces hold the name of a setting and at most a format, "
+                "such as {dropout_rate} or {learning_rate:.0e}"
+            )
+    return [field for _, field, _, _ in parsed if field is not None]
+
+
+def _value_named(field: str, configuration: Configuration, levels: dict[str, Any]) -> Any:
+    """The value that a field of a condition_name stands for.
+
+    Raises:
+        LookupError: The configuration has no such setting.
+    """
+    for setting, value in levels.items():
+        if field in (setting, setting.rpartition(".")[2]):
+            return value
+    for group in ("model", "training"):
+        with suppress(LookupError):
+            return label(configuration.value_of((group, *field.split("."))))
+    raise LookupError(field)
+
+
+def _text(value: Any) -> str:
+    return "+".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -1,0 +1,71 @@
+"""The data of a training, in the memory of the device that trains."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from cnn_ablation.data.splits import Arrays
+from cnn_ablation.schema import ImageShape
+
+TRAINING_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
+"""The arrays of a split that a training needs."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images and labels of a training, whole in the device's memory.
+
+    Images are uint8, (N, channels, height, width), pixels 0 to 255; labels int64, (N,). `mean` and
+    `std` are those of the training images' pixels scaled to 0 to 1, per channel.
+    """
+
+    train_images: Tensor
+    train_labels: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Arrays,
+        mean: list[float],
+        std: list[float],
+        device: torch.device,
+    ) -> Self:
+        """The data of a split, moved to the device once."""
+        return cls(
+            **{name: torch.from_numpy(arrays[name]).to(device) for name in TRAINING_ARRAYS},
+            mean=torch.tensor(mean, device=device),
+            std=torch.tensor(std, device=device),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where all of it is."""
+        return self.train_images.device
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width
+
+
+class Normalize(nn.Module):
+    """Bytes 0 to 255 to floats of zero mean and unit variance over the training pixels."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", (1 / (255 * std)).view(-1, 1, 1))
+        self.register_buffer("shift", (-mean / std).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalized float32 images of the same shape."""
+        return torch.addcmul(self.shift, images.float(), self.scale)

@@ -1,0 +1,54 @@
+"""Where a network is trained, in which precision, and by which layers."""
+
+import torch
+
+from cnn_ablation.errors import ParameterError
+from cnn_ablation.parts.architectures import Architecture
+from cnn_ablation.workarounds import cpu_multiplies_bf16
+
+
+def resolve_device(name: str, *, here: bool = True) -> torch.device:
+    """The device of that name; `auto` takes CUDA, else MPS, else the CPU.
+
+    Args:
+        name: auto, cpu, cuda or mps.
+        here: Whether it must be on this machine.
+
+    Raises:
+        ParameterError: This machine has no such device.
+    """
+    if not here:
+        return torch.device(name)
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, present in available.items() if present))
+    if not available[name]:
+        present = ", ".join(["auto", *(kind for kind, here in available.items() if here)])
+        raise ParameterError(
+            "execution.device", f"{name} is not available on this machine; allowed here: {present}"
+        )
+    return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """The precision of that name, fp32 or bf16; `auto` takes bf16 where the device is made for it."""
+    if name != "auto":
+        return name
+    return "bf16" if multiplies_bf16(device) else "fp32"
+
+
+def resolve_layers(name: str, device: torch.device, architecture: Architecture) -> str:
+    """`fast` if asked for, on a CPU, for an architecture that has such layers; otherwise `torch`."""
+    fast = name == "fast" and device.type == "cpu" and architecture.fast_layers
+    return "fast" if fast else "torch"
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for products in bf16. Otherwise fp32 is faster."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and cpu_multiplies_bf16()
