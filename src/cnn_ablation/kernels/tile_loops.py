@@ -1,8 +1,9 @@
-"""Transforms between maps and tiles, for convolutions by Winograd's algorithm, compiled by Numba.
+"""Transforms between maps and tiles for Winograd's convolution, compiled with Numba.
 
-4x4 outputs of a 3x3 convolution see 6x6 pixels, a tile; those of neighbours overlap by two. Maps are
-flat, in the order (images, height, width, channels); their tiles are numbered image by image, row by
-row. Transformed tiles are flat planes, (36, ROWS, channels): one for each place in a tile.
+A block of 4x4 outputs of a 3x3 convolution depends on a tile of 6x6 input pixels. Neighbouring tiles
+overlap by two pixels. Maps are flat arrays in the order (images, height, width, channels). Tiles are
+numbered image by image and row by row. Transformed tiles are flat arrays of shape (36, ROWS, channels):
+one plane for each element of a tile.
 """
 
 from collections.abc import Callable
@@ -17,39 +18,43 @@ SPAN = 6
 """Height and width of a tile, in pixels."""
 
 STRIDE = 4
-"""Pixels from one tile to the next."""
+"""Distance from one tile to the next, in pixels."""
 
 TILES = 64
-"""At a time. Few enough for a cache, enough for fast products."""
+"""Number of tiles per call: few enough for a cache, enough for fast matrix products."""
 
 ROWS = TILES + 1
-"""Of a plane. Were it a power of two, planes would compete for the same lines of a cache."""
+"""Number of rows per plane. With a power of two, planes would compete for the same cache lines."""
 
 
 class TileLoops(NamedTuple):
-    """Loops over `count` tiles of maps with so many channels, from the tile numbered `first`."""
+    """Compiled loops over `count` tiles, starting at tile number `first`, for one number of channels.
+
+    In the notation of Lavin & Gray (2016), `split` is the data transform and `join` the inverse
+    transform.
+    """
 
     split: Callable[..., None]
-    """(maps, height, width, first, count, tiles): sets tiles to those of inputs, transformed."""
+    """(maps, height, width, first, count, tiles): set `tiles` to the transformed tiles of the inputs."""
 
     unsplit: Callable[..., None]
-    """(tiles, first, count, maps, height, width): adds the adjoint of split, a gradient, to maps."""
+    """(tiles, first, count, maps, height, width): add the gradient through `split` to `maps`."""
 
     join: Callable[..., None]
-    """(tiles, first, count, maps, height, width): adds outputs, of products of tiles, to maps."""
+    """(tiles, first, count, maps, height, width): add the outputs, from products of tiles, to `maps`."""
 
     unjoin: Callable[..., None]
-    """(maps, height, width, first, count, tiles): sets tiles to the adjoint of join, a gradient."""
+    """(maps, height, width, first, count, tiles): set `tiles` to the gradient through `join`."""
 
 
 def count_tiles(height: int, width: int) -> int:
-    """Tiles of an image."""
+    """Number of tiles per image."""
     return -(-height // STRIDE) * -(-width // STRIDE)
 
 
 @cache
 def compile_loops(channels: int, dtype: str) -> TileLoops:
-    """The loops for maps of so many channels, and of this type."""
+    """Compile the loops for maps with this number of channels and this type."""
     build = compiled(channels, dtype)
 
     @build
@@ -136,7 +141,7 @@ def _cut(maps, height, width, channels, place, side, tile):
 
 @inlined
 def _load(source, first, down, across):
-    """6x6 elements, by rows; `down` and `across` are the distances of neighbours."""
+    """Load 6x6 elements as rows. `down` and `across` are the distances between neighbours."""
     return (
         _load_row(source, first, across),
         _load_row(source, first + down, across),
@@ -168,7 +173,7 @@ def _store(pixels, side, target, first, down, across):
 
 @inlined
 def _both_ways(transform, pixels):
-    """Transform columns, then the rows of the result."""
+    """Transform the columns, then the rows of the result."""
     return _each(transform, _transposed(_each(transform, _transposed(pixels))))
 
 
@@ -208,8 +213,8 @@ def _column(rows, number):
     )
 
 
-# F(4, 3) of Lavin & Gray (2016) in one dimension, and its adjoints. Factors are in single precision, for
-# products with them to keep the maps' own.
+# F(4, 3) of Lavin & Gray (2016) in one dimension, and its adjoints. The factors are in single precision,
+# so that products with them keep the precision of the maps.
 TWO, FOUR, FIVE, EIGHT = np.float32(2), np.float32(4), np.float32(5), np.float32(8)
 
 
@@ -244,7 +249,7 @@ def _unsplit(pixels):
 
 @inlined
 def _join(pixels):
-    """Four elements; the others are of no use."""
+    """Return four outputs. The last two elements are unused."""
     a, b, c, d, e, f = pixels
     near, far, even, odd = b + c, b - c, d + e, TWO * (d - e)
     return a + near + even, far + odd, near + FOUR * even, far + FOUR * odd + f, f, f
@@ -252,7 +257,7 @@ def _join(pixels):
 
 @inlined
 def _unjoin(pixels):
-    """Of the first four elements."""
+    """Transform the first four elements. The last two are ignored."""
     a, b, c, d, _, _ = pixels
     near, far, even, odd = a + c, b + d, a + FOUR * c, TWO * b + EIGHT * d
     return a, near + far, near - far, even + odd, even - odd, d
