@@ -60,13 +60,13 @@ def convolve(
     small = weight[0].numel() <= MAX_PATCH and not images.requires_grad
     if small and images.shape[2] % side == images.shape[3] % side == 0:
         count, _, height, width = images.shape
-        windows = _rectify(_product_convolution(images, weight, bias, side), norm, side)
+        windows = _normalize_pool_rectify(_product_convolution(images, weight, bias, side), norm, side)
         return windows.view(count, -1, height // side, width // side)
     if _suits_tiles(images, weight):
         maps = cast(Tensor, _WinogradConvolution.apply(images, weight, bias))
     else:
         maps = F.conv2d(images, weight, bias, padding=conv.padding)
-    return _rectify(maps, norm, side)
+    return _normalize_pool_rectify(maps, norm, side)
 
 
 def _fold(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -231,11 +231,11 @@ def _kernel_transform(dtype: torch.dtype) -> Tensor:
     return (torch.kron(one_way, one_way) / 24**2).to(dtype)
 
 
-def _rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
+def _normalize_pool_rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
     """Apply normalization (in training), max pooling and ReLU. The backward pass overwrites the maps."""
     if norm is None:
-        return cast(Tensor, _Rectify.apply(maps, side, None, None, 0.0)[0])
-    result, mean, variance = _Rectify.apply(maps, side, norm.weight, norm.bias, norm.eps)
+        return cast(Tensor, _NormalizePoolRectify.apply(maps, side, None, None, 0.0)[0])
+    result, mean, variance = _NormalizePoolRectify.apply(maps, side, norm.weight, norm.bias, norm.eps)
     size = maps.numel() // maps.shape[1]
     momentum = cast(float, norm.momentum)
     for running, moment in (
@@ -247,7 +247,7 @@ def _rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
     return cast(Tensor, result)
 
 
-class _Rectify(torch.autograd.Function):
+class _NormalizePoolRectify(torch.autograd.Function):
     """Batch normalization (Ioffe & Szegedy, 2015; skipped without a gain), max pooling and ReLU."""
 
     @staticmethod
