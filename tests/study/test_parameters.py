@@ -1,4 +1,4 @@
-"""Parameters: what is allowed, and the trials that follow from them."""
+"""Validation of parameters, and the trials that they define."""
 
 from pathlib import Path
 from typing import Any
@@ -128,13 +128,13 @@ def test_experiment_rejects(settings: dict[str, Any], reason: str) -> None:
     assert reason in str(failure.value)
 
 
-def test_conditions_need_names_of_their_own(baseline: BaselineParameters) -> None:
+def test_conditions_need_distinct_names(baseline: BaselineParameters) -> None:
     same_name = experiment(factors={"model": {"dropout_rate": [0.1, 0.2]}}, run_name="dropout")
     with pytest.raises(ParameterError, match="more than one condition the name dropout"):
         expand_trials(same_name, baseline, ONE_SEED)
 
 
-def test_factors_make_a_grid_over_the_fixed_settings(baseline: BaselineParameters) -> None:
+def test_factors_form_a_grid_with_the_fixed_settings(baseline: BaselineParameters) -> None:
     trials = expand_trials(
         experiment(
             fixed={"training": {"epochs": 3}},
@@ -156,7 +156,7 @@ def test_factors_make_a_grid_over_the_fixed_settings(baseline: BaselineParameter
     assert trials[2].condition.model.fc_units == baseline.model.fc_units
 
 
-def test_the_origin_of_a_setting_is_named() -> None:
+def test_the_origin_of_a_setting_is_its_key_in_the_experiment() -> None:
     named = experiment(
         fixed={"model": {"kernel_size": 5}}, conditions={"a": {"model": {"fc_units": []}}}
     )
@@ -165,7 +165,7 @@ def test_the_origin_of_a_setting_is_named() -> None:
     assert named.origin("a", "model", "dropout_rate") is None
 
 
-def test_the_conf_has_the_nineteen_runs_of_the_journal() -> None:
+def test_conf_defines_the_nineteen_runs_of_the_journal() -> None:
     conf = ROOT / "conf/base"
     base = BaselineParameters.model_validate(read(conf / "parameters.yml")["baseline"])
     names, settings = [], set()
