@@ -1,11 +1,11 @@
-# `make` prints what there is. Each target sets up what it needs, from nothing.
+# `make` lists the targets. Each target installs whatever it still needs.
 
 PYTHON ?= python3
 VENV   := .venv
 KEDRO  := $(VENV)/bin/kedro
 READY  := $(VENV)/.requirements-installed
 SEEDS  ?=
-# Plugins of Kedro start programs by their names.
+# Kedro plugins start programs by name, so the environment must be on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
@@ -16,21 +16,21 @@ help: ## Print this list.
 
 setup: $(READY) ## Create .venv with the pinned requirements, or reuse it.
 
-# Written last, so that a set-up that was cut short is done again.
+# Touched last, so that an interrupted set-up runs again.
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
-		echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name one: make PYTHON=python3.12 …" >&2; exit 1; }
+		echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Choose another: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-data: $(READY) ## Get Fashion-MNIST into data/01_raw, where it is not there yet.
+data: $(READY) ## Get Fashion-MNIST into data/01_raw, if it is missing.
 	@PYTHON=$(VENV)/bin/python scripts/get_data.sh data/01_raw/fashion_mnist
 
-study: data ## Run the whole study: six experiments, seeds 0, 1 and 2; SEEDS=1 for fewer.
+study: data ## Run the whole study with seeds 0, 1 and 2; SEEDS=1 runs seed 0 only.
 	$(KEDRO) run $(if $(SEEDS),--params=seeds=$(SEEDS))
 
-demo: data ## Run the same study in miniature: fewer images, epochs and seeds, real images.
+demo: data ## Run the study in miniature: real images, but fewer of them, and fewer epochs and seeds.
 	$(KEDRO) run --env=demo
 
 test: $(READY) ## Check style and types, then run the tests.
@@ -46,9 +46,9 @@ format: $(READY) ## Format the code.
 mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
 	$(IN_VENV) $(KEDRO) mlflow ui
 
-serve: $(READY) ## Serve the best network of the studies run so far at http://127.0.0.1:5001.
+serve: $(READY) ## Serve the best network so far at http://127.0.0.1:5001.
 	MLFLOW_TRACKING_URI=sqlite:///$(CURDIR)/mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
 		--env-manager local --host 127.0.0.1 --port 5001 --model-uri models:/fashion-mnist-cnn@champion
 
-viz: $(READY) ## Open kedro-viz on the pipelines.
+viz: $(READY) ## Show the pipelines in Kedro-Viz.
 	$(IN_VENV) $(KEDRO) viz run

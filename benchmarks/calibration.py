@@ -1,11 +1,11 @@
-"""How often are verdicts false, and how often do they see what is there?
+"""Error rates and power of the verdicts, and coverage of the intervals.
 
-    .venv/bin/python benchmarks/calibration.py           # from the accuracies in calibration.csv
-    .venv/bin/python benchmarks/calibration.py --train   # trains them first: 60 seeds
+    .venv/bin/python benchmarks/calibration.py           # uses the accuracies in calibration.csv
+    .venv/bin/python benchmarks/calibration.py --train   # trains them first, with 60 seeds
 
 One small condition (6,000 training images of Fashion-MNIST, 3 epochs) is trained with 60 seeds. Disjoint
-groups of them, drawn anew in each of many rounds, stand for conditions that differ in nothing: each
-verdict "supported" or "contradicted" is false. With a shift added to a group, "supported" is true.
+groups of these seeds, drawn again in each round, represent conditions that do not differ, so that each
+verdict "supported" or "contradicted" is false. With a shift added to one group, "supported" is true.
 """
 
 import argparse
@@ -40,13 +40,13 @@ CLAIMS: dict[str, Claim] = {
     "b_above_c": Above(text="b is above c", kind="above", condition="b", than="c"),
     "a_above_c": Above(text="a is above c", kind="above", condition="a", than="c"),
     "a_best": Best(text="a is best", kind="best", condition="a"),
-    "falling": Trend(text="from a to c it falls", kind="trend", direction="falling"),
+    "falling": Trend(text="it falls from a to c", kind="trend", direction="falling"),
 }
 NO_HISTORIES = pd.DataFrame(columns=["condition", "seed", "epoch", "val_accuracy", "seconds"])
 
 
 def train() -> None:
-    """Train the seeds and write their accuracies."""
+    """Train all seeds and write their accuracies to the table."""
     from throughput import ALL_IMAGES, BASELINE, RAW
 
     from cnn_ablation.data import fashion_mnist, splits
@@ -86,7 +86,7 @@ def train() -> None:
 
 
 def as_metrics(groups: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Groups of accuracies as the metrics of conditions, the nth of each with the same seed."""
+    """Convert groups of accuracies to the metrics of conditions. The nth accuracies share a seed."""
     return pd.DataFrame(
         {"condition": name, "seed": seed, "status": "finished", "final_val_accuracy": accuracy}
         for name, group in groups.items()
@@ -95,23 +95,23 @@ def as_metrics(groups: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def decide(groups: dict[str, np.ndarray], claims: dict[str, Claim], looks: int = 1) -> set[str]:
-    """The verdicts that groups of accuracies get."""
+    """Set of verdicts on claims about groups of accuracies."""
     return set(
         verdicts.decide(claims, as_metrics(groups), NO_HISTORIES, EVIDENCE, IMAGES, looks).values()
     )
 
 
 def share(hits: int, rounds: int) -> str:
-    """A percentage with its 95 % interval (Clopper & Pearson, 1934)."""
+    """Format a percentage with its 95 % interval (Clopper & Pearson, 1934)."""
     low, high = stats.binomtest(hits, rounds).proportion_ci()
     return f"{100 * hits / rounds:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def main() -> None:
-    """Train if asked to; print the tables."""
+    """Train if requested, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", action="store_true", help="train the seeds anew")
-    parser.add_argument("--rounds", type=int, default=2000, help="of each measurement")
+    parser.add_argument("--train", action="store_true", help="train the seeds again")
+    parser.add_argument("--rounds", type=int, default=2000, help="rounds per measurement")
     options = parser.parse_args()
     if options.train:
         train()
@@ -124,7 +124,7 @@ def main() -> None:
         return dict(zip(GROUPS, drawn, strict=True))
 
     print(f"{len(accuracies)} seeds: mean {accuracies.mean():.2f} %, sd {accuracies.std(ddof=1):.2f}\n")
-    print(f"False verdicts: any of {len(CLAIMS)} claims supported or contradicted, nothing differs")
+    print(f"False verdicts: any of {len(CLAIMS)} claims is decided although nothing differs.")
     print("| seeds | family-wise rate |\n| ---: | ---: |")
     for size in SIZES:
         false = sum(
@@ -141,7 +141,7 @@ def main() -> None:
         )
     print(f"| pursued: {', '.join(map(str, LOOKS))} | {share(false, rounds)} |\n", flush=True)
 
-    print("Power: a single claim supported, by the true difference in points")
+    print("Power: the probability that a single claim is supported, by the true difference in points.")
     print(f"| seeds | {' | '.join(map(str, SHIFTS))} |\n| ---: |{' ---: |' * len(SHIFTS)}")
     for size in SIZES:
         cells = []
@@ -154,7 +154,7 @@ def main() -> None:
             cells.append(f"{100 * found / rounds:.0f} %")
         print(f"| {size} | {' | '.join(cells)} |", flush=True)
 
-    print("\nCoverage of 95 % intervals: of a difference, and of a single further run")
+    print("\nCoverage of 95 % intervals, for a difference and for a single further run.")
     print("| seeds | difference | single run |\n| ---: | ---: | ---: |")
     for size in SIZES:
         covered = predicted = 0

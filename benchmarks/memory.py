@@ -1,11 +1,12 @@
-"""Memory of a worker: after the base network, and after every network of the study.
+"""Memory of a worker after training the base network, and after every network of the study.
 
     .venv/bin/python benchmarks/memory.py            # the base network
-    .venv/bin/python benchmarks/memory.py --study    # then every other network of the journal
+    .venv/bin/python benchmarks/memory.py --study    # followed by every other network of the journal
 
-One worker trains an epoch of each on all of Fashion-MNIST. Its peak is the most that it had in memory
-since it started; mapped files, most of them PyTorch's libraries, are counted in it, though the workers
-of a machine share them. With an empty folder as NUMBA_CACHE_DIR it compiles its loops first. Linux only.
+One worker trains an epoch of each network on all of Fashion-MNIST. The peak is the worker's largest
+resident memory since its start. It includes mapped files, mostly PyTorch's libraries, although the
+workers of a machine share them. With an empty folder as NUMBA_CACHE_DIR, the worker compiles its loops
+first. Linux only.
 """
 
 import argparse
@@ -25,11 +26,11 @@ from cnn_ablation.study.parameters import ExecutionParameters
 from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
 
-MEASURED = {"VmHWM": "peak", "RssAnon": "its own", "RssFile": "mapped files"}
+MEASURED = {"VmHWM": "peak", "RssAnon": "private", "RssFile": "mapped files"}
 
 
 def train_and_measure(*task: Any) -> TrainedTrial:
-    """Train a trial; its last epoch's row goes on with the worker's memory, MiB."""
+    """Train a trial, and add the worker's memory in MiB to the row of the last epoch."""
     trained = train_on_worker(*task)
     status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     for field, name in MEASURED.items():
@@ -38,12 +39,12 @@ def train_and_measure(*task: Any) -> TrainedTrial:
 
 
 def main() -> None:
-    """Measure and print the table."""
-    # Not above: a worker imports this file too, and would have torchvision in its memory.
+    """Measure memory and print the table."""
+    # Imported here, because workers import this file too and would hold torchvision in memory.
     from throughput import BASELINE, FASTEST, load_data, study_trials
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", action="store_true", help="every network of the journal")
+    parser.add_argument("--study", action="store_true", help="measure every network of the journal")
     options = parser.parse_args()
 
     training = BASELINE.training.model_copy(update={"epochs": 1})
@@ -72,7 +73,7 @@ def main() -> None:
                 row = outcome.stored.history[-1]
                 rows.append((name, *(f"{row[value]:,.0f}" for value in MEASURED.values())))
     engine.close()
-    print(f"| trained, {FASTEST} | {', MiB | '.join(MEASURED.values())}, MiB |")
+    print(f"| trained so far, {FASTEST} | {', MiB | '.join(MEASURED.values())}, MiB |")
     print("| --- | --- | --- | --- |")
     for cells in rows:
         print(f"| {' | '.join(cells)} |")

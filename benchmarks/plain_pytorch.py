@@ -1,7 +1,7 @@
-"""The journal's training as a tutorial would write it: what the benchmarks compare with.
+"""The journal's training as a tutorial would write it: the reference of the benchmarks.
 
-torchvision's dataset with a transform per image, DataLoaders, a network with ReLU before pooling, Adam,
-and the journal's four metrics per epoch: loss and accuracy of training and validation.
+It uses torchvision's dataset with a transform per image, DataLoaders, a network with ReLU before
+pooling, Adam, and the journal's four metrics per epoch: training and validation loss and accuracy.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from cnn_ablation.parts.architectures import ConvNet
 
 
 def unpack(folder: Path, target: Path) -> None:
-    """Put the .gz files of a folder where torchvision looks for them unpacked."""
+    """Decompress the .gz files of a folder to where torchvision expects the files."""
     raw = target / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for packed in folder.glob("*-ubyte.gz"):
@@ -50,10 +50,10 @@ def make_network(model: ConvNet) -> nn.Module:
 
 
 class PlainTraining:
-    """A training that can be run an epoch at a time.
+    """A training that runs one epoch at a time.
 
     Args:
-        folder: Where `unpack` put the files.
+        folder: Folder that `unpack` wrote to.
         model: The architecture.
         batch_size: Images per step.
     """
@@ -71,7 +71,7 @@ class PlainTraining:
         self.loss = nn.CrossEntropyLoss()
 
     def run_epoch(self) -> dict[str, float]:
-        """Train an epoch; loss and accuracy, percent, of training and validation."""
+        """Train one epoch; return training and validation loss, and accuracy in percent."""
         self.network.train()
         train_loss, train_correct, train_images = 0.0, 0, 0
         for images, labels in self.train_loader:

@@ -1,10 +1,10 @@
-"""Is mixed precision as accurate as full precision? Both trained over seeds, compared in pairs.
+"""Test whether mixed precision is as accurate as full precision, in pairs of the same seed.
 
     .venv/bin/python benchmarks/precision.py --train 20  # trains 20 seeds each, writes precision.csv
-    .venv/bin/python benchmarks/precision.py             # from the accuracies in there
+    .venv/bin/python benchmarks/precision.py             # uses the accuracies in precision.csv
 
-The base network on the whole of Fashion-MNIST, final validation accuracy in percent. The number of seeds
-was fixed before the first training.
+The test compares final validation accuracies of the base network, in percent, on all of Fashion-MNIST.
+The number of seeds was fixed before the first training.
 """
 
 import argparse
@@ -22,15 +22,15 @@ from cnn_ablation.evidence import effects as statistics
 
 TABLE = Path(__file__).with_suffix(".csv")
 MARGIN = 0.2
-"""Points of accuracy that do not matter."""
+"""Largest difference that does not matter, in points of accuracy."""
 
 LEVEL = 0.05
 STORE = ROOT / "data/06_models/trials"
-"""The study's own: what is trained here, the study need not train again."""
+"""The study's store, so that the study reuses these trials."""
 
 
 def train(seeds: int) -> None:
-    """Train what the store lacks and write the table of accuracies."""
+    """Train the trials that the store lacks, and write the table of accuracies."""
     from cnn_ablation.execution.engine import Engine
     from cnn_ablation.execution.progress import StudyProgress
     from cnn_ablation.execution.store import TrialStore
@@ -63,14 +63,14 @@ def train(seeds: int) -> None:
 
 
 def main() -> None:
-    """Train if asked to; print the table and the verdict."""
+    """Train if requested, and print the table and the verdict."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=int, metavar="SEEDS", help="seeds of each precision")
+    parser.add_argument("--train", type=int, metavar="SEEDS", help="train this many seeds per precision")
     options = parser.parse_args()
     if options.train:
         train(options.train)
     if not TABLE.exists():
-        parser.error(f"no {TABLE.relative_to(ROOT)} yet: train the seeds first, with --train 20")
+        parser.error(f"no {TABLE.relative_to(ROOT)} yet; train the seeds first with --train 20")
     table = pd.read_csv(TABLE, index_col="seed")
     effect = statistics.contrast(table, {"bf16": 1, "fp32": -1})
     low, high = effect.interval(0.90)

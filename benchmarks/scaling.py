@@ -1,10 +1,10 @@
-"""Cost as work grows: planning, looking up, and the engine's overhead per trial.
+"""Scaling with the number of trials: planning, look-up, and the engine's overhead per trial.
 
     .venv/bin/python benchmarks/scaling.py
 
-Planning is expanding an experiment's trials and finding each in a store of as many; the engine's
-overhead is what 1,000 trials of no work take, result kept, divided by their number. Both go through
-the node that trains, as in a run, but for MLflow.
+Planning expands an experiment to 10,000 trials and finds each of them in a store of the same size. The
+engine's overhead is the time for 1,000 trials that do no work, storing included, divided by 1,000. Both
+use the node that trains, as a run does, but without MLflow.
 """
 
 import os
@@ -37,7 +37,7 @@ DATA = DataParameters.model_validate(CONF["data"])
 EXPERIMENT = ExperimentParameters.model_validate(
     {
         "title": "Scaling",
-        "question": "What does a trial cost that costs nothing?",
+        "question": "What is the overhead of a trial?",
         "hypothesis": "Little.",
         "factors": {"model": {"dropout_rate": [step / 10 for step in range(10)]}},
         "condition_name": "dropout_{dropout_rate}",
@@ -60,17 +60,17 @@ NOTHING = TrainedTrial(
 
 
 def no_work(*_: object) -> TrainedTrial:
-    """Return a result at once."""
+    """Return a result without training."""
     return NOTHING
 
 
 def planned(trials: int) -> list[Trial]:
-    """An experiment of so many trials."""
+    """Trials of an experiment with this number of them."""
     return expand_trials(EXPERIMENT, BASELINE, SeedParameters.model_validate(trials // 10))
 
 
 def execution(workers: int) -> ExecutionParameters:
-    """Parameters of a local cluster."""
+    """Parameters of a local cluster with this number of workers."""
     return ExecutionParameters.model_validate(
         {
             "device": "cpu",
@@ -84,7 +84,7 @@ def execution(workers: int) -> ExecutionParameters:
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure times and print the table."""
     images = np.zeros((10, 1, 28, 28), dtype=np.uint8)
     labels = np.arange(10)
     arrays = {

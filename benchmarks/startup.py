@@ -1,7 +1,7 @@
-"""What a command costs before it does anything, beside a Kedro project that has nothing in it.
+"""Start-up time of a command, compared with an empty Kedro project.
 
-.venv/bin/python benchmarks/startup.py           # kedro registry list, in both, alternately
-.venv/bin/python benchmarks/startup.py --demo    # and kedro run on the finished demo: `make demo` first
+.venv/bin/python benchmarks/startup.py           # kedro registry list in both projects, alternating
+.venv/bin/python benchmarks/startup.py --demo    # also kedro run on the finished demo; needs `make demo`
 """
 
 import argparse
@@ -24,21 +24,21 @@ BARE = {
     "conf/base/catalog.yml": "",
     "conf/local/.gitkeep": "",
 }
-"""A project with Kedro's plugins that are installed, and nothing else."""
+"""Files of an empty Kedro project, which uses the same installed plugins."""
 
 
 def seconds(project: Path, *command: str) -> float:
-    """What a command takes."""
+    """Run a Kedro command in a project; return its duration in seconds."""
     start = time.perf_counter()
     subprocess.run([*KEDRO, *command], cwd=project, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure times and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="alternations")
-    parser.add_argument("--demo", action="store_true", help="measure a run of the finished demo too")
+    parser.add_argument("--rounds", type=int, default=7, help="number of alternations")
+    parser.add_argument("--demo", action="store_true", help="also measure a run of the finished demo")
     options = parser.parse_args()
 
     with TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def main() -> None:
             for _ in range(options.rounds)
         ]
     theirs, ours = (statistics.median(times) for times in zip(*rounds, strict=True))
-    print(f"kedro registry list: bare project {theirs:.2f} s, here {ours:.2f} s, {ours - theirs:+.2f} s")
+    print(f"kedro registry list: empty project {theirs:.2f}, here {ours:.2f} s, {ours - theirs:+.2f} s")
     if options.demo:
         times = [seconds(ROOT, "run", "--env=demo") for _ in range(3)]
         print(f"kedro run --env=demo, all reused: {statistics.median(times):.1f} s")

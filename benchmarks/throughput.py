@@ -1,13 +1,14 @@
-"""Training throughput: a plain PyTorch script, our trial on one worker, and our workers together.
+"""Training throughput of a plain PyTorch script, of one worker, and of all workers together.
 
     .venv/bin/python benchmarks/throughput.py            # on the base network
     .venv/bin/python benchmarks/throughput.py --study    # the journal's 19 runs
 
-All is measured in this one run, alternately, on the whole of Fashion-MNIST. An epoch is the training on
-60,000 images and the validation on 10,000; the first one of each is warm-up. Shares of the peak are of
-what direct convolutions multiply: Winograd's need less, and may exceed it. `--study` measures
-epochs of the plain script on each network of the study, and takes them to the journal's 10; our engine
-trains the study's distinct trials in full, its start-up included.
+One run measures all of them, alternating, on all of Fashion-MNIST. An epoch trains on 60,000 images and
+validates on 10,000; the first epoch of each is warm-up. Shares of the peak count the multiplications of
+direct convolutions. Winograd's algorithm needs fewer, so its share can exceed 100 %.
+
+`--study` measures epochs of the plain script on each network of the study, and extrapolates to the
+journal's 10 epochs. The engine trains the distinct trials of the study in full, start-up included.
 """
 
 import argparse
@@ -51,17 +52,17 @@ ALL_IMAGES = DataParameters(
     protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
 )
 FASTEST = resolve_precision("auto", torch.device("cpu"))
-"""The precision that this processor multiplies fastest in."""
+"""The precision in which this processor multiplies fastest."""
 
 
 def load_data() -> TrialData:
-    """All images: 60,000 to train on, 10,000 to validate on."""
+    """Load all images: 60,000 for training, 10,000 for validation."""
     arrays = splits.split_images(fashion_mnist.load(RAW), ALL_IMAGES)
     return TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
 
 
 def study_trials() -> list[Trial]:
-    """The journal's 19 runs."""
+    """Trials of the journal's 19 runs."""
     return [
         trial
         for name in JOURNAL
@@ -89,7 +90,7 @@ def plain_seconds(folder: Path, model: ConvNet, epochs: int) -> list[float]:
 def train_together(
     trials: list[Trial], data: TrialData, precision: str, workers: int
 ) -> list[list[float]]:
-    """Seconds per epoch of each of the trials, `workers` of which run at once."""
+    """Seconds per epoch of each trial, with `workers` trials at once."""
     execution = ExecutionParameters.model_validate(
         {
             "device": "cpu",
@@ -113,17 +114,17 @@ def train_together(
 
 
 def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> list[float]:
-    """Seconds per epoch's worth of work when `workers` trials run at once, warm-up left out."""
+    """Seconds per epoch of work with `workers` trials at once, without the warm-up epoch."""
     training = BASELINE.training.model_copy(update={"epochs": epochs + 1})
     condition = Condition(name="base", levels={}, model=BASELINE.model, training=training)
     trials = [Trial(condition=condition, seed=seed) for seed in range(workers)]
     per_trial = train_together(trials, data, precision, workers)
-    # Trials that run at once: their throughputs add up.
+    # The throughputs of concurrent trials add up.
     return [1 / sum(1 / s for s in epoch) for epoch in list(zip(*per_trial, strict=True))[1:]]
 
 
 def matrix_peak(precision: str) -> float:
-    """FLOP/s of a large matrix product on all cores: the best of several."""
+    """FLOP/s of a large matrix product on all cores, best of 20."""
     dtype = {"fp32": "torch.float", "bf16": "torch.bfloat16"}[precision]
     code = f"""
 import time, torch
@@ -139,10 +140,10 @@ print(2 * 4096**3 / best)
 
 
 def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int) -> None:
-    """Print the table of throughputs."""
+    """Measure the base network's throughput and print the table."""
     cores = torch.get_num_threads()
     variants = {
-        f"ours, {precision}, {workers} worker{'s' * (workers > 1)}": (precision, workers)
+        f"this project, {precision}, {workers} worker{'s' * (workers > 1)}": (precision, workers)
         for precision in dict.fromkeys(("fp32", FASTEST))
         for workers in (1, cores)
     }
@@ -154,7 +155,7 @@ def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int
             rows[name] += our_seconds(data, precision, workers, epochs)
 
     layers = describe_network(BASELINE.model, (1, 28, 28), 10)
-    # A forward pass, and a backward one of twice its work but for the images' own gradient.
+    # The backward pass takes twice the work of the forward pass, except for the gradient of the images.
     first = layers["multiply_adds"].iloc[0]
     flops = 2 * (3 * layers["multiply_adds"].sum() - first) * TRAIN_IMAGES
     peak = matrix_peak(FASTEST)
@@ -172,13 +173,13 @@ def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int
 
 
 def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
-    """Print the time of the journal's 19 runs, one after the other, and of our study of one seed."""
+    """Print the time of the plain script's 19 runs in sequence, and of our study with one seed."""
     runs = study_trials()
     journal_epochs = BASELINE.training.epochs
     plain: dict[str, float] = {}
     total = 0.0
     for trial in runs:
-        # The rate of dropout does not change what a step costs.
+        # The dropout rate does not change the cost of a step.
         model = trial.condition.model.model_copy(update={"dropout_rate": 0.5})
         if str(model) not in plain:
             plain[str(model)] = statistics.median(plain_seconds(folder, model, epochs))
@@ -189,15 +190,15 @@ def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
     start = time.perf_counter()
     train_together(runs, data, FASTEST, workers)
     seconds = time.perf_counter() - start
-    print(f"ours, {FASTEST}, {workers} workers: {seconds / 60:.1f} min, 1/{total / seconds:.1f}")
+    print(f"this project, {FASTEST}, {workers} workers: {seconds / 60:.1f} min, 1/{total / seconds:.1f}")
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure throughput and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=2, help="measured per round")
-    parser.add_argument("--rounds", type=int, default=2, help="alternations")
-    parser.add_argument("--study", action="store_true", help="the journal's 19 runs")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs measured per round")
+    parser.add_argument("--rounds", type=int, default=2, help="number of alternations")
+    parser.add_argument("--study", action="store_true", help="measure the journal's 19 runs")
     options = parser.parse_args()
 
     data = load_data()

@@ -1,4 +1,4 @@
-"""A small project to run: the real code and conf, on a few hundred real images."""
+"""Fixtures and helpers, above all a small project: the real code and conf with 600 real images."""
 
 import os
 import random
@@ -43,7 +43,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this mach
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 SERVER_PATIENCE = 120
-"""Seconds in which a server must answer on a machine that is busy."""
+"""Seconds within which a server must answer, even on a busy machine."""
 
 
 LONGEST_FILES = (
@@ -59,14 +59,14 @@ LONGEST_FILES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that workers, which take whole files, end together."""
+    """Start the slowest files first: workers run whole files, and should finish together."""
     place = {f"test_{name}.py": index for index, name in enumerate(LONGEST_FILES)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture(scope="session")
 def raw_images() -> Arrays:
-    """400 training and 200 test images with their labels."""
+    """Load 400 training and 200 test images with their labels."""
     return fashion_mnist.load(IMAGES, SHA256, package_folders=[], mirrors=[])
 
 
@@ -76,17 +76,17 @@ def baseline() -> Configuration:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what other tests, or a user's shell, have set for MLflow and Kedro."""
-    # Plugins start programs by their names.
+    """Environment without the MLflow and Kedro variables of other tests or of the user's shell."""
+    # Kedro plugins start programs by name.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "KEDRO"))}
     return kept | {"COLUMNS": "200", "PATH": path}
 
 
 def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.CompletedProcess[str]":
-    """Run a kedro command in a project, in a process of its own.
+    """Run a kedro command in a project, in a separate process.
 
-    kedro-mlflow's hooks are singletons: sessions in one process would leak into each other's runs.
+    kedro-mlflow's hooks are singletons: sessions in one process would affect each other's runs.
     """
     return subprocess.run(
         [sys.executable, "-m", "kedro", *arguments],
@@ -101,13 +101,13 @@ def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.Com
 
 @contextmanager
 def served(*command: str, cwd: Path, health: str = "", **environment: str) -> Iterator[str]:
-    """The address of a server on loopback, once it answers.
+    """Start a server on loopback and yield its address as soon as it answers.
 
     Args:
-        command: A module of Python's and its arguments; it takes a port at its end.
-        cwd: Where it runs.
-        health: Path at which it answers.
-        environment: Variables for it alone.
+        command: Python module and its arguments; the port is appended.
+        cwd: Working directory of the server.
+        health: Path that answers once the server is ready.
+        environment: Additional environment variables.
     """
     port = _free_port()
     log = cwd / "server.log"
@@ -139,7 +139,7 @@ def served(*command: str, cwd: Path, health: str = "", **environment: str) -> It
 
 
 def _free_port() -> int:
-    # Not the system's choice: Kedro-Viz takes none from 49152 on.
+    # The system would choose a port from 49152 on, which Kedro-Viz rejects.
     while True:
         port = random.randrange(20_000, 30_000)
         with socket.socket() as probe, suppress(OSError):
@@ -153,12 +153,12 @@ def write_yaml(file: Path, content: object) -> None:
 
 
 def make_project(folder: Path) -> Path:
-    """A copy of the project that trains one epoch on the fixture's images."""
+    """Copy the project to a folder, set up to train one epoch on the fixture's images."""
     for part in ("conf", "src"):
         shutil.copytree(
             ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "local")
         )
-    # What Numba has compiled, which takes longer than most tests: good for any copy of the same files.
+    # Share Numba's cache between copies: compiling takes longer than most tests.
     compiled = ROOT / "src/cnn_ablation/kernels/__pycache__"
     compiled.mkdir(exist_ok=True)
     (folder / "src/cnn_ablation/kernels/__pycache__").symlink_to(compiled)
@@ -181,7 +181,7 @@ def make_project(folder: Path) -> Path:
             "data": {"train_images": 100, "validation_images": 50},
             "seeds": [0, 1],
             "baseline": {"training": {"epochs": 1}},
-            # Another one takes longer to start than these trials to train.
+            # A second worker takes longer to start than these trials take to train.
             "execution": {"workers": 1},
         },
     )
@@ -190,14 +190,14 @@ def make_project(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that the tests of a module share; what one runs, the next one finds."""
+    """A project shared by the tests of a module, including the results of earlier tests."""
     return make_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")
 def full_data() -> Path:
-    """Folder of the whole of Fashion-MNIST; skips the test where it is not on this machine."""
+    """Folder with all of Fashion-MNIST. Skips the test if the data is not on this machine."""
     for folder in (ROOT / "data/01_raw/fashion_mnist", *fashion_mnist.PACKAGE_FOLDERS):
         if all((folder / f"{name}.gz").is_file() for name in fashion_mnist.FILES.values()):
             return folder
-    pytest.skip("Fashion-MNIST is not on this machine: `make data` gets it")
+    pytest.skip("Fashion-MNIST is not on this machine; get it with `make data`")

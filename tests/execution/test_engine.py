@@ -1,4 +1,4 @@
-"""The engine: the same bits on any workers, each trial its own fate, nothing lost."""
+"""The engine: equal bits on any workers, independent trials, no lost results."""
 
 import hashlib
 import json
@@ -92,7 +92,7 @@ def hashes(outcomes: list[Outcome]) -> dict[str, str]:
 TRIALS = [make_trial(0), make_trial(1), make_trial(0, {"use_batch_norm": False})]
 
 
-def test_bits_depend_neither_on_workers_nor_on_order(tmp_path: Path, data: TrialData) -> None:
+def test_bits_depend_neither_on_workers_nor_on_order_of_trials(tmp_path: Path, data: TrialData) -> None:
     found = []
     for name, workers, trials in [
         ("two", 2, TRIALS),
@@ -109,9 +109,7 @@ def test_bits_depend_neither_on_workers_nor_on_order(tmp_path: Path, data: Trial
     assert alone.items() <= two.items()
 
 
-def test_what_the_store_has_is_not_trained_again(
-    tmp_path: Path, data: TrialData, engine: Engine
-) -> None:
+def test_stored_trials_are_reused(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     store = TrialStore(tmp_path)
     first = list(engine.train(TRIALS[:2], data, store, execution()))
     assert [outcome.reused for outcome in first] == [False, False]
@@ -123,7 +121,9 @@ def test_what_the_store_has_is_not_trained_again(
     assert engine._client is None, "no cluster is started where there is nothing to train"
 
 
-def test_precision_is_part_of_what_is_reused(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+def test_trials_are_reused_only_in_the_same_precision(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
     store = TrialStore(tmp_path)
     (fp32,) = engine.train(TRIALS[:1], data, store, execution())
     (bf16,) = engine.train(TRIALS[:1], data, store, execution(precision="bf16"))
@@ -134,7 +134,7 @@ def test_precision_is_part_of_what_is_reused(tmp_path: Path, data: TrialData, en
 
 
 @needs_cuda
-def test_each_gpu_has_a_worker_whose_bits_are_those_of_the_others(
+def test_each_gpu_has_a_worker_and_all_give_the_same_bits(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     on_gpus = execution(device="cuda", workers=None)
@@ -148,7 +148,7 @@ def test_each_gpu_has_a_worker_whose_bits_are_those_of_the_others(
         assert together[alone.key] == weights_hash(alone)
 
 
-def test_planned_trials_are_trained_ahead_and_claimed_as_trained(
+def test_planned_trials_are_trained_ahead_and_do_not_count_as_reused(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     store = TrialStore(tmp_path)
@@ -161,7 +161,7 @@ def test_planned_trials_are_trained_ahead_and_claimed_as_trained(
     assert again.reused
 
 
-def test_trials_of_one_configuration_share_a_result_under_their_names(
+def test_equal_trials_share_a_result_under_different_names(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     named = [
@@ -173,15 +173,13 @@ def test_trials_of_one_configuration_share_a_result_under_their_names(
     assert len({outcome.key for outcome in outcomes}) == 1
 
 
-def test_a_worker_loads_no_library_that_it_does_not_need(
-    tmp_path: Path, data: TrialData, engine: Engine
-) -> None:
+def test_a_worker_loads_no_unneeded_library(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     (outcome,) = engine.train(TRIALS[:1], data, TrialStore(tmp_path), execution(workers=1))
     assert outcome.stored is not None, outcome.error
     assert engine._client is not None
     (loaded,) = engine._client.run(lambda: set(sys.modules)).values()
     assert "torch.optim" in loaded
-    # Each takes tens of MiB, and seconds whenever a worker starts.
+    # Each of these takes tens of MiB and adds seconds to the start of a worker.
     assert not loaded & {
         "torch._dynamo",
         "sympy",
@@ -193,7 +191,7 @@ def test_a_worker_loads_no_library_that_it_does_not_need(
     }
 
 
-def test_a_trial_that_diverges_or_fails_does_so_alone(
+def test_a_diverged_or_failed_trial_does_not_affect_the_others(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     diverging = make_trial(training={"optimizer": {"kind": "sgd", "learning_rate": 1e30}})
@@ -220,7 +218,7 @@ def workers_of(process: psutil.Process) -> list[psutil.Process]:
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_a_killed_workers_trial_is_trained_elsewhere(
+def test_the_trial_of_a_killed_worker_is_trained_elsewhere(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     trials = [make_trial(seed, training={"epochs": 15}) for seed in range(3)]
@@ -262,7 +260,7 @@ def test_nothing_listens_beyond_loopback(tmp_path: Path, data: TrialData, engine
 
 @contextmanager
 def cluster(folder: Path, *options: str) -> Iterator[str]:
-    """Address of a scheduler that has two workers, all processes of their own, as on a cluster."""
+    """Address of a scheduler with two workers, each in a separate process, as on a cluster."""
     source = str(ROOT / "src")
     environment = os.environ | {"PYTHONPATH": source, "DASK_LOGGING__DISTRIBUTED": "critical"}
     file = folder / "scheduler.json"
@@ -292,9 +290,7 @@ def cluster(folder: Path, *options: str) -> Iterator[str]:
             process.wait()
 
 
-def test_trains_on_a_cluster_that_runs_elsewhere(
-    tmp_path: Path, data: TrialData, engine: Engine
-) -> None:
+def test_trains_on_an_existing_cluster(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     with cluster(tmp_path) as scheduler:
         settings = execution(scheduler=scheduler, workers=None)
         remote = list(engine.train(TRIALS, data, TrialStore(tmp_path / "remote"), settings))
@@ -303,7 +299,7 @@ def test_trains_on_a_cluster_that_runs_elsewhere(
     assert hashes(remote) == hashes(local)
 
 
-def test_trains_on_a_cluster_that_wants_certificates(
+def test_trains_on_a_cluster_that_requires_certificates(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     made = Security.temporary()
@@ -323,7 +319,7 @@ def test_trains_on_a_cluster_that_wants_certificates(
             connect(stranger, "cpu", 1)
 
 
-def test_dask_and_interrupts_leave_the_thread_that_trains_alone() -> None:
+def test_dask_and_interrupts_do_not_disturb_the_training_thread() -> None:
     client = connect(execution(), "cpu", trials=1)
     assert client.cluster is not None
     with client.cluster, client:
@@ -335,12 +331,12 @@ def worker_settings(dask_worker: Any) -> dict[str, Any]:
     return {
         "profiles": "profile" in dask_worker.periodic_callbacks,
         "tick": dask.config.get("distributed.admin.tick.interval"),
-        # Else Ctrl-C may have it end in a traceback before the run ends it.
+        # Otherwise, Ctrl-C could end the worker with a traceback before the run stops it.
         "interrupt": signal.getsignal(signal.SIGINT),
     }
 
 
-def test_the_longest_trials_begin_first(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+def test_the_longest_trials_start_first(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     long, short = make_trial(training={"epochs": 4}), make_trial(training={"epochs": 1})
     outcomes = engine.train([short, long], data, TrialStore(tmp_path), execution(workers=1))
     assert [outcome.trial for outcome in outcomes] == [long, short]
@@ -351,13 +347,13 @@ def test_trials_wait_until_a_worker_is_free(tmp_path: Path, data: TrialData) -> 
     trials = [make_trial(seed) for seed in range(12)]
     outcomes = list(engine.train(trials, data, TrialStore(tmp_path), execution()))
     engine.close()
-    # Dealt out at once, they would be with a worker that is busy while another has none.
+    # If all were assigned at once, a busy worker could hold trials while another one is idle.
     counts = [outcome.stored.history[0]["tasks"] for outcome in outcomes if outcome.stored]
     assert counts == [1] * 12
 
 
 def count_tasks(*_: object) -> TrainedTrial:
-    """No training, but how many tasks the worker has that are not done."""
+    """Return the number of unfinished tasks of this worker, without training."""
     states = Counter(task.state for task in get_worker().state.tasks.values())
     time.sleep(0.1)
     nothing = np.zeros((1, 10), np.float32)
@@ -383,13 +379,15 @@ def test_a_worker_with_other_versions_refuses(group: str, name: str, difference:
         train_on_worker("key", TRIALS[0], identity, "data")
 
 
-def test_a_scheduler_that_does_not_answer() -> None:
+def test_an_unreachable_scheduler_is_a_clear_error() -> None:
     nowhere = execution(scheduler="tcp://127.0.0.1:9", workers=None)
     with pytest.raises(ClusterError, match=r"no workers at tcp://127\.0\.0\.1:9.*Start the scheduler"):
         connect(nowhere, "cpu", 1)
 
 
-def test_many_trials_do_not_grow_a_worker(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+def test_many_trials_do_not_increase_a_workers_memory(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
     def resident() -> float:
         rss: int = sum(worker.memory_info().rss for worker in workers_of(psutil.Process()))
         return rss / 2**20
@@ -405,7 +403,7 @@ def test_many_trials_do_not_grow_a_worker(tmp_path: Path, data: TrialData, engin
 
 @pytest.mark.full_data
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from Linux's /proc")
-def test_a_worker_stays_below_its_share_of_memory(
+def test_a_worker_stays_within_its_memory_budget(
     tmp_path: Path, full_data: Path, engine: Engine
 ) -> None:
     arrays = split_images(fashion_mnist.load(full_data), ALL_IMAGES)
@@ -420,7 +418,7 @@ def test_a_worker_stays_below_its_share_of_memory(
 
 
 def peak_memory() -> int:
-    # Not ru_maxrss: that starts from the memory of the process that this one was forked from.
+    # ru_maxrss would include the memory of the parent process at the time of the fork.
     (line,) = (
         line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
     )

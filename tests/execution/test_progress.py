@@ -1,4 +1,4 @@
-"""Progress: what a terminal shows while trials train."""
+"""The progress that a terminal shows during training."""
 
 import io
 from typing import Any
@@ -36,7 +36,7 @@ def test_shows_trials_done_running_reused_and_failed_with_epoch_and_accuracy() -
     assert "epoch 1: validation accuracy 81.25 %" in shown
 
 
-def test_epochs_repeated_after_a_lost_worker_and_late_events_count_once() -> None:
+def test_repeated_epochs_and_late_events_count_once() -> None:
     progress = StudyProgress(Console(file=io.StringIO()))
     progress.begin({"k": make_trial()}, GREY)
     for epoch in (1, 2, 1, 2):
@@ -47,7 +47,7 @@ def test_epochs_repeated_after_a_lost_worker_and_late_events_count_once() -> Non
     assert study.completed == study.total
 
 
-def test_time_left_is_not_taken_from_the_moment_between_two_workers_first_epochs() -> None:
+def test_time_left_is_not_estimated_between_the_first_epochs_of_two_workers() -> None:
     times = [0.0]
     progress = StudyProgress(Console(file=io.StringIO()), clock=lambda: times[-1])
     progress.begin({str(seed): make_trial(seed) for seed in range(2)}, GREY)
@@ -58,7 +58,7 @@ def test_time_left_is_not_taken_from_the_moment_between_two_workers_first_epochs
     assert progress.time_left() == "about 4 min left"
 
 
-def test_costs_follow_the_work() -> None:
+def test_relative_cost_reflects_the_work() -> None:
     def cost(**changes: Any) -> float:
         return make_trial(**changes).relative_cost(GREY)
 

@@ -1,4 +1,4 @@
-"""The trial store: complete entries or none."""
+"""The trial store keeps complete entries or none."""
 
 import logging
 from pathlib import Path
@@ -26,7 +26,7 @@ TRAINED = TrainedTrial(
 )
 
 
-def test_gives_back_what_was_put_in(tmp_path: Path) -> None:
+def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     store = TrialStore(tmp_path / "trials")
     assert store.get("key") is None
     store.put("key", {"seed": 0}, TRAINED)
@@ -41,7 +41,7 @@ def test_gives_back_what_was_put_in(tmp_path: Path) -> None:
     assert stored.manifest["identity"] == {"seed": 0}
 
 
-def test_an_entry_that_is_there_stays(tmp_path: Path) -> None:
+def test_an_existing_entry_is_not_overwritten(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     store.put("key", {"seed": 0}, TRAINED)
     store.put("key", {"seed": 0}, TRAINED)
@@ -50,14 +50,14 @@ def test_an_entry_that_is_there_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["manifest.json", "predictions.safetensors", "weights.safetensors"])
 @pytest.mark.parametrize("damage", ["truncated", "altered", "missing"])
-def test_a_damaged_entry_is_set_aside_and_does_not_count(
+def test_a_damaged_entry_is_set_aside_and_not_used(
     tmp_path: Path,
     file: str,
     damage: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # conf/logging.yml, where a test before this one has loaded it, keeps messages from the root.
+    # If an earlier test loaded conf/logging.yml, messages do not reach the root logger.
     monkeypatch.setattr(logging.getLogger("cnn_ablation"), "propagate", True)
     store = TrialStore(tmp_path)
     store.put("key", {"seed": 0}, TRAINED)
@@ -77,14 +77,14 @@ def test_a_damaged_entry_is_set_aside_and_does_not_count(
     assert store.get("key") is not None
 
 
-def test_what_was_cut_short_is_no_entry(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_no_entry(tmp_path: Path) -> None:
     (tmp_path / ".unfinished-x").mkdir()
     store = TrialStore(tmp_path)
     assert list(store) == []
     assert len(store.leftovers()) == 1
 
 
-def test_a_file_that_lies_in_the_store_is_not_the_stores(tmp_path: Path) -> None:
+def test_plain_files_in_the_folder_are_ignored(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     store.put("key", {"seed": 0}, TRAINED)
     for name in ("notes.txt", ".DS_Store"):
@@ -93,7 +93,7 @@ def test_a_file_that_lies_in_the_store_is_not_the_stores(tmp_path: Path) -> None
     assert store.leftovers() == []
 
 
-def test_a_removed_entry_is_gone(tmp_path: Path) -> None:
+def test_an_entry_can_be_removed(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     store.put("key", {"seed": 0}, TRAINED)
     store.remove("key")
@@ -101,7 +101,7 @@ def test_a_removed_entry_is_gone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_training_that_diverged_has_no_final_values(tmp_path: Path) -> None:
+def test_a_diverged_training_has_no_final_values(tmp_path: Path) -> None:
     history = [TRAINED.history[0] | {"train_loss": float("nan")}]
     diverged = TrainedTrial(history, 3, TRAINED.validation_logits, TRAINED.weights)
     TrialStore(tmp_path).put("key", {}, diverged)
@@ -112,6 +112,6 @@ def test_a_training_that_diverged_has_no_final_values(tmp_path: Path) -> None:
     assert stored.metrics["total_params"] == 3
 
 
-def test_the_key_depends_on_values_not_on_their_order() -> None:
+def test_the_key_does_not_depend_on_the_order_of_settings() -> None:
     assert trial_key({"a": 1, "b": 2}) == trial_key({"b": 2, "a": 1})
     assert trial_key({"a": 1, "b": 2}) != trial_key({"a": 1, "b": 3})

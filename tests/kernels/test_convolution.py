@@ -1,4 +1,4 @@
-"""The fast layers are the usual ones: same function, same gradients, same statistics."""
+"""The fast layers have the same outputs, gradients and statistics as PyTorch's layers."""
 
 import copy
 import math
@@ -54,7 +54,7 @@ def assert_same_training(fast: ConvLayer, slow: ConvLayer, images: torch.Tensor)
     gradient = torch.randn_like(outputs[0])
     for output in outputs:
         output.backward(gradient)
-    # Statistics of normalization are taken in single precision where images want a gradient.
+    # Inputs that need a gradient have normalization statistics in single precision.
     tolerance = 1e-5 if images.requires_grad else 1e-7
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=tolerance, atol=tolerance)
     for one, other in zip(fast.parameters(), slow.parameters(), strict=True):
@@ -122,7 +122,7 @@ def test_later_layers(
 @pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (1, (7, 5)), (32, (6, 6)), (32, (7, 5))])
 @pytest.mark.parametrize("out_channels", [6, 64])
 @torch.inference_mode()
-def test_evaluation_by_running_statistics(
+def test_evaluation_uses_running_statistics(
     channels: int, out_channels: int, size: tuple[int, int], use_batch_norm: bool, use_pooling: bool
 ) -> None:
     fast, slow = make_pair(
@@ -139,18 +139,18 @@ def test_evaluation_by_running_statistics(
 
 
 @pytest.mark.parametrize("channels", [1, 40])
-def test_of_equal_values_the_first_gets_the_gradient_as_in_max_pooling(channels: int) -> None:
+def test_the_first_of_equal_values_gets_the_gradient_as_in_max_pooling(channels: int) -> None:
     fast, slow = make_pair(channels, 3, use_batch_norm=False, use_pooling=True)
-    # All windows inside are four equal values.
+    # Each inner window contains four equal values.
     images = torch.ones(2, channels, 6, 6, dtype=torch.double, requires_grad=channels > 1)
     assert_same_training(fast, slow, images)
 
 
 @pytest.mark.parametrize("size", [(28, 28), (14, 14), (7, 7)])
-def test_single_precision_loses_little_but_rounding(size: tuple[int, int]) -> None:
+def test_single_precision_differs_only_by_rounding(size: tuple[int, int]) -> None:
     fast, exact = make_pair(32, 3, use_batch_norm=False, use_pooling=False, out_channels=64)
     for layer in (fast, exact):
-        # Outputs near zero would fall to either side of it, and with them what flows back.
+        # Rounding could change the sign of outputs near zero, and with it the gradient.
         torch.nn.init.constant_(layer.get_parameter("conv.bias"), 5)
     fast.float()
     maps = torch.randn(32, 32, *size)
@@ -169,7 +169,7 @@ def test_single_precision_loses_little_but_rounding(size: tuple[int, int]) -> No
 @pytest.mark.parametrize(("channels", "out_channels"), [(1, 6), (32, 6), (32, 64)])
 @pytest.mark.parametrize("not_a_number", [math.nan, -math.nan, math.inf])
 @pytest.mark.parametrize("precision", [torch.float, torch.bfloat16])
-def test_a_kernel_that_is_not_finite_shows_in_the_outputs(
+def test_a_non_finite_kernel_makes_all_outputs_non_finite(
     channels: int, out_channels: int, not_a_number: float, precision: torch.dtype
 ) -> None:
     layer = fast_copy(ConvLayer(channels, out_channels, 3, use_batch_norm=False, use_pooling=True))
@@ -206,8 +206,8 @@ for size in map(int, sys.argv[1:]):
 """
 
 
-def test_loops_of_two_shapes_are_kept_apart_on_disk(tmp_path: Path) -> None:
-    # In one file, two processes that compile at once would have one run the other's loops.
+def test_loops_of_two_shapes_are_cached_separately(tmp_path: Path) -> None:
+    # With a shared cache file, one of two processes that compile at once would run the other's loops.
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(SOURCE)}
     subprocess.run([sys.executable, "-c", PROGRAM, "4", "6"], env=environment, check=True)
     assert len([*tmp_path.rglob("*rectify*.nbi")]) == 2

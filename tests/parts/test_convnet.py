@@ -1,4 +1,4 @@
-"""The network: sizes, errors, and the pairing of initial weights."""
+"""The network: parameter counts, shapes, errors, and paired initial weights."""
 
 import pytest
 import torch
@@ -42,11 +42,11 @@ def seeded(seed: int, **changes: object) -> ConvNetwork:
         ({"conv_channels": [64, 128], "fc_units": [512, 256]}, 3_420_554),
     ],
 )
-def test_parameters_of_the_journals_networks(changes: dict[str, object], parameters: int) -> None:
+def test_parameter_counts_of_the_journals_networks(changes: dict[str, object], parameters: int) -> None:
     assert count_parameters(network(**changes)) == parameters
 
 
-def test_description_adds_up_to_the_network() -> None:
+def test_the_layers_add_up_to_the_network() -> None:
     table = describe_network(JOURNAL_MODEL, GREY, 10).set_index("layer")
     assert table["parameters"].sum() == 421_834
     assert table.loc["conv.0.conv", "output_shape"] == "32x28x28"
@@ -60,7 +60,7 @@ def test_description_adds_up_to_the_network() -> None:
 
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 13, 21)])
 @pytest.mark.parametrize("use_pooling", [True, False])
-def test_described_shapes_are_those_of_the_outputs(
+def test_described_shapes_match_the_outputs(
     image_shape: tuple[int, int, int], use_pooling: bool
 ) -> None:
     model = variant(use_pooling=use_pooling, fc_units=[20, 30], kernel_size=5)
@@ -77,12 +77,12 @@ def test_described_shapes_are_those_of_the_outputs(
 
 
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 32, 32), (1, 5, 9)])
-def test_logits_follow_the_images_shape_and_the_classes(image_shape: tuple[int, int, int]) -> None:
+def test_logits_adapt_to_image_shape_and_classes(image_shape: tuple[int, int, int]) -> None:
     net = ConvNetwork(variant(fc_units=[], kernel_size=5), image_shape, 7)
     assert net(torch.zeros(2, *image_shape)).shape == (2, 7)
 
 
-def test_pooling_to_nothing_names_the_layer() -> None:
+def test_pooling_an_image_to_nothing_is_an_error_that_names_the_layer() -> None:
     network(conv_channels=[8] * 4)
     with pytest.raises(ParameterError) as failure:
         network(conv_channels=[8] * 5)
@@ -92,7 +92,7 @@ def test_pooling_to_nothing_names_the_layer() -> None:
     network(conv_channels=[8] * 6, use_pooling=False)
 
 
-def test_a_seed_gives_layers_of_one_shape_the_same_weights_in_every_network() -> None:
+def test_a_seed_gives_layers_of_equal_shape_the_same_weights_in_every_network() -> None:
     weights = seeded(3).state_dict()
     for changes in (
         {"dropout_rate": 0.0},
@@ -114,7 +114,7 @@ def test_a_seed_gives_layers_of_one_shape_the_same_weights_in_every_network() ->
             assert torch.equal(others[name], weights[name]), name
 
 
-def test_seeds_and_layers_differ() -> None:
+def test_initial_weights_differ_between_seeds_and_layers() -> None:
     first, second = (seeded(seed, fc_units=[128, 128, 128]) for seed in (0, 1))
     one, other = "hidden.1.linear.weight", "hidden.2.linear.weight"
     assert not torch.equal(first.get_parameter(one), second.get_parameter(one))
@@ -129,7 +129,7 @@ def test_initial_weights_have_pytorchs_distribution() -> None:
     assert weight.std().item() == pytest.approx(reference.std().item(), rel=0.01)
 
 
-def test_dropout_drops_at_its_rate_from_its_own_stream() -> None:
+def test_dropout_has_its_rate_and_its_own_random_stream() -> None:
     dropout = SeededDropout(0.3)
     dropout.generator = torch.Generator().manual_seed(0)
     ones = torch.ones(200, 500)

@@ -1,4 +1,4 @@
-"""The pages that Kedro-Viz and MLflow make of a run, in a browser."""
+"""The pages of Kedro-Viz and MLflow for a run, in a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.conftest import CHROMIUM, kedro, needs_chromium, served
 pytestmark = needs_chromium
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 60_000
-"""Milliseconds that a page may take on a machine that is busy."""
+"""Milliseconds within which a page must load, even on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        playwright.selectors.set_test_id_attribute("data-test")  # as Kedro-Viz has it
+        playwright.selectors.set_test_id_attribute("data-test")  # the attribute that Kedro-Viz uses
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
         browser.close()
@@ -36,14 +36,14 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def results(project: Path) -> Path:
-    """A project in which an experiment was run."""
+    """A project with the results of one experiment."""
     result = kedro(project, "run", "--pipeline=batchnorm")
     assert result.returncode == 0, result.stderr
     return project
 
 
 def open_experiment(page: Page, address: str) -> None:
-    """Open Kedro-Viz, look for all experiments, and open one of them."""
+    """Open Kedro-Viz, check that it lists all experiments, and open one of them."""
     page.add_init_script("localStorage.setItem('KedroViz', '{\"showFeatureHints\": false}')")
     page.goto(address)
     for name in STUDY:
@@ -52,7 +52,7 @@ def open_experiment(page: Page, address: str) -> None:
     expect(page.get_by_text("train_trials", exact=True).first).to_be_visible()
 
 
-def test_viz_built_shows_experiments_and_previews(results: Path, page: Page) -> None:
+def test_viz_build_shows_experiments_and_previews(results: Path, page: Page) -> None:
     built = kedro(results, "viz", "build", "--include-previews")
     assert built.returncode == 0, built.stderr
     with served("http.server", "--directory=build", "--bind=127.0.0.1", cwd=results) as address:

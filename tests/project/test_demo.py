@@ -1,4 +1,4 @@
-"""The demo environment, which is what most people run first: the whole study, small."""
+"""The demo environment, which most users run first: the whole study in miniature."""
 
 import shutil
 from pathlib import Path
@@ -9,10 +9,10 @@ from cnn_ablation.pipeline_registry import STUDY
 from tests.conftest import kedro, make_project
 
 FEWER_IMAGES = "data.train_images=200,data.validation_images=100,data.test_images=100"
-"""The tests' images are too few for the demo's numbers."""
+"""Fewer images than the demo uses, because the fixture has only 600."""
 
 
-def test_the_demo_does_all_that_the_study_does_and_leaves_its_results_alone(tmp_path: Path) -> None:
+def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     shutil.move(project / "conf/local/catalog.yml", project / "conf/demo/catalog.yml")
     shutil.rmtree(project / "conf/local")
@@ -21,7 +21,7 @@ def test_the_demo_does_all_that_the_study_does_and_leaves_its_results_alone(tmp_
     reports = project / "data/demo/08_reporting"
     for name in STUDY:
         verdicts = pd.read_csv(reports / name / "verdicts.csv")
-        # So few images and epochs leave other metrics, such as epochs to 80 %, without a value.
+        # With so few images and epochs, some metrics have no value, such as epochs to 80 %.
         assert (verdicts.loc[verdicts["metric"] == "final_val_accuracy", "seeds"] == 2).all()
         assert (reports / name / "claims.png").is_file()
     journal = (reports / "journal.md").read_text()

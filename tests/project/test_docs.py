@@ -1,4 +1,4 @@
-"""The documentation speaks of what is there."""
+"""The documentation matches the project."""
 
 import re
 from pathlib import Path
@@ -11,16 +11,16 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
 
 
-def test_errors_of_the_faq_are_those_of_the_code() -> None:
-    """Each error in bold, between its variable parts, stands in the code."""
+def test_errors_in_the_faq_match_the_code() -> None:
+    """The fixed parts of each error in bold appear in the code."""
     code = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    # Strings that are written over several lines, and the names in them.
+    # Join strings that span several lines.
     code = re.sub(r'"\s*\n\s*f?"', "", code)
     headings = re.findall(r"^\*\*`(.*?)`\*\*", (ROOT / "docs/faq.md").read_text(), re.MULTILINE)
     assert len(headings) > 10

@@ -1,4 +1,4 @@
-"""The wheel of `kedro package`, installed, runs where there is no project."""
+"""The wheel that `kedro package` builds runs outside the project."""
 
 import shutil
 import subprocess
@@ -10,12 +10,12 @@ import pandas as pd
 from tests.conftest import ROOT, clean_environment, make_project
 
 
-def test_the_wheel_runs_elsewhere_with_its_conf(tmp_path: Path) -> None:
+def test_the_wheel_runs_outside_the_project(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     for file in ("README.md", "LICENSE"):
         shutil.copy(ROOT / file, project / file)
     python = (sys.executable, "-m")
-    # As `kedro package` does it, but with the setuptools that is here: it would fetch its own.
+    # Like `kedro package`, but with the installed setuptools: `kedro package` would download its own.
     build = [*python, "build", "--wheel", "--no-isolation", "--outdir", "dist"]
     subprocess.run(build, cwd=project, check=True, capture_output=True)
     (wheel,) = (project / "dist").glob("*.whl")

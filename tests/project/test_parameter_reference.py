@@ -1,4 +1,4 @@
-"""The reference of parameters in docs says what the types say."""
+"""The parameter reference in docs matches the types."""
 
 import runpy
 
@@ -9,12 +9,12 @@ from tests.conftest import ROOT
 REFERENCE = runpy.run_path(str(ROOT / "scripts/parameter_reference.py"))
 
 
-def test_the_page_is_what_the_types_make_of_it() -> None:
+def test_the_page_is_up_to_date() -> None:
     page = (ROOT / "docs/parameters.md").read_text()
     assert page == REFERENCE["reference"](), "run scripts/parameter_reference.py"
 
 
-def test_every_setting_is_there_with_its_limits() -> None:
+def test_the_page_lists_every_setting_with_its_limits() -> None:
     page = REFERENCE["reference"]()
     for name in TrainingParameters.model_fields:
         assert f"| baseline.training.{name} |" in page

@@ -1,4 +1,4 @@
-"""The graph: complete, typed, and kept in the catalog."""
+"""The pipelines are complete, typed, and persist every dataset."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def loader() -> OmegaConfigLoader:
     return OmegaConfigLoader(str(ROOT / "conf"), env="base", **settings.CONFIG_LOADER_ARGS)
 
 
-def test_a_pipeline_per_experiment_and_the_study() -> None:
+def test_each_experiment_has_a_pipeline_and_so_does_the_study() -> None:
     assert set(PIPELINES) == {
         "__default__",
         "pursuit",
@@ -36,7 +36,7 @@ def test_a_pipeline_per_experiment_and_the_study() -> None:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_stands_alone(name: str, loader: OmegaConfigLoader) -> None:
+def test_an_experiment_needs_no_other_experiment(name: str, loader: OmegaConfigLoader) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     assert free == {"images", "trial_store", "engine", "published_runs", "published_tables"}
     assert f"params:{name}" in PIPELINES[name].inputs()
@@ -54,8 +54,8 @@ def test_every_parameter_is_validated_by_its_type() -> None:
     assert set(typed) == read
 
 
-def test_every_dataset_is_kept_and_has_a_layer(loader: OmegaConfigLoader) -> None:
-    """So that a run can begin at any node, and kedro-viz can show where a dataset belongs."""
+def test_every_dataset_is_persisted_and_has_a_layer(loader: OmegaConfigLoader) -> None:
+    """Runs can start at any node, and Kedro-Viz can show the layer of each dataset."""
     resolver = CatalogConfigResolver(loader["catalog"])
     for pipeline in PIPELINES.values():
         for name in pipeline.datasets():
@@ -64,8 +64,8 @@ def test_every_dataset_is_kept_and_has_a_layer(loader: OmegaConfigLoader) -> Non
                 assert config.get("metadata", {}).get("kedro-viz", {}).get("layer"), name
 
 
-def test_layers_follow_each_other(loader: OmegaConfigLoader) -> None:
-    """Where data went back to an earlier layer, kedro-viz would show none at all."""
+def test_data_flows_through_the_layers_in_order(loader: OmegaConfigLoader) -> None:
+    """Kedro-Viz shows no layers at all if data flows back to an earlier one."""
     resolver = CatalogConfigResolver(loader["catalog"])
 
     def layer(name: str) -> str:
@@ -89,8 +89,8 @@ def test_nodes_have_names_and_the_tags_of_stage_and_experiment() -> None:
         assert tags == {name, *stages}
 
 
-def test_the_registry_loads_without_what_only_a_run_needs() -> None:
-    """Start-up is felt in every command."""
+def test_the_registry_loads_no_library_that_only_runs_need() -> None:
+    """Every command pays for imports at start-up."""
     code = (
         "import sys; from cnn_ablation.pipeline_registry import register_pipelines; "
         "register_pipelines(); "

@@ -1,4 +1,4 @@
-"""`kedro run`, as its user types it."""
+"""`kedro run` from the command line."""
 
 import base64
 import io
@@ -42,14 +42,14 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def study(project: Path) -> str:
-    """The whole study, run once; its standard output."""
+    """Standard output of one run of the whole study."""
     result = kedro(project, "run")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
 def client(project: Path) -> MlflowClient:
-    # Listing the artifacts of a run asks the global store for its models.
+    # MLflow lists a run's artifacts through the global tracking store.
     mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
     return MlflowClient()
 
@@ -85,7 +85,7 @@ def test_the_study_draws_every_figure(project: Path, study: str) -> None:
     assert (reports / "samples.png").is_file()
 
 
-def test_the_study_ends_with_a_table_per_experiment_and_no_page_of_log(study: str) -> None:
+def test_the_study_ends_with_a_table_per_experiment_and_a_short_log(study: str) -> None:
     for title in ("Dropout rate", "Batch normalization", "Max pooling"):
         assert title in study
     assert "│ conv_depth_3" in study
@@ -95,7 +95,7 @@ def test_the_study_ends_with_a_table_per_experiment_and_no_page_of_log(study: st
         assert noise not in study
 
 
-def test_the_study_has_the_journals_runs_for_each_seed(project: Path, study: str) -> None:
+def test_the_study_has_the_runs_of_the_journal_for_each_seed(project: Path, study: str) -> None:
     summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
     assert summary["experiment"].unique().tolist() == list(STUDY)
     conditions = summary.groupby("experiment")["condition"].nunique()
@@ -124,7 +124,7 @@ def test_equal_trials_of_different_experiments_have_equal_results(project: Path,
     assert all(values == accuracies[0] for values in accuracies)
 
 
-def test_tables_agree_with_each_other(project: Path, study: str) -> None:
+def test_tables_are_consistent(project: Path, study: str) -> None:
     reports, outputs = project / "data/08_reporting/dropout", project / "data/07_model_output/dropout"
     metrics = trial_metrics(project)
     confusion = pd.read_csv(outputs / "confusion.csv")
@@ -155,7 +155,7 @@ def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study:
     assert 0 <= report["test"]["expected_calibration_error"] <= 1
 
 
-def test_trials_are_children_named_as_in_the_journal(project: Path, study: str) -> None:
+def test_trials_are_nested_runs_named_as_in_the_journal(project: Path, study: str) -> None:
     parent = last_parent(project)
     tracked = children(project, parent)
     assert len(tracked) == 2 * (19 + 10)
@@ -177,7 +177,7 @@ def test_trials_are_children_named_as_in_the_journal(project: Path, study: str) 
     assert [point.step for point in curve] == [1]
 
 
-def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: str) -> None:
+def test_figures_and_tables_are_artifacts_of_the_parent_run(project: Path, study: str) -> None:
     parent = last_parent(project)
     artifacts = {file.path for file in client(project).list_artifacts(parent.info.run_id, "dropout")}
     assert {
@@ -192,7 +192,7 @@ def test_figures_and_tables_are_artifacts_of_the_parent(project: Path, study: st
     assert "✘ contradicted: One layer has about 52K parameters." in description
 
 
-def test_the_best_model_is_logged_and_predicts_as_the_network_does(
+def test_the_best_model_is_logged_and_predicts_like_the_network(
     project: Path, study: str, raw_images: Arrays
 ) -> None:
     models = client(project).search_logged_models([experiment_id(project)])
@@ -200,7 +200,7 @@ def test_the_best_model_is_logged_and_predicts_as_the_network_does(
     loaded = mlflow.pyfunc.load_model(model.model_uri)
     assert [column.name for column in loaded.metadata.signature.inputs] == ["image"]
     assert len(loaded.predict(loaded.input_example)) == 1
-    # The demo's test images are its validation images.
+    # In the demo, the test images are also the validation images.
     images = [encode(Image.fromarray(pixels)) for pixels in raw_images["test_images"]]
     answers = loaded.predict(pd.DataFrame({"image": images}))
     labels = [fashion_mnist.CLASS_NAMES[label] for label in raw_images["test_labels"]]
@@ -209,7 +209,7 @@ def test_the_best_model_is_logged_and_predicts_as_the_network_does(
     assert 100 * hits == pytest.approx(report["test"]["accuracy"])
 
 
-def test_the_winner_is_registered_and_the_first_one_is_champion(project: Path, study: str) -> None:
+def test_the_winner_is_registered_and_the_first_becomes_champion(project: Path, study: str) -> None:
     registry = client(project)
     version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
     winner = json.loads((project / "data/08_reporting/winner.json").read_text())
@@ -278,7 +278,7 @@ def test_a_folder_of_images_is_classified(project: Path, study: str, raw_images:
         ({"predict_with": 99}, "There is no model models:/fashion-mnist-cnn/99: run a study first"),
     ],
 )
-def test_what_cannot_be_classified_is_a_clear_error(
+def test_a_missing_model_or_folder_is_a_clear_error(
     project: Path, study: str, globals_: dict[str, Any], expected: str
 ) -> None:
     file = project / "conf/local/globals.yml"
@@ -313,7 +313,7 @@ def test_every_claim_has_a_verdict(project: Path, study: str) -> None:
     assert pooling.loc["saves_15_percent", "verdict"] == "contradicted"
 
 
-def test_the_journals_slips_come_out(project: Path, study: str) -> None:
+def test_verdicts_reveal_the_errors_of_the_journal(project: Path, study: str) -> None:
     tables = {
         name: pd.read_csv(project / f"data/08_reporting/{name}/reproduction.csv") for name in STUDY
     }
@@ -342,7 +342,7 @@ def test_the_study_writes_its_journal(project: Path, study: str) -> None:
     assert not re.search(r"(?:src|href)=[\"'](?!data:)", page), "needs no other file"
 
 
-def test_the_journal_alone_is_written_of_what_was_run(project: Path, study: str) -> None:
+def test_the_journal_pipeline_covers_the_experiments_that_were_run(project: Path, study: str) -> None:
     journal = project / "data/08_reporting/journal.md"
     (project / "data/08_reporting/pooling/chapter.json").unlink()
     result = kedro(project, "run", "--pipeline=journal")
@@ -350,7 +350,7 @@ def test_the_journal_alone_is_written_of_what_was_run(project: Path, study: str)
     assert "left out: pooling, combined_as_published" in journal.read_text()
 
 
-def test_seeds_are_added_until_claims_are_decided(project: Path, study: str) -> None:
+def test_pursuit_adds_seeds_until_claims_are_decided(project: Path, study: str) -> None:
     result = kedro(
         project,
         *("run", "--pipeline=pursuit", "--namespaces=batchnorm"),
@@ -360,7 +360,7 @@ def test_seeds_are_added_until_claims_are_decided(project: Path, study: str) -> 
     table = trial_metrics(project, "batchnorm")
     assert table["seed"].tolist() == [0, 1, 2, 0, 1, 2]
     assert result.stdout.count("(reused)") == 6, "the pursuit has trained them, and tracks them once"
-    assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0  # as it was
+    assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0  # restores the tables
 
 
 def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:
@@ -381,7 +381,7 @@ def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:
     assert [output.model_id for output in outputs.model_outputs] == logged == dropout_models()
 
 
-def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study: str) -> None:
+def test_a_run_can_start_at_any_node_and_be_limited_to_a_stage(project: Path, study: str) -> None:
     figure = project / "data/08_reporting/batchnorm/batchnorm_comparison.png"
     figure.unlink()
     result = kedro(project, "run", "--pipeline=batchnorm", "--from-nodes=batchnorm.summarize_conditions")
@@ -394,7 +394,7 @@ def test_a_run_can_begin_at_any_node_and_be_cut_to_a_stage(project: Path, study:
     assert "WARNING" not in result.stdout + result.stderr
 
 
-def test_the_notebook_runs_top_to_bottom_on_the_results(project: Path, study: str) -> None:
+def test_the_notebooks_run_on_the_results(project: Path, study: str) -> None:
     notebooks = project / "notebooks"
     shutil.copytree(ROOT / "notebooks", notebooks)
     for file in notebooks.glob("*.ipynb"):
@@ -403,7 +403,7 @@ def test_the_notebook_runs_top_to_bottom_on_the_results(project: Path, study: st
         NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
 
 
-def test_params_change_this_run_and_nothing_else(project: Path, study: str) -> None:
+def test_params_change_only_this_run(project: Path, study: str) -> None:
     before = trial_metrics(project, "batchnorm")
     result = kedro(
         project,
@@ -423,7 +423,7 @@ def test_params_change_this_run_and_nothing_else(project: Path, study: str) -> N
     assert trial_metrics(project, "batchnorm").equals(before)
 
 
-def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> None:
+def test_conf_applies_from_any_working_directory(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     file = project / "conf/base/parameters_dropout.yml"
     file.write_text(file.read_text().replace("[0.0, 0.2, 0.3, 0.5, 0.7]", "[0.4]"))
@@ -437,7 +437,7 @@ def test_conf_changes_the_grid_from_any_working_directory(tmp_path: Path) -> Non
     assert len(children(project, last_parent(project))) == 1
 
 
-def test_holdout_scores_the_test_images_by_the_final_model_alone(tmp_path: Path) -> None:
+def test_holdout_scores_only_the_final_model_on_the_test_images(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     result = kedro(project, "run", "--pipeline=pooling", "--params=data.protocol=holdout,seeds=1")
     assert result.returncode == 0, result.stderr
@@ -450,7 +450,7 @@ def test_holdout_scores_the_test_images_by_the_final_model_alone(tmp_path: Path)
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """A tracking server on loopback."""
+    """Address of a tracking server on loopback."""
     options = {
         "--workers": "1",
         "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
@@ -461,7 +461,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def test_tracks_on_a_server_given_in_conf(tmp_path: Path, server: str) -> None:
+def test_tracks_on_the_server_in_conf(tmp_path: Path, server: str) -> None:
     project = make_project(tmp_path / "project")
     configuration: dict[str, Any] = {
         "server": {"mlflow_tracking_uri": server},

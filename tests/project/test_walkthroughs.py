@@ -1,4 +1,4 @@
-"""The walkthroughs in docs/, followed to the letter in a copy of the project."""
+"""The walkthroughs in docs/, executed verbatim in a copy of the project."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.conftest import ROOT, kedro, make_project
 
 
 def follow(walkthrough: str, project: Path) -> None:
-    """Write what its blocks have under a file's name, run what its shell blocks say."""
+    """Write the blocks that begin with a file name, and run the shell blocks."""
     text = (ROOT / "docs" / walkthrough).read_text()
     for kind, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         named = re.match(r"# (\S+)\n", block)
@@ -39,7 +39,7 @@ def test_own_experiment(tmp_path: Path) -> None:
     runs = pd.read_csv(project / "data/07_model_output/kernel_size/runs.csv")
     assert set(runs["condition"]) == {"kernel_3", "kernel_5"}
     assert len(runs) == 8
-    # The second run added two seeds to the two that there were.
+    # The second run added two seeds to the existing two.
     assert runs.groupby("condition")["reused"].sum().tolist() == [2, 2]
     assert (reports / "kernel_size/kernel_size_comparison.png").is_file()
     assert len(pd.read_csv(reports / "kernel_size/verdicts.csv")) == 1

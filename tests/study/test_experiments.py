@@ -219,7 +219,7 @@ def test_a_misspelt_condition_of_a_claim_gets_a_suggestion(baseline: Configurati
     assert failure.value.key == "claims.it.than"
 
 
-def test_factors_make_a_grid_over_the_fixed_settings(baseline: Configuration) -> None:
+def test_factors_form_a_grid_with_the_fixed_settings(baseline: Configuration) -> None:
     trials = expand_trials(
         experiment(
             fixed={"training": {"epochs": 3}},
@@ -243,7 +243,7 @@ def test_factors_make_a_grid_over_the_fixed_settings(baseline: Configuration) ->
     assert trials[2].condition.model == ConvNet(dropout_rate=0.0, use_batch_norm=False)
 
 
-def test_the_origin_of_a_setting_is_named() -> None:
+def test_the_origin_of_a_setting_is_its_key_in_the_experiment() -> None:
     named = experiment(
         fixed={"model": {"kernel_size": 5}}, conditions={"a": {"model": {"fc_units": []}}}
     )
@@ -252,7 +252,7 @@ def test_the_origin_of_a_setting_is_named() -> None:
     assert named.origin("a", "model.dropout_rate") is None
 
 
-def test_the_conf_has_the_nineteen_runs_of_the_journal() -> None:
+def test_conf_defines_the_nineteen_runs_of_the_journal() -> None:
     conf = ROOT / "conf/base"
     base = Configuration.model_validate(read(conf / "parameters.yml")["baseline"])
     names, settings = [], set()

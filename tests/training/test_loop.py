@@ -1,4 +1,4 @@
-"""Training: deterministic, paired by seed, complete in what it tracks."""
+"""Training is deterministic, paired by seed, and tracks all metrics."""
 
 import copy
 import math
@@ -66,7 +66,7 @@ def same_weights(first: TrainedTrial, second: TrainedTrial) -> bool:
     return all((value == second.weights[name]).all() for name, value in first.weights.items())
 
 
-def test_one_trial_gives_the_same_bits_whatever_ran_before(data: TrainingData) -> None:
+def test_a_trial_gives_the_same_bits_whatever_ran_before(data: TrainingData) -> None:
     first = run(data)
     run(data, seed=5, model={"dropout_rate": 0.1})
     torch.manual_seed(123)
@@ -76,10 +76,10 @@ def test_one_trial_gives_the_same_bits_whatever_ran_before(data: TrainingData) -
     assert not same_weights(first, run(data, seed=1))
 
 
-def test_conditions_of_one_seed_see_the_same_batches(
+def test_conditions_with_the_same_seed_see_the_same_batches(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever dropout draws: the first batch, recognized by its first loss's labels, is the same."""
+    """The first batch, identified by its labels, does not depend on the dropout masks."""
     seen: list[list[int]] = []
     cross_entropy = torch.nn.functional.cross_entropy
 
@@ -99,7 +99,7 @@ def test_conditions_of_one_seed_see_the_same_batches(
     assert orders[0][:7] != orders[0][7:], "epochs have orders of their own"
 
 
-def test_streams_are_independent_of_each_other() -> None:
+def test_random_streams_are_independent() -> None:
     draws = {
         (seed, stream): torch.rand(5, generator=random_streams.generator(seed, stream)).tolist()
         for seed in (0, 1)
@@ -108,7 +108,7 @@ def test_streams_are_independent_of_each_other() -> None:
     assert len({tuple(values) for values in draws.values()}) == 6
 
 
-def test_history_has_what_the_journal_tracks(data: TrainingData) -> None:
+def test_history_has_the_metrics_of_the_journal(data: TrainingData) -> None:
     rows: list[dict[str, float]] = []
     trained = train(configured(), 0, data, 10, on_epoch=rows.append)
     assert rows == trained.history
@@ -149,7 +149,7 @@ def test_summary_of_a_history() -> None:
         "best_epoch": 3,
         "epochs_to_80": 2,
         "overfitting_gap": 6,
-        # Losses of 2, 1, 2/3 and 1/2: 1/3 and 1/12 off the middle of their neighbours.
+        # Losses of 2, 1, 2/3 and 1/2: 1/3 and 1/12 from the mean of their neighbours.
         "val_loss_roughness": 5 / 24,
         "seconds_per_epoch": 2.5,
     }
@@ -175,7 +175,7 @@ def test_every_optimizer_learns_with_its_defaults(data: TrainingData, optimizer:
         ),
     ],
 )
-def test_optimizers_step_as_pytorchs_own(
+def test_optimizers_step_like_those_of_pytorch(
     ours: Optimizer, theirs: Callable[..., torch.optim.Optimizer]
 ) -> None:
     one = torch.nn.Linear(5, 3)
@@ -313,7 +313,7 @@ def test_the_last_batch_may_be_smaller(data: TrainingData) -> None:
     assert np.isfinite(history[0]["train_loss"])
 
 
-def test_a_device_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
+def test_an_unavailable_device_is_an_error_that_names_the_available_ones() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     assert resolve_device("cpu").type == "cpu"
@@ -324,7 +324,7 @@ def test_a_device_that_is_not_there_is_an_error_that_names_those_that_are() -> N
 
 
 class _HostReads(TorchDispatchMode):
-    """Counts the operations that make a GPU's program wait: values and copies for the host."""
+    """Count operations that make the host wait for a GPU: reading values and copying to the host."""
 
     count = 0
 
@@ -343,7 +343,7 @@ class _HostReads(TorchDispatchMode):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
-    """More steps, as many reads: those at the end of an epoch."""
+    """The number of reads does not grow with the number of steps."""
     data = on_device(raw_images, device)
     counts = []
     for batch_size in (200, 20):
@@ -353,8 +353,8 @@ def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
     assert counts[0] == counts[1] > 0
 
 
-def test_the_layers_of_a_gpu_take_all_they_need_from_it() -> None:
-    """On tensors without contents, which know their device: no GPU is needed for that."""
+def test_all_inputs_of_a_gpus_layers_are_on_the_gpu() -> None:
+    """Meta tensors have a device but no contents, so this needs no GPU."""
     with FakeTensorMode(), torch.device("cuda"):
         net = JOURNAL_MODEL.build((1, 28, 28), 10)
         logits = net(torch.zeros(5, 1, 28, 28))
@@ -363,9 +363,7 @@ def test_the_layers_of_a_gpu_take_all_they_need_from_it() -> None:
 
 @needs_cuda
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_trial_on_cuda_learns_and_gives_the_same_bits_again(
-    raw_images: Arrays, precision: str
-) -> None:
+def test_a_trial_on_cuda_learns_and_is_reproducible(raw_images: Arrays, precision: str) -> None:
     data = on_device(raw_images, "cuda")
     first, again = (run(data, training={"epochs": 4}, precision=precision) for _ in range(2))
     assert first.history[-1]["val_accuracy"] > 50

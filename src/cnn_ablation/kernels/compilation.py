@@ -1,4 +1,4 @@
-"""Compiling loops over the elements of maps, by Numba."""
+"""Compilation, with Numba, of loops over the elements of feature maps."""
 
 import zlib
 from collections.abc import Callable
@@ -8,29 +8,33 @@ from typing import cast
 import llvmlite.binding
 from numba import njit
 
-# LLVM vectorizes a loop over channels only where it knows
-# - the distance between pixels and between rows: so loops are compiled for a shape;
-# - that no index is negative, which would count from the end: so `& NATURAL`;
-# - that few arrays may overlap: so what goes together is in one;
-# - no branch: so factors of 0 or 1 instead of conditions.
+# LLVM vectorizes a loop over channels only if
+# - it knows the distances between pixels and between rows. Loops are therefore compiled for a shape.
+# - no index can be negative, because negative indices count from the end. Hence `& NATURAL`.
+# - few arrays can overlap. Values that belong together are therefore stored in one array.
+# - the loop has no branch. Factors of 0 or 1 therefore replace conditions.
 NATURAL = 2**62 - 1
+"""Mask that leaves natural numbers unchanged and tells LLVM that the result is not negative."""
 
 inlined = njit(error_model="numpy", forceinline=True)
-"""For functions that loops call."""
+"""Decorator for functions that compiled loops call."""
 
 _PROCESSOR = llvmlite.binding.get_host_cpu_name() + llvmlite.binding.get_host_cpu_features().flatten()
 
-# Numba compiles a loop anew when the loop's own file has changed, not when this one has.
+# Numba recompiles a loop when the loop's own file changes, but not when this file changes.
 _SURROUNDINGS = zlib.crc32(_PROCESSOR.encode() + Path(__file__).read_bytes())
 
 
 def compiled(*kind: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Compile a loop, and keep it on disk, if it closes over nothing but numbers.
+    """Compile a loop and cache it on disk. The loop may close over numbers only.
 
     Args:
-        kind: What it closes over, and the types that it is called with. Numba numbers what it keeps by
-            name: of two processes that compile two kinds of one name at once, one might keep its own
-            as the other's.
+        kind: Values that the loop closes over and types of its arguments, as part of its name. Numba
+            numbers the cache entries of a name. If two processes compiled two kinds of one name at the
+            same time, one entry could overwrite the other.
+
+    Returns:
+        A decorator that compiles the loop.
     """
 
     def compile_loop(loop: Callable[..., None]) -> Callable[..., None]:
@@ -42,5 +46,5 @@ def compiled(*kind: object) -> Callable[[Callable[..., None]], Callable[..., Non
 
 @inlined
 def pixel_index(image, row, column, height, width, channels):
-    """Index of a pixel's first channel in flat maps, (images, height, width, channels)."""
+    """Index of a pixel's first channel in flat maps of shape (images, height, width, channels)."""
     return ((image * height + row) * width + column) * channels & NATURAL

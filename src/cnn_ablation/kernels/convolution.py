@@ -1,16 +1,17 @@
-"""A convolutional layer on a CPU, in fewer passes over the maps.
+"""A convolutional layer for CPUs that reads and writes the maps fewer times than PyTorch's layers.
 
-Normalization, pooling and ReLU are bound by memory, not arithmetic: the usual layers read and write
-whole maps for each. Here, in training, the maps are read once for their moments and once for all the
-rest; in evaluation normalization is part of the kernels.
+Normalization, pooling and ReLU are limited by memory bandwidth, and PyTorch's layers read and write
+whole maps for each of them. In training, the code here reads the maps once for their moments and once
+for everything else. In evaluation, normalization is folded into the kernels.
 
-With few input channels the convolution itself is a matrix product. The convolutions of a pooling window,
-of p x p pixels, together see (kernel_size + p - 1)^2 pixels, its region: regions times the kernel, once
-for each of its p^2 places in the region, gives all outputs of a window side by side.
+With few input channels, the convolution is a matrix product. The outputs in a pooling window of p x p
+pixels depend on a region of (kernel_size + p - 1)^2 input pixels. The product multiplies each region by
+p^2 copies of the kernel, one for each position in the region. It thus computes all outputs of a window
+side by side.
 
-With more of them, 3x3 kernels in full precision go by Winograd's algorithm.
+With more channels, 3x3 kernels in fp32 use Winograd's algorithm.
 
-The functions and their gradients are those of the usual layers, up to rounding.
+Outputs and gradients equal those of PyTorch's layers, up to rounding.
 """
 
 from collections.abc import Iterator
@@ -27,29 +28,29 @@ from cnn_ablation.kernels import tile_loops
 from cnn_ablation.kernels.map_loops import CONSTANT, MEAN, ROWS, SCALE, SHIFT, SLOPE, compile_loops
 
 MAX_PATCH = 32
-"""Elements of a kernel (channels times area) up to which a matrix product is faster than PyTorch."""
+"""Largest number of kernel elements (channels times area) for which the matrix product is faster."""
 
 MIN_CHANNELS = 16
-"""Of inputs and outputs from which on Winograd's algorithm is faster than PyTorch."""
+"""Smallest number of input and output channels for which Winograd's algorithm is faster."""
 
 PLACES = tile_loops.SPAN**2
-"""In a tile."""
+"""Number of elements per tile."""
 
 
 def convolve(
     images: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, *, pool: bool, training: bool
 ) -> Tensor:
-    """What conv, norm, if wanted 2x2 max pooling, and ReLU make of the images.
+    """Apply a convolution, batch normalization, 2x2 max pooling and ReLU to images on the CPU.
 
     Args:
         images: float (N, channels, height, width), on the CPU.
-        conv: Of stride 1, padded to keep the size.
-        norm: Batch normalization, whose running statistics are updated in training; None for none.
-        pool: Whether to pool.
-        training: Whether to normalize by the batch's statistics, not the running ones.
+        conv: Convolution with stride 1 and a padding that keeps the size.
+        norm: Batch normalization, or None to skip it. Training updates its running statistics.
+        pool: Whether to apply max pooling.
+        training: Whether to normalize with the statistics of the batch instead of the running ones.
 
     Returns:
-        (N, conv.out_channels, height, width), halved in height and width by pooling.
+        Maps of shape (N, conv.out_channels, height, width). Pooling halves height and width.
     """
     weight, bias = conv.weight, cast(Tensor, conv.bias)
     if norm is not None and not training:
@@ -59,24 +60,24 @@ def convolve(
     small = weight[0].numel() <= MAX_PATCH and not images.requires_grad
     if small and images.shape[2] % side == images.shape[3] % side == 0:
         count, _, height, width = images.shape
-        windows = _rectify(_product_convolution(images, weight, bias, side), norm, side)
+        windows = _normalize_pool_rectify(_product_convolution(images, weight, bias, side), norm, side)
         return windows.view(count, -1, height // side, width // side)
     if _suits_tiles(images, weight):
         maps = cast(Tensor, _WinogradConvolution.apply(images, weight, bias))
     else:
         maps = F.conv2d(images, weight, bias, padding=conv.padding)
-    return _rectify(maps, norm, side)
+    return _normalize_pool_rectify(maps, norm, side)
 
 
 def _fold(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Kernels and biases that normalize by the running statistics."""
+    """Fold normalization with the running statistics into weights and biases."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight * (variance + norm.eps).rsqrt()
     return weight * scale[:, None, None, None], norm.bias + (bias - mean) * scale
 
 
 def _product_convolution(images: Tensor, weight: Tensor, bias: Tensor, side: int) -> Tensor:
-    """Maps with a window's pixels side by side, as (N, out_channels, windows * side, side)."""
+    """Convolve; return (N, out_channels, windows * side, side), with the pixels of a window adjacent."""
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
     with torch.autocast("cpu", enabled=False):
         outputs = cast(Tensor, _ProductConvolution.apply(images, weight, bias, dtype, side))
@@ -84,7 +85,7 @@ def _product_convolution(images: Tensor, weight: Tensor, bias: Tensor, side: int
 
 
 def _regions(images: Tensor, kernel_size: int, side: int) -> Tensor:
-    """Regions as columns, (channels * (kernel_size + side - 1)^2 + 1, windows); the last row is ones."""
+    """Regions as columns, (channels * (kernel_size + side - 1)^2 + 1, windows). The last row is ones."""
     count, channels, height, width = images.shape
     span = kernel_size + side - 1
     windows = (count, height // side, width // side)
@@ -103,11 +104,14 @@ def _regions(images: Tensor, kernel_size: int, side: int) -> Tensor:
 
 @cache
 def _spreading(channels: int, kernel_size: int, side: int) -> tuple[Tensor, Tensor]:
-    """How a kernel's rows spread over those of its places side by side.
+    """Indices that copy a kernel's rows to each of its positions in a region, and back.
 
-    The rows of a kernel are its elements, its bias, and zeros. The first index has a row of them for
-    each of (region + 1, side^2), whose last region is the ones; the second, (side^2, patch + 1), says
-    where each row but the zeros went.
+    The rows of a kernel are its elements, its bias, and one row of zeros.
+
+    Returns:
+        The row of the kernel for each element of (region + 1, side^2), flat, where the last element of a
+        region is the constant one; and the inverse, (side^2, patch + 1): the flat positions of each row
+        except the zeros.
     """
     span = kernel_size + side - 1
     region = torch.arange(channels * span**2).view(channels, span, span)
@@ -145,7 +149,7 @@ class _ProductConvolution(torch.autograd.Function):
 
 
 def _suits_tiles(images: Tensor, weight: Tensor) -> bool:
-    """Whether Winograd's algorithm is for this convolution: tiles are not to reach far beyond images."""
+    """Whether to use Winograd's algorithm, which is slow if tiles reach far beyond the images."""
     height, width = images.shape[2:]
     outputs = tile_loops.count_tiles(height, width) * tile_loops.STRIDE**2
     return (
@@ -157,7 +161,7 @@ def _suits_tiles(images: Tensor, weight: Tensor) -> bool:
 
 
 class _WinogradConvolution(torch.autograd.Function):
-    """F(4x4, 3x3) of Lavin & Gray (2016): 36 multiplications for 16 outputs, instead of 144."""
+    """Winograd's F(4x4, 3x3) (Lavin & Gray, 2016): 36 multiplications for 16 outputs instead of 144."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -213,25 +217,25 @@ class _WinogradConvolution(torch.autograd.Function):
 
 
 def _portions(count: int) -> Iterator[tuple[int, int]]:
-    """The first of some tiles, and how many."""
+    """Split `count` tiles into portions; yield the first tile and the number of tiles of each."""
     for first in range(0, count, tile_loops.TILES):
         yield first, min(tile_loops.TILES, count - first)
 
 
 @cache
 def _kernel_transform(dtype: torch.dtype) -> Tensor:
-    """(36, 9): makes the elements of a transformed kernel from its own."""
+    """Matrix, (36, 9), that transforms the elements of a 3x3 kernel to those of a 6x6 tile."""
     one_way = torch.tensor(
         [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.double
     )
     return (torch.kron(one_way, one_way) / 24**2).to(dtype)
 
 
-def _rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
-    """Normalization in training, max pooling and ReLU; overwrites the maps in the backward pass."""
+def _normalize_pool_rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
+    """Apply normalization (in training), max pooling and ReLU. The backward pass overwrites the maps."""
     if norm is None:
-        return cast(Tensor, _Rectify.apply(maps, side, None, None, 0.0)[0])
-    result, mean, variance = _Rectify.apply(maps, side, norm.weight, norm.bias, norm.eps)
+        return cast(Tensor, _NormalizePoolRectify.apply(maps, side, None, None, 0.0)[0])
+    result, mean, variance = _NormalizePoolRectify.apply(maps, side, norm.weight, norm.bias, norm.eps)
     size = maps.numel() // maps.shape[1]
     momentum = cast(float, norm.momentum)
     for running, moment in (
@@ -243,8 +247,8 @@ def _rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
     return cast(Tensor, result)
 
 
-class _Rectify(torch.autograd.Function):
-    """Batch normalization (Ioffe & Szegedy, 2015), unless there is no gain, max pooling and ReLU."""
+class _NormalizePoolRectify(torch.autograd.Function):
+    """Batch normalization (Ioffe & Szegedy, 2015; skipped without a gain), max pooling and ReLU."""
 
     @staticmethod
     def forward(
@@ -262,7 +266,7 @@ class _Rectify(torch.autograd.Function):
             sums = np.zeros((2, channels))
             loops.moments(flat, vectors.ravel(), sums.ravel())
             mean, square = sums * (channels / len(flat))
-            variance = np.maximum(square - mean**2, 0)  # Which rounding may leave below.
+            variance = np.maximum(square - mean**2, 0)  # Rounding can make it negative.
             inverse = 1 / np.sqrt(variance + eps)
             vectors[SCALE] = gain.numpy() * inverse
             vectors[SHIFT] = offset.numpy() - vectors[SCALE] * mean
@@ -287,7 +291,7 @@ class _Rectify(torch.autograd.Function):
         if ctx.inverse is not None:
             sums = np.zeros((2, maps.shape[-1]))
             ctx.loops.reduce(flat, gradient, vectors.ravel(), sums.ravel())
-            # Through the moments it reaches every pixel, as a multiple of the normalized maps.
+            # The gradient also flows through the moments to every pixel, linearly in the pixel's value.
             share, slope = sums * (-vectors[SCALE] * (maps.shape[-1] / len(flat)))
             vectors[SLOPE] = slope * ctx.inverse**2
             vectors[CONSTANT] = share - vectors[SLOPE] * vectors[MEAN]
@@ -299,6 +303,6 @@ class _Rectify(torch.autograd.Function):
 
 
 def _flat(maps: Tensor) -> NDArray[Any]:
-    """The maps' memory as the loops want it."""
+    """View maps as the flat array that the loops expect, with bf16 as int16."""
     flat = maps.flatten()
     return (flat.view(torch.int16) if flat.dtype == torch.bfloat16 else flat).numpy()

@@ -1,10 +1,10 @@
-"""Normalization, pooling and ReLU in one pass over the maps, compiled by Numba.
+"""Normalization, pooling and ReLU in one pass over the maps, compiled with Numba.
 
-As operations of their own they read and write whole maps each, and memory is what they wait for.
+As separate operations, each of them would read and write whole maps, and memory bandwidth would limit
+them.
 
-Maps are flat, in the order (images, height, width, channels). Those in bf16, which NumPy doesn't know,
-are the int16 of the same bits; arithmetic is in single precision, or in the maps' own where that is
-higher.
+Maps are flat arrays in the order (images, height, width, channels). NumPy has no bf16, so bf16 maps are
+int16 arrays with the same bits. Arithmetic is in single precision, or in double if the maps are.
 """
 
 from collections.abc import Callable
@@ -18,38 +18,40 @@ from numba.extending import overload
 from cnn_ablation.kernels.compilation import NATURAL, compiled, inlined, pixel_index
 
 SCALE, SHIFT, MEAN, SLOPE, CONSTANT = range(5)
-"""Rows of the vectors that go with maps: flat, a number per channel and row."""
+"""Rows of the array `vectors` (flat, one number per row and channel) that is passed with the maps."""
 
 ROWS = 5
+"""Number of rows of `vectors`."""
 
 
 class MapLoops(NamedTuple):
-    """Loops over maps of one shape.
+    """Compiled loops over maps of one shape.
 
-    Windows are squares of pixels side by side; what they leave over at the lower and right edge belongs
-    to none. A window's winner is the largest of its pixels, scaled and shifted, the first of several, if
-    it is above zero. Sums are float64, (2 * channels), added up image by image: a single precision sum
-    over a whole batch would lose digits.
+    Windows are adjacent squares of pixels. Pixels left over at the lower and right edges belong to no
+    window. The winner of a window is its largest pixel after scaling and shifting, provided that it is
+    above zero; the first one if several are equal. Sums are float64 arrays of shape (2 * channels,), to
+    which each image's sum is added in turn: a sum over a whole batch in single precision would lose
+    digits.
     """
 
     moments: Callable[..., None]
-    """(maps, vectors, sums): adds each channel's sum, and that of squares, to sums."""
+    """(maps, vectors, sums): add each channel's sum, and its sum of squares, to `sums`."""
 
     rectify: Callable[..., None]
-    """(maps, vectors, result): the scaled and shifted winners, 0 for windows that have none."""
+    """(maps, vectors, result): set `result` to the scaled and shifted winners, or 0 without a winner."""
 
     reduce: Callable[..., None]
-    """(maps, gradient, vectors, sums): adds to sums those of the winners' gradient, and of its products
-    with how far they are from MEAN."""
+    """(maps, gradient, vectors, sums): add to `sums` each channel's sum of the winners' gradients, and
+    the sum of these gradients times the winners' distances from MEAN."""
 
     spread: Callable[..., None]
-    """(maps, gradient, vectors): overwrites maps with SLOPE times themselves, plus CONSTANT, plus, for
-    winners, SCALE times the gradient."""
+    """(maps, gradient, vectors): overwrite `maps` with maps * SLOPE + CONSTANT, and add gradient * SCALE
+    to the winners."""
 
 
 @cache
 def compile_loops(height: int, width: int, channels: int, side: int, dtype: str) -> MapLoops:
-    """The loops for maps of this shape and type, and windows of side x side pixels."""
+    """Compile the loops for maps of this shape and type, with windows of side x side pixels."""
     rows, columns = height // side, width // side
     build = compiled(height, width, channels, side, dtype)
 
@@ -83,7 +85,7 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
     @build
     def reduce(maps, gradient, vectors, sums):
         work = np.empty((ROWS + 2) * channels, vectors.dtype)
-        # Not as slices: the message, should their lengths differ, takes seconds to compile.
+        # A slice assignment would compile an error message for unequal lengths, which takes seconds.
         for index in range(ROWS * channels):
             work[index] = vectors[index]
         for image in range(len(gradient) // (rows * columns * channels)):
@@ -147,14 +149,14 @@ def compile_loops(height: int, width: int, channels: int, side: int, dtype: str)
 
 @inlined
 def _winner(maps, vectors, first, channel, width, channels, side):
-    """A window's largest number or 0, how far from MEAN it was before scaling, its place or -1."""
+    """Value of a window's winner, its unscaled distance from MEAN, and its place; or 0, 0, -1."""
     scale, shift = vectors[SCALE * channels + channel], vectors[SHIFT * channels + channel]
     mean = vectors[MEAN * channels + channel]
     largest, distance, winner = np.float32(0), np.float32(0), np.int32(-1)
     for place in range(side * side):
         pixel = _number(maps[first + (place // side * width + place % side) * channels])
         value = pixel * scale + shift
-        # What is not a number is to be seen.
+        # Propagate NaN.
         wins = (value > largest) | (value != value)
         distance = pixel - mean if wins else distance
         winner = np.int32(place) if wins else winner
@@ -164,7 +166,7 @@ def _winner(maps, vectors, first, channel, width, channels, side):
 
 @inlined
 def _replace(maps, vectors, first, channel, width, channels, side, winner, arriving):
-    """Overwrite a window by its gradient."""
+    """Overwrite a window with its gradient."""
     slope, constant = vectors[SLOPE * channels + channel], vectors[CONSTANT * channels + channel]
     for place in range(side * side):
         index = first + (place // side * width + place % side) * channels
@@ -173,7 +175,7 @@ def _replace(maps, vectors, first, channel, width, channels, side, winner, arriv
 
 
 def _number(stored):
-    """The number that an element of the maps stands for; for compiled code only."""
+    """Decode an element of the maps to a number. Compiled code only."""
     raise NotImplementedError
 
 
@@ -185,7 +187,7 @@ def _overload_number(stored):
 
 
 def _stored(number, maps):
-    """The number as an element of the maps, rounded to the nearest; for compiled code only."""
+    """Encode a number as an element of the maps, rounded to nearest. Compiled code only."""
     raise NotImplementedError
 
 
@@ -196,7 +198,7 @@ def _overload_stored(number, maps):
 
     def rounded(number, maps):
         bits = np.float32(number).view(np.uint32)
-        # To the nearest, of two as near to the even one. It would make a number of some that are none.
+        # Round to nearest, ties to even. NaN is set explicitly, as rounding could turn it into a number.
         odd = (bits >> np.uint32(16)) & np.uint32(1)
         half = np.uint32((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
         half = half if number == number else np.uint32(0x7FC0)

@@ -1,8 +1,9 @@
-"""Transforms between maps and tiles, for convolutions by Winograd's algorithm, compiled by Numba.
+"""Transforms between maps and tiles for Winograd's convolution, compiled with Numba.
 
-4x4 outputs of a 3x3 convolution see 6x6 pixels, a tile; those of neighbours overlap by two. Maps are
-flat, in the order (images, height, width, channels); their tiles are numbered image by image, row by
-row. Transformed tiles are flat planes, (36, ROWS, channels): one for each place in a tile.
+A block of 4x4 outputs of a 3x3 convolution depends on a tile of 6x6 input pixels. Neighbouring tiles
+overlap by two pixels. Maps are flat arrays in the order (images, height, width, channels). Tiles are
+numbered image by image and row by row. Transformed tiles are flat arrays of shape (36, ROWS, channels):
+one plane for each element of a tile.
 """
 
 from collections.abc import Callable
@@ -17,39 +18,43 @@ SPAN = 6
 """Height and width of a tile, in pixels."""
 
 STRIDE = 4
-"""Pixels from one tile to the next."""
+"""Distance from one tile to the next, in pixels."""
 
 TILES = 64
-"""At a time. Few enough for a cache, enough for fast products."""
+"""Number of tiles per call: few enough for a cache, enough for fast matrix products."""
 
 ROWS = TILES + 1
-"""Of a plane. Were it a power of two, planes would compete for the same lines of a cache."""
+"""Number of rows per plane. With a power of two, planes would compete for the same cache lines."""
 
 
 class TileLoops(NamedTuple):
-    """Loops over `count` tiles of maps with so many channels, from the tile numbered `first`."""
+    """Compiled loops over `count` tiles, starting at tile number `first`, for one number of channels.
+
+    In the notation of Lavin & Gray (2016), `split` is the data transform and `join` the inverse
+    transform.
+    """
 
     split: Callable[..., None]
-    """(maps, height, width, first, count, tiles): sets tiles to those of inputs, transformed."""
+    """(maps, height, width, first, count, tiles): set `tiles` to the transformed tiles of the inputs."""
 
     unsplit: Callable[..., None]
-    """(tiles, first, count, maps, height, width): adds the adjoint of split, a gradient, to maps."""
+    """(tiles, first, count, maps, height, width): add the gradient through `split` to `maps`."""
 
     join: Callable[..., None]
-    """(tiles, first, count, maps, height, width): adds outputs, of products of tiles, to maps."""
+    """(tiles, first, count, maps, height, width): add the outputs, from products of tiles, to `maps`."""
 
     unjoin: Callable[..., None]
-    """(maps, height, width, first, count, tiles): sets tiles to the adjoint of join, a gradient."""
+    """(maps, height, width, first, count, tiles): set `tiles` to the gradient through `join`."""
 
 
 def count_tiles(height: int, width: int) -> int:
-    """Tiles of an image."""
+    """Number of tiles per image."""
     return -(-height // STRIDE) * -(-width // STRIDE)
 
 
 @cache
 def compile_loops(channels: int, dtype: str) -> TileLoops:
-    """The loops for maps of so many channels, and of this type."""
+    """Compile the loops for maps with this number of channels and this type."""
     build = compiled(channels, dtype)
 
     @build
@@ -71,9 +76,15 @@ def compile_loops(channels: int, dtype: str) -> TileLoops:
     return TileLoops(split, unsplit, join, unjoin)
 
 
+# The geometry is passed as separate arguments: a NamedTuple made the loops up to eight times slower.
+
+
 @inlined
 def _take_apart(transform, edge, side, maps, height, width, channels, first, count, tiles):
-    """Set tiles to transforms of side x side pixels, which begin `edge` before a tile's place."""
+    """Set `tiles` to transformed blocks of side x side pixels of `maps`.
+
+    A block begins `edge` pixels above and to the left of its tile's outputs.
+    """
     tile = np.empty(SPAN * SPAN * channels, maps.dtype)
     plane = ROWS * channels
     for number in range(count):
@@ -87,7 +98,7 @@ def _take_apart(transform, edge, side, maps, height, width, channels, first, cou
 
 @inlined
 def _put_together(transform, edge, side, tiles, first, count, maps, height, width, channels):
-    """Add side x side pixels of transformed tiles to maps, from `edge` before a tile's place."""
+    """Add transformed tiles to `maps` as blocks of side x side pixels, placed as in `_take_apart`."""
     tile = np.empty(SPAN * SPAN * channels, maps.dtype)
     plane = ROWS * channels
     line = SPAN * channels
@@ -107,7 +118,7 @@ def _put_together(transform, edge, side, tiles, first, count, maps, height, widt
 
 @inlined
 def _place(number, height, width, edge):
-    """Image, and the row and column where a tile begins in it; inputs have an edge around them."""
+    """Image of a tile, and the row and column at which its block begins. They can lie outside."""
     across = -(-width // STRIDE)
     per_image = -(-height // STRIDE) * across
     image, tile = number // per_image, number % per_image
@@ -116,7 +127,7 @@ def _place(number, height, width, edge):
 
 @inlined
 def _cut(maps, height, width, channels, place, side, tile):
-    """Copy side x side pixels, zeros where the image has none."""
+    """Copy a block of side x side pixels to `tile`, with zeros outside the image."""
     image, top, left = place
     begin, end = max(0, -left), min(side, width - left)
     for y in range(side):
@@ -136,7 +147,7 @@ def _cut(maps, height, width, channels, place, side, tile):
 
 @inlined
 def _load(source, first, down, across):
-    """6x6 elements, by rows; `down` and `across` are the distances of neighbours."""
+    """Load 6x6 elements as rows. `down` and `across` are the distances between neighbours."""
     return (
         _load_row(source, first, across),
         _load_row(source, first + down, across),
@@ -168,7 +179,7 @@ def _store(pixels, side, target, first, down, across):
 
 @inlined
 def _both_ways(transform, pixels):
-    """Transform columns, then the rows of the result."""
+    """Transform the columns, then the rows of the result."""
     return _each(transform, _transposed(_each(transform, _transposed(pixels))))
 
 
@@ -208,8 +219,8 @@ def _column(rows, number):
     )
 
 
-# F(4, 3) of Lavin & Gray (2016) in one dimension, and its adjoints. Factors are in single precision, for
-# products with them to keep the maps' own.
+# F(4, 3) of Lavin & Gray (2016) in one dimension, and its adjoints. The factors are in single precision,
+# so that products with them keep the precision of the maps.
 TWO, FOUR, FIVE, EIGHT = np.float32(2), np.float32(4), np.float32(5), np.float32(8)
 
 
@@ -244,7 +255,7 @@ def _unsplit(pixels):
 
 @inlined
 def _join(pixels):
-    """Four elements; the others are of no use."""
+    """Return four outputs. The last two elements are unused."""
     a, b, c, d, e, f = pixels
     near, far, even, odd = b + c, b - c, d + e, TWO * (d - e)
     return a + near + even, far + odd, near + FOUR * even, far + FOUR * odd + f, f, f
@@ -252,7 +263,7 @@ def _join(pixels):
 
 @inlined
 def _unjoin(pixels):
-    """Of the first four elements."""
+    """Transform the first four elements. The last two are ignored."""
     a, b, c, d, _, _ = pixels
     near, far, even, odd = a + c, b + d, a + FOUR * c, TWO * b + EIGHT * d
     return a, near + far, near - far, even + odd, even - odd, d
