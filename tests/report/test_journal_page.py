@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cnn_ablation.report import figures, journal
+from cnn_ablation.report import journal
+from cnn_ablation.report.figures import LearningCurves
 from cnn_ablation.report.journal import SavedFigure
 from tests.conftest import CHROMIUM, needs_chromium
 from tests.report.test_journal import chapter, row, verdict
@@ -42,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide = chapter("Dropout", verdicts=verdicts, reproduction=[row("final_val_accuracy", agrees=True)])
     image = tmp_path_factory.mktemp("figure") / "dropout" / "figure.png"
     image.parent.mkdir()
-    figures.learning_curves("Dropout", _histories()).savefig(image)
+    LearningCurves("Dropout", _histories()).draw().savefig(image)
     drawn = {"dropout": [SavedFigure(str(image), image.read_bytes())]}
     html = journal.write_html(journal.write_markdown({"dropout": wide}, drawn), drawn)
     file = tmp_path_factory.mktemp("page") / "journal.html"

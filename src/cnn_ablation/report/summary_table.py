@@ -30,7 +30,7 @@ def print_summary(
     for _, row in condition_summary.iterrows():
         table.add_row(
             row["condition"],
-            seeds_and_losses(row),
+            _seed_counts(row),
             mean_and_sd(row, "final_val_accuracy"),
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,}",
@@ -44,10 +44,14 @@ def print_summary(
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 
-def seeds_and_losses(summary: pd.Series) -> str:
-    """How many seeds finished, and how many did not: `2 (1 diverged)`."""
-    lost = [f"{int(summary[fate])} {fate}" for fate in ("diverged", "failed") if summary[fate]]
+def _seed_counts(summary: pd.Series) -> str:
+    lost = unfinished(summary)
     return f"{summary['seeds']}" + (f" ({', '.join(lost)})" if lost else "")
+
+
+def unfinished(summary: pd.Series) -> list[str]:
+    """Counts of a condition's trials that did not finish, such as `["1 diverged"]`; empty if all did."""
+    return [f"{int(summary[status])} {status}" for status in ("diverged", "failed") if summary[status]]
 
 
 def mean_and_sd(summary: pd.Series, metric: str) -> str:
