@@ -1,4 +1,4 @@
-"""Seeds are added where claims are open, and only as far as the plan goes."""
+"""Seeds are added for undecided claims, up to the planned number."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def experiment(**claims: dict[str, Any]) -> ExperimentParameters:
 
 
 class Trainer:
-    """Results without training: a mean per condition and noise per trial."""
+    """Simulates results: a mean per condition plus noise per trial."""
 
     def __init__(self, **means: float) -> None:
         self.means = means
@@ -44,7 +44,7 @@ class Trainer:
 
     def __call__(self, trials: list[Trial]) -> Iterator[Any]:
         self.asked.append(len(trials))
-        for trial in reversed(trials):  # they end in an order of their own
+        for trial in reversed(trials):  # trials end in any order
             rate = trial.condition.model.dropout_rate
             noise = np.random.default_rng([trial.seed, int(10 * rate)]).normal(0, 0.15)
             accuracy = 90 + self.means.get(f"d{10 * rate:.0f}", 0.0) + noise
@@ -60,7 +60,7 @@ def seeds(trials: list[Trial]) -> dict[str, int]:
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
-def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParameters) -> None:
+def test_only_conditions_of_undecided_claims_get_more_seeds(baseline: BaselineParameters) -> None:
     claims = experiment(
         clear={"kind": "above", "condition": "d0.4", "than": "d0.0"},
         close={"kind": "above", "condition": "d0.2", "than": "d0.0"},
@@ -72,7 +72,7 @@ def test_only_conditions_of_open_claims_get_more_seeds(baseline: BaselineParamet
     assert [trial.seed for trial in trials[:16]] == list(range(16))
 
 
-def test_it_ends_as_soon_as_all_is_decided(baseline: BaselineParameters) -> None:
+def test_it_ends_as_soon_as_all_claims_are_decided(baseline: BaselineParameters) -> None:
     claims = experiment(trend={"kind": "trend", "direction": "rising"})
     trainer = Trainer(d2=1.0, d4=2.0)
     assert seeds(pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == dict.fromkeys(
@@ -81,7 +81,7 @@ def test_it_ends_as_soon_as_all_is_decided(baseline: BaselineParameters) -> None
     assert trainer.asked == [12]
 
 
-def test_it_ends_when_the_time_is_over(
+def test_no_look_starts_after_the_time_limit(
     baseline: BaselineParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 100_000, 1000))
@@ -93,7 +93,7 @@ def test_it_ends_when_the_time_is_over(
     assert trainer.asked == [12]
 
 
-def test_an_experiment_without_claims_has_the_seeds_of_the_first_look(
+def test_an_experiment_without_claims_gets_the_seeds_of_the_first_look(
     baseline: BaselineParameters, tmp_path: Path
 ) -> None:
     trainer = Trainer()

@@ -26,7 +26,7 @@ from pydantic import (
 
 from cnn_ablation.errors import ParameterError
 from cnn_ablation.schema import Parameters
-from cnn_ablation.study.claims import Claim, misnamed
+from cnn_ablation.study.claims import Claim, unknown_conditions
 
 Group = Literal["model", "training"]
 
@@ -330,7 +330,7 @@ class ExperimentParameters(Parameters):
                 "setting in it",
             )
         for claim_name, claim in (self.claims or {}).items():
-            wrong = misnamed(claim, conditions)
+            wrong = unknown_conditions(claim, conditions)
             if wrong is not None:
                 field, missing = wrong
                 raise ParameterError(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
-from cnn_ablation.study.claims import OF_ONE
+from cnn_ablation.study.claims import SINGLE_CONDITION_KINDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,8 +39,9 @@ class Claims(Drawing):
 
     def draw(self) -> "Figure":
         """See base class."""
-        differences = (self.verdicts["unit"] == "points") & ~self.verdicts["kind"].isin(OF_ONE)
-        drawn = self.verdicts[differences].dropna(subset="estimate")
+        points = self.verdicts[self.verdicts["unit"] == "points"]
+        differences = points[~points["kind"].isin(SINGLE_CONDITION_KINDS)]
+        drawn = differences.dropna(subset="estimate")
         with style.applied():
             figure = style.new_figure(10, 0.62 * max(len(drawn), 1) + 2.2)
             axes = figure.subplots()
