@@ -1,4 +1,4 @@
-"""Figures: what must be on them."""
+"""Content of the figures."""
 
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,9 @@ THREE_SEEDS = {"a": [91.8, 92.1, 91.6], "b": [92.3, 92.0, 92.2]}
         },
     ],
 )
-def test_every_seed_is_drawn_and_the_cut_axis_says_so(levels: dict[str, dict[str, Any]]) -> None:
+def test_every_seed_is_drawn_and_the_axis_says_that_it_is_cut(
+    levels: dict[str, dict[str, Any]],
+) -> None:
     figure = compare(levels, THREE_SEEDS)
     (axes,) = figure.axes
     drawn = np.concatenate([np.concatenate(line.get_data()) for line in axes.lines])
@@ -77,7 +79,7 @@ def test_every_seed_is_drawn_and_the_cut_axis_says_so(levels: dict[str, dict[str
     assert "Question?" in texts(figure)
 
 
-def test_two_factors_make_a_heat_map_with_a_panel_of_seeds() -> None:
+def test_two_factors_give_a_heat_map_and_a_panel_of_seeds() -> None:
     levels = {
         f"{rate}{norm}": {"dropout_rate": rate, "use_batch_norm": norm}
         for rate in (0.0, 0.5)
@@ -94,19 +96,19 @@ def test_two_factors_make_a_heat_map_with_a_panel_of_seeds() -> None:
 @pytest.mark.parametrize(
     "levels", [{"a": {}, "b": {}}, {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}]
 )
-def test_a_trial_that_diverged_is_named(levels: dict[str, dict[str, Any]]) -> None:
+def test_diverged_trials_are_counted_in_words(levels: dict[str, dict[str, Any]]) -> None:
     figure = compare(levels, {"a": [91.0, np.nan], "b": [np.nan, np.nan]})
     figure.canvas.draw()
     assert "1 diverged" in texts(figure)
     assert "2 diverged" in texts(figure)
 
 
-def test_one_seed_has_no_spread_and_says_so() -> None:
+def test_the_caption_says_that_one_seed_has_no_spread() -> None:
     figure = compare({"a": {}, "b": {}}, {"a": [91.0], "b": [92.0]})
-    assert "no mean or spread can be shown" in texts(figure)
+    assert "One seed gives no mean or spread" in texts(figure)
 
 
-def test_bars_and_captions_stay_inside() -> None:
+def test_bars_and_captions_are_inside_the_figure() -> None:
     figure = compare(
         {"a": {"use_pooling": True}, "b": {"use_pooling": False}}, {"a": [91.0, 93.0], "b": [92.0, 92.1]}
     )
@@ -123,7 +125,7 @@ def test_small_differences_do_not_fill_the_axis() -> None:
     assert high - low >= 1
 
 
-def test_curves_and_confusion_name_what_they_show() -> None:
+def test_curves_and_confusion_matrix_state_their_content() -> None:
     curve = {"train_accuracy": 1.0, "val_accuracy": 2.0, "train_loss": 3.0, "val_loss": 4.0}
     histories = pd.DataFrame(
         {"condition": "a", "seed": seed, "epoch": epoch, **curve} for seed in (0, 1) for epoch in (1, 2)
@@ -135,7 +137,7 @@ def test_curves_and_confusion_name_what_they_show() -> None:
     assert "2 networks" in texts(figure)
 
 
-def test_of_many_classes_the_least_recognized_are_drawn() -> None:
+def test_only_the_least_recognized_of_many_classes_are_drawn() -> None:
     names = [f"class {number:03}" for number in range(100)]
     matrix = 10 * np.eye(100, dtype=int)
     matrix[7, 8] = matrix[98, 7] = 5
@@ -143,13 +145,13 @@ def test_of_many_classes_the_least_recognized_are_drawn() -> None:
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert len(ticks) == 20
     assert {"class 007", "class 098"} <= set(ticks)
-    assert any("The 20 of 100 classes" in text.get_text() for text in figure.findobj(Text))
+    assert "the 20 least recognized of 100 classes" in texts(figure)
     images = np.zeros((200, 3, 8, 8), dtype=np.uint8)
     samples = Samples(images, np.arange(200) % 100, names).draw()
     assert "the first 20 of 100" in samples.get_suptitle()
 
 
-def test_a_drawing_that_a_file_shows_is_not_drawn_again(tmp_path: Path) -> None:
+def test_a_figure_that_its_file_shows_already_is_not_drawn_again(tmp_path: Path) -> None:
     path = tmp_path / "curves.png"
     table = pd.DataFrame({"condition": ["a", "a"], "seed": [0, 0], "epoch": [1, 2]})
     for metric in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):
@@ -205,7 +207,7 @@ def test_a_level_may_be_a_part() -> None:
         ("training.schedule", "Schedule"),
     ],
 )
-def test_axes_are_labelled_by_the_last_name_of_a_setting(setting: str, label: str) -> None:
+def test_an_axis_label_comes_from_the_last_name_of_a_setting(setting: str, label: str) -> None:
     assert axis_label(setting) == label
 
 
@@ -220,10 +222,10 @@ def test_axes_are_labelled_by_the_last_name_of_a_setting(setting: str, label: st
         (Schedule(warm_up=0.1), "cosine"),
     ],
 )
-def test_a_level_in_words(value: Any, text: str) -> None:
+def test_the_text_of_a_level(value: Any, text: str) -> None:
     assert level_text(value) == text
 
 
-def test_a_figure_of_something_that_cannot_be_hashed_is_an_error() -> None:
+def test_a_field_that_cannot_be_hashed_is_an_error() -> None:
     with pytest.raises(TypeError, match="a figure cannot be made from a set"):
         Comparison("T", "Q?", {"a": {"x": {1}}}, pd.DataFrame(), pd.DataFrame()).digest()

@@ -61,7 +61,7 @@ def _histories() -> pd.DataFrame:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_and_can_be_read(page: Path, tmp_path: Path, width: int, *, dark: bool) -> None:
+def test_the_page_fits_and_is_legible(page: Path, tmp_path: Path, width: int, *, dark: bool) -> None:
     options = [f"--user-data-dir={tmp_path}", f"--window-size={width},1000"]
     if dark:
         options.append("--blink-settings=preferredColorScheme=0")

@@ -1,4 +1,4 @@
-"""What a network consists of, layer by layer."""
+"""The layers of a network as a table."""
 
 import math
 
@@ -14,13 +14,13 @@ from cnn_ablation.study.parameters import ModelParameters
 def describe_network(
     parameters: ModelParameters, image_shape: ImageShape, num_classes: int
 ) -> pd.DataFrame:
-    """A row per layer: its name, kind, output shape, parameters and multiply-adds per image.
+    """A row per layer: layer, kind, output_shape, parameters, and multiply_adds per image.
 
-    Nothing is computed: the network is built on PyTorch's meta device. Multiply-adds are those of
-    convolutions and matrix products.
+    The network is built on PyTorch's meta device, so nothing is computed. Only the multiply-adds of
+    convolutions and matrix products are counted.
 
     Raises:
-        ParameterError: As `ConvNet`.
+        ParameterError: See `ConvNet`.
     """
     with torch.device("meta"):
         network = ConvNet(parameters, image_shape, num_classes)
@@ -30,7 +30,7 @@ def describe_network(
         if [*layer.children()]:
             continue
         multiply_adds = 0
-        if isinstance(layer, nn.Conv2d):  # Padded: its kernels meet every pixel of a map.
+        if isinstance(layer, nn.Conv2d):  # With padding, kernels visit every pixel.
             shape = (layer.out_channels, *shape[1:])
             multiply_adds = layer.weight.numel() * math.prod(shape[1:])
         elif isinstance(layer, nn.MaxPool2d):

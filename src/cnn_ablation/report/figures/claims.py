@@ -63,15 +63,15 @@ class Claims(Drawing):
             style.heading(figure, f"{self.title}: claims")
             seeds = sorted(set(drawn["seeds"]))
             spread = (
-                "one seed: no interval can be given"
+                "One seed gives no interval."
                 if seeds in ([], [1])
-                else f"bars: 95 % t intervals, not adjusted ({' or '.join(map(str, seeds))} seeds)"
+                else f"Bars: 95 % t intervals, not adjusted ({' or '.join(map(str, seeds))} seeds)."
             )
             style.caption(
                 figure,
-                f"Right of 0: as claimed; claims of no difference are borne out inside the grey band, "
-                f"where differences, below {self.smallest_effect:g} points, do not matter. "
-                f"{spread[0].upper()}{spread[1:]}. Verdicts are adjusted for the number of claims.",
+                "Differences right of 0 have the claimed direction. Differences in the grey band, below "
+                f"{self.smallest_effect:g} points, do not matter; claims of no difference predict them. "
+                f"{spread} Verdicts are adjusted for the number of claims.",
             )
         return figure
 

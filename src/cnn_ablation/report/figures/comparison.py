@@ -219,11 +219,11 @@ def _plot_spread(
 def _legend_of_spread(summary: pd.DataFrame) -> str:
     seeds = sorted(set(summary["seeds"]))
     if max(seeds) == 1:
-        return "Hollow points: one training each (1 seed: no mean or spread can be shown)."
+        return "Hollow points: single runs. One seed gives no mean or spread."
     count = " or ".join(map(str, seeds))
     return (
-        f"Hollow points: one training each ({count} seeds, in order); full points: their mean; bars: "
-        "± 1 standard deviation."
+        f"Hollow points: single runs ({count} seeds, in order); full points: their mean; bars: ± 1 "
+        "standard deviation."
     )
 
 

@@ -59,14 +59,14 @@ class ConfusionMatrix(Drawing):
             axes.set_yticks(range(size), names)
             axes.set_xlabel("Predicted class")
             axes.set_ylabel("True class")
-            axes.set_title(f"{self.condition}: the condition of highest mean validation accuracy")
+            axes.set_title(f"{self.condition}: the condition with the highest mean validation accuracy")
             figure.colorbar(image, ax=axes, label="Share of the true class's images (%)", shrink=0.8)
-            style.heading(figure, f"{self.title}: confusion")
-            networks = f"{self.seeds} networks (seeds)" if self.seeds > 1 else "1 network (seed)"
+            style.heading(figure, f"{self.title}: confusion matrix")
+            networks = f"{self.seeds} networks, one per seed" if self.seeds > 1 else "1 network"
             total = len(self.matrix)
-            part = f" The {size} of {total} classes recognized least." if size < total else ""
+            part = f" Only the {size} least recognized of {total} classes." if size < total else ""
             style.caption(
                 figure,
-                f"Validation images, {networks}; below {SMALLEST_PRINTED} % left blank.{part}",
+                f"Validation images; {networks}. Values below {SMALLEST_PRINTED} % are blank.{part}",
             )
         return figure

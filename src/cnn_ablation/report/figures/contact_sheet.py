@@ -51,9 +51,8 @@ class ContactSheet(Drawing):
             axes.set_title(f"{row['class']} {100 * row['probability']:.0f} %\n{name}", fontsize=8)
         style.heading(figure, "Predicted classes")
         more = len(self.predictions) - len(shown)
-        note = f" {more} more are in the table." if more else ""
+        note = f" The table lists {more} more images." if more else ""
         style.caption(
-            figure,
-            f"Percentages: the network's own probability, which tends to be too confident.{note}",
+            figure, f"Percentages are the network's probabilities, which tend to be too high.{note}"
         )
         return figure

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = (
-    ("train_accuracy", "Training accuracy, dropout on (%)"),
+    ("train_accuracy", "Training accuracy, with dropout (%)"),
     ("val_accuracy", "Validation accuracy (%)"),
-    ("train_loss", "Training loss, dropout on (nats)"),
+    ("train_loss", "Training loss, with dropout (nats)"),
     ("val_loss", "Validation loss (nats)"),
 )
 """Column and title of each panel."""
@@ -65,8 +65,6 @@ class LearningCurves(Drawing):
             handles, labels = grid[0, 0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside right upper", title="Condition")
             style.heading(figure, f"{self.title}: learning curves")
-            spread = f"band: range over {seeds} seeds" if seeds > 1 else "1 seed: no range can be shown"
-            style.caption(
-                figure, f"Line: mean; {spread}. Axes are cut to the curves and do not start at 0."
-            )
+            lines = f"mean; bands: range over {seeds} seeds" if seeds > 1 else "one seed"
+            style.caption(figure, f"Lines: {lines}. Axes are cut to the curves and do not start at 0.")
         return figure

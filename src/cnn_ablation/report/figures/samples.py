@@ -51,5 +51,5 @@ class Samples(Drawing):
         axes.spines[:].set_visible(False)
         total = len(self.class_names)
         part = f" (the first {len(shown)} of {total})" if len(shown) < total else ""
-        figure.suptitle(f"Training images, by class{part}", x=0.02, ha="left", fontsize=12)
+        figure.suptitle(f"Training images by class{part}", x=0.02, ha="left", fontsize=12)
         return figure
