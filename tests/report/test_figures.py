@@ -159,7 +159,7 @@ def test_a_figure_that_its_file_shows_already_is_not_drawn_again(tmp_path: Path)
     curves = LearningCurves("Before", table)
 
     def save(drawing: Drawing) -> bool:
-        """Whether it was drawn."""
+        """Save the figure; return whether it was drawn."""
         before = path.stat().st_mtime_ns if path.exists() else 0
         FigureDataset(filepath=str(path)).save(drawing)
         return path.stat().st_mtime_ns != before
