@@ -20,8 +20,7 @@ from scipy import stats
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from cnn_ablation.evidence import effects as statistics
-from cnn_ablation.evidence import verdicts
+from cnn_ablation.evidence import effects, verdicts
 from cnn_ablation.study.claims import Above, Best, Claim, Trend
 from cnn_ablation.study.parameters import EvidenceParameters
 
@@ -160,9 +159,9 @@ def main() -> None:
         covered = predicted = 0
         for _ in range(rounds):
             groups = draw(size)
-            low, high = statistics.contrast(pd.DataFrame(groups), {"a": 1, "b": -1}).interval()
+            low, high = effects.contrast(pd.DataFrame(groups), {"a": 1, "b": -1}).interval()
             covered += low <= 0 <= high
-            low, high = statistics.prediction_interval(groups["a"])
+            low, high = effects.prediction_interval(groups["a"])
             predicted += low <= groups["b"][0] <= high
         print(f"| {size} | {share(covered, rounds)} | {share(predicted, rounds)} |", flush=True)
 

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
 from throughput import BASELINE, load_data
 
-from cnn_ablation.evidence import effects as statistics
+from cnn_ablation.evidence import effects
 
 TABLE = Path(__file__).with_suffix(".csv")
 MARGIN = 0.2
@@ -72,7 +72,7 @@ def main() -> None:
     if not TABLE.exists():
         parser.error(f"no {TABLE.relative_to(ROOT)} yet; train the seeds first with --train 20")
     table = pd.read_csv(TABLE, index_col="seed")
-    effect = statistics.contrast(table, {"bf16": 1, "fp32": -1})
+    effect = effects.contrast(table, {"bf16": 1, "fp32": -1})
     low, high = effect.interval(0.90)
     for precision, values in table.items():
         print(f"{precision}: {values.mean():.2f} % (sd {values.std():.2f}, {len(values)} seeds)")

@@ -1,4 +1,4 @@
-"""Raw data: found, fetched, checked."""
+"""Loading, fetching and checking Fashion-MNIST."""
 
 import gzip
 import http.server
@@ -18,7 +18,7 @@ from tests.conftest import IMAGES, SHA256
 
 @pytest.fixture
 def mirror() -> Iterator[str]:
-    """A server on loopback that has the files."""
+    """URL of a local server with the files."""
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(IMAGES))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -35,7 +35,7 @@ def test_reads_images_and_labels_of_every_class() -> None:
     assert np.bincount(raw["test_labels"]).tolist() == [20] * 10
 
 
-def test_copies_from_a_package_before_asking_a_mirror(tmp_path: Path) -> None:
+def test_copies_from_a_package_before_downloading(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     fashion_mnist.load(folder, SHA256, package_folders=[IMAGES], mirrors=["http://unreachable.invalid/"])
     assert sorted(file.name for file in folder.iterdir()) == sorted(
@@ -43,7 +43,7 @@ def test_copies_from_a_package_before_asking_a_mirror(tmp_path: Path) -> None:
     )
 
 
-def test_accepts_the_same_content_packed_anew(tmp_path: Path) -> None:
+def test_accepts_the_same_content_with_another_compression(tmp_path: Path) -> None:
     for file in IMAGES.iterdir():
         content = gzip.decompress(file.read_bytes())
         (tmp_path / file.name).write_bytes(gzip.compress(content, compresslevel=1))
@@ -66,7 +66,7 @@ def test_replaces_a_corrupt_file(tmp_path: Path, damage: str) -> None:
     assert victim.read_bytes() == whole
 
 
-def test_names_every_place_tried_and_what_to_do(tmp_path: Path, mirror: str) -> None:
+def test_the_error_names_every_place_tried_and_a_remedy(tmp_path: Path, mirror: str) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
@@ -75,14 +75,14 @@ def test_names_every_place_tried_and_what_to_do(tmp_path: Path, mirror: str) -> 
             folder, SHA256, package_folders=[tmp_path / "package"], mirrors=[mirror + "missing/"]
         )
     message = str(failure.value)
-    assert f"{folder}/train-images-idx3-ubyte.gz: its content is not the expected one" in message
+    assert f"{folder}/train-images-idx3-ubyte.gz: its content does not match the checksum" in message
     assert f"{tmp_path}/package/train-images-idx3-ubyte.gz: No such file" in message
     assert f"{mirror}missing/train-images-idx3-ubyte.gz: HTTP Error 404" in message
     assert "dataset-fashion-mnist" in message
 
 
 @pytest.mark.full_data
-def test_the_real_data_is_the_published_one(full_data: Path) -> None:
+def test_the_full_data_matches_the_published_checksums(full_data: Path) -> None:
     raw = fashion_mnist.load(full_data, mirrors=[])
     assert raw["train_images"].shape == (60_000, 28, 28)
     assert raw["test_images"].shape == (10_000, 28, 28)

@@ -1,4 +1,4 @@
-"""Sets of images: torchvision's and one's own, on files that the tests make."""
+"""Data sets of torchvision and folders of images, on generated files."""
 
 import hashlib
 import pickle
@@ -28,7 +28,7 @@ def write_idx(file: Path, values: np.ndarray) -> None:
 
 
 def write_idx_set(folder: Path, prefixes: tuple[str, str], labels: np.ndarray) -> np.ndarray:
-    """A set in MNIST's form; returns its test images."""
+    """Write a data set in MNIST's format and return its test images."""
     for prefix in prefixes:
         images = RANDOM.integers(0, 256, (len(labels), 28, 28), dtype=np.uint8)
         write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
@@ -37,7 +37,7 @@ def write_idx_set(folder: Path, prefixes: tuple[str, str], labels: np.ndarray) -
 
 
 def write_classes(folder: Path, names: tuple[str, ...], images: int) -> None:
-    """Bright images of the first class, red ones of the second, blue ones of the third."""
+    """Write white images for the first class, red ones for the second, blue ones for the third."""
     colours = ("white", "red", "blue")
     for name, colour in zip(names, colours, strict=False):
         (folder / name).mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_colour_sets_of_torchvision(
     pixels = RANDOM.integers(0, 256, (2 * classes, 3 * 32 * 32), dtype=np.uint8)
     labels = "labels" if name == "CIFAR10" else "fine_labels"
     batch = {"data": pixels, labels: [*range(classes)] * 2}
-    # torchvision takes nothing whose checksum it does not know.
+    # torchvision rejects files with other checksums.
     monkeypatch.setattr(kind, "train_list", [["train", write("train", batch)]])
     monkeypatch.setattr(kind, "test_list", [["test", write("test", batch)]])
     names: dict[str, object] = {kind.meta["key"]: [f"class {number}" for number in range(classes)]}
@@ -104,7 +104,7 @@ def test_colour_sets_of_torchvision(
     assert (splits["train_images"].reshape(len(pixels), -1) == pixels).all()
 
 
-def test_a_set_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_cannot_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision import datasets
 
     monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://unreachable.invalid/"])
@@ -113,7 +113,7 @@ def test_a_set_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "What to do:" in str(failure.value)
 
 
-def test_images_of_ones_own(tmp_path: Path) -> None:
+def test_a_folder_with_a_subfolder_per_class(tmp_path: Path) -> None:
     write_classes(tmp_path, ("bright", "red", "blue"), 10)
     (tmp_path / "red/.hidden").touch()
     images = image_sets.load_folder(tmp_path, [16, 24], "colour", dark_on_light=False, test_share=0.3)
@@ -127,7 +127,7 @@ def test_images_of_ones_own(tmp_path: Path) -> None:
     assert (again.arrays["test_images"] == images.arrays["test_images"]).all()
 
 
-def test_grey_and_dark_on_light(tmp_path: Path) -> None:
+def test_dark_on_light_images_are_inverted(tmp_path: Path) -> None:
     write_classes(tmp_path, ("bright", "red"), 6)
     images = image_sets.load_folder(tmp_path, [8, 8], "grey", dark_on_light=True, test_share=0.5)
     assert images.arrays["train_images"].shape == (6, 8, 8, 1)
@@ -139,7 +139,7 @@ def load_own(folder: Path) -> ImageSet:
     return image_sets.load_folder(folder, [8, 8], "grey", dark_on_light=False, test_share=0.2)
 
 
-def test_too_few_classes_or_images(tmp_path: Path) -> None:
+def test_too_few_classes_or_images_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageSetError, match="has 0 subfolders"):
         load_own(tmp_path)
     write_classes(tmp_path, ("one", "other"), 1)
@@ -147,7 +147,7 @@ def test_too_few_classes_or_images(tmp_path: Path) -> None:
         load_own(tmp_path)
 
 
-def test_a_file_that_is_no_image(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_an_error(tmp_path: Path) -> None:
     write_classes(tmp_path, ("one", "other"), 9)
     (tmp_path / "one/notes.txt").write_text("no image")
     with pytest.raises(ImageSetError, match=r"one/notes\.txt: not an image"):
@@ -181,9 +181,9 @@ def torchvision_images(name: str) -> dict[str, dict[str, object]]:
     [
         (
             own_images("nowhere", size=[16]),
-            r"size: \[16\] is no size; wanted: \[height, width\], pixels",
+            r"size: \[16\] is invalid; expected \[height, width\], pixels",
         ),
-        (own_images("nowhere", mode="sepia"), "mode: no mode 'sepia'; allowed: grey, colour"),
+        (own_images("nowhere", mode="sepia"), "mode: unknown mode 'sepia'; allowed: grey, colour"),
         (torchvision_images("EMNIST"), "variant: EMNIST has no variant None; allowed: byclass,"),
         (
             {"images": {"type": "cnn_ablation.datasets.ClassFoldersDataset", "path": "nowhere"}},
@@ -191,7 +191,7 @@ def torchvision_images(name: str) -> dict[str, dict[str, object]]:
         ),
     ],
 )
-def test_fields_that_describe_no_set(entry: dict[str, dict[str, object]], message: str) -> None:
+def test_invalid_fields_of_an_entry(entry: dict[str, dict[str, object]], message: str) -> None:
     with pytest.raises((DatasetError, ImageSetError), match=message):
         cast(ImageSetDataset, DataCatalog.from_config(entry)["images"]).describe_images()
 
@@ -202,7 +202,7 @@ def test_fields_that_describe_no_set(entry: dict[str, dict[str, object]], messag
         (own_images("nowhere"), "nowhere has 0 subfolders"),
         (
             torchvision_images("SVHN"),
-            "name: no set of images 'SVHN'; allowed: MNIST, KMNIST, EMNIST, CIFAR10, CIFAR100",
+            "name: unknown data set 'SVHN'; allowed: MNIST, KMNIST, EMNIST, CIFAR10, CIFAR100",
         ),
         (
             {"images": {"type": "pandas.CSVDataset", "filepath": "data.csv"}},
@@ -210,7 +210,7 @@ def test_fields_that_describe_no_set(entry: dict[str, dict[str, object]], messag
         ),
     ],
 )
-def test_what_makes_no_set_ends_the_run_before_it_begins(
+def test_an_invalid_set_is_reported_before_the_run_starts(
     project: Path, entry: dict[str, dict[str, object]], message: str
 ) -> None:
     write_yaml(project / "conf/local/catalog.yml", entry)
@@ -221,8 +221,8 @@ def test_what_makes_no_set_ends_the_run_before_it_begins(
     assert "Traceback" not in result.stderr
 
 
-def test_an_experiment_on_images_of_ones_own(tmp_path: Path) -> None:
-    """Channels, size and classes follow, down to the prediction."""
+def test_an_experiment_on_a_folder_of_images(tmp_path: Path) -> None:
+    """Channels, size and classes of the networks follow from the images."""
     project = make_project(tmp_path)
     write_classes(project / "data/01_raw/mine", ("bright", "red", "blue"), 15)
     write_yaml(project / "conf/local/catalog.yml", own_images("data/01_raw/mine", test_share=0.4))
@@ -241,6 +241,6 @@ def test_an_experiment_on_images_of_ones_own(tmp_path: Path) -> None:
     assert networks.loc[("batchnorm_True", "output"), "output_shape"] == "3"
     assert networks.loc[("batchnorm_True", "conv.0.conv"), "output_shape"] == "32x16x16"
     metrics = pd.read_csv(reports / "batchnorm/trial_metrics.csv")
-    assert metrics["best_val_accuracy"].max() > 60, "three colours are not hard to tell"
-    # Nothing was published of these images.
+    assert metrics["best_val_accuracy"].max() > 60, "three colours are easy to distinguish"
+    # There are no published numbers for these images.
     assert len(pd.read_csv(reports / "batchnorm/reproduction.csv")) == 0

@@ -1,4 +1,4 @@
-"""Splits: the two protocols, subsets, statistics."""
+"""Splits of both protocols, subsets and statistics."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_holdout_takes_validation_images_from_the_training_images(raw_images: Ar
     assert not validation & rows(splits["test_images"])
 
 
-def test_subsets_are_stratified_and_decided_by_the_seed(raw_images: Arrays) -> None:
+def test_subsets_are_stratified_and_depend_on_the_seed(raw_images: Arrays) -> None:
     first = split_images(raw_images, parameters("journal", train=100, validation=50))
     again = split_images(raw_images, parameters("journal", train=100, validation=50))
     other = split_images(raw_images, parameters("journal", train=100, validation=50, seed=1))
@@ -61,7 +61,7 @@ def test_subsets_are_stratified_and_decided_by_the_seed(raw_images: Arrays) -> N
     assert not (first["train_images"] == other["train_images"]).all()
 
 
-def test_as_many_test_images_as_validation_images_are_the_same_ones(raw_images: Arrays) -> None:
+def test_equally_large_test_and_validation_subsets_are_the_same_images(raw_images: Arrays) -> None:
     splits = split_images(raw_images, parameters("journal", validation=50, test=50))
     assert (splits["test_images"] == splits["validation_images"]).all()
     assert len(split_images(raw_images, parameters("journal", validation=50))["test_labels"]) == 200
@@ -82,7 +82,7 @@ def test_as_many_test_images_as_validation_images_are_the_same_ones(raw_images: 
         (parameters("holdout"), "data.validation_images"),
     ],
 )
-def test_images_that_are_not_there_are_an_error_with_its_key(
+def test_a_split_that_is_too_large_is_an_error_with_its_key(
     raw_images: Arrays, asked: DataParameters, key: str
 ) -> None:
     with pytest.raises(ParameterError) as failure:
@@ -90,7 +90,7 @@ def test_images_that_are_not_there_are_an_error_with_its_key(
     assert failure.value.key == key
 
 
-def test_statistics_are_those_of_the_training_images_alone(raw_images: Arrays) -> None:
+def test_statistics_are_computed_from_the_training_images_only(raw_images: Arrays) -> None:
     splits = split_images(raw_images, ALL_IMAGES)
     summary = summarize_splits(splits, list(fashion_mnist.CLASS_NAMES))
     pixels = splits["train_images"] / 255
@@ -101,7 +101,7 @@ def test_statistics_are_those_of_the_training_images_alone(raw_images: Arrays) -
     assert summary["image_shape"] == [1, 28, 28]
 
 
-def test_fingerprint_tells_data_apart(raw_images: Arrays) -> None:
+def test_the_fingerprint_depends_on_the_images(raw_images: Arrays) -> None:
     def fingerprint(asked: DataParameters) -> str:
         summary = summarize_splits(split_images(raw_images, asked), list(fashion_mnist.CLASS_NAMES))
         return str(summary["fingerprint"])

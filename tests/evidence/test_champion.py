@@ -1,4 +1,4 @@
-"""The winner of a study, and when it takes the champion's place."""
+"""The winner of a study, and when it replaces the champion."""
 
 from typing import Any
 
@@ -39,10 +39,10 @@ BEFORE = winner(91.0, 91.2, 91.1, 90.9, model={"dropout_rate": 0.0})
         (winner(93.0, 93.2, 93.1, 92.9), False, "not shown to be above"),  # equal differences
         (winner(95.0, 95.1, 95.2, data="other"), False, "other data"),
         (winner(95.0, 95.1, 95.2, protocol="holdout"), False, "other data"),
-        (winner(95.0, 95.1, 95.2, model={"dropout_rate": 0.0}), False, "champion's configuration"),
+        (winner(95.0, 95.1, 95.2, model={"dropout_rate": 0.0}), False, "the same configuration"),
     ],
 )
-def test_only_a_better_one_takes_the_place(
+def test_only_a_better_winner_replaces_the_champion(
     challenger: dict[str, Any], reason: str, *, promoted: bool
 ) -> None:
     result = contest(challenger, BEFORE, EVIDENCE)
@@ -50,8 +50,8 @@ def test_only_a_better_one_takes_the_place(
     assert reason in result["reason"]
 
 
-def test_the_first_one_is_champion() -> None:
-    assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "the first one"}
+def test_the_first_winner_becomes_the_champion() -> None:
+    assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "it is the first one"}
 
 
 def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:

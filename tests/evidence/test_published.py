@@ -1,4 +1,4 @@
-"""Published numbers beside ours: what agrees, what does not, and why."""
+"""Comparison of published numbers with measured ones."""
 
 import pandas as pd
 import pytest
@@ -44,7 +44,7 @@ def tables(**printed: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run_name", "metric", "printed", "value"])
 
 
-def test_a_single_run_falls_into_the_prediction_interval_or_not(condition: Condition) -> None:
+def test_a_published_run_agrees_if_it_is_in_the_prediction_interval(condition: Condition) -> None:
     table = reproduce(
         [condition],
         METRICS,
@@ -66,7 +66,7 @@ def test_a_single_run_falls_into_the_prediction_interval_or_not(condition: Condi
     }
 
 
-def test_the_unrounded_result_counts_where_it_is_known(condition: Condition) -> None:
+def test_an_unrounded_result_takes_precedence_over_a_printed_one(condition: Condition) -> None:
     table = reproduce(
         [condition], METRICS, published(final_val_accuracy=91.7768), tables(final_val_accuracy="91.78")
     )
@@ -74,13 +74,13 @@ def test_the_unrounded_result_counts_where_it_is_known(condition: Condition) -> 
     assert table["printed"].item() == "91.78"
 
 
-def test_other_settings_of_the_published_run_are_named(condition: Condition) -> None:
+def test_different_settings_of_the_published_run_are_named(condition: Condition) -> None:
     run = published(final_val_accuracy=92.0, epochs=15, conv_channels="64-128")
     note = reproduce([condition], METRICS, run, tables()).loc[0, "note"]
     assert note == "published run: conv_channels 64-128 instead of 32-64; epochs 15 instead of 2"
 
 
-def test_a_copied_column_is_found_and_the_original_told_from_it(condition: Condition) -> None:
+def test_a_copied_column_is_found_and_distinguished_from_its_original(condition: Condition) -> None:
     table = reproduce(
         [condition],
         METRICS,
@@ -91,7 +91,7 @@ def test_a_copied_column_is_found_and_the_original_told_from_it(condition: Condi
     assert table.loc["final_val_loss", "note"] == ""
 
 
-def test_one_seed_cannot_tell_but_for_what_no_seed_changes(condition: Condition) -> None:
+def test_one_seed_decides_only_metrics_that_do_not_depend_on_the_seed(condition: Condition) -> None:
     table = reproduce(
         [condition],
         METRICS.head(1),
@@ -102,6 +102,6 @@ def test_one_seed_cannot_tell_but_for_what_no_seed_changes(condition: Condition)
     assert not table.loc["total_params", "agrees"]
 
 
-def test_conditions_that_nobody_published_are_left_out(condition: Condition) -> None:
+def test_conditions_without_published_numbers_are_left_out(condition: Condition) -> None:
     mine = condition.model_copy(update={"name": "mine"})
     assert reproduce([mine], METRICS, published(), tables()).empty

@@ -1,4 +1,4 @@
-"""Seeds are added where claims are open, and only as far as the plan goes."""
+"""Seeds are added for undecided claims, up to the planned number."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def experiment(**claims: dict[str, Any]) -> ExperimentParameters:
 
 
 class Trainer:
-    """Results without training: a mean per condition and noise per trial."""
+    """Simulates results: a mean per condition plus noise per trial."""
 
     def __init__(self, **means: float) -> None:
         self.means = means
@@ -41,7 +41,7 @@ class Trainer:
 
     def __call__(self, trials: list[Trial]) -> Iterator[Any]:
         self.asked.append(len(trials))
-        for trial in reversed(trials):  # they end in an order of their own
+        for trial in reversed(trials):  # trials end in any order
             rate = trial.condition.model.dropout_rate
             noise = np.random.default_rng([trial.seed, int(10 * rate)]).normal(0, 0.15)
             accuracy = 90 + self.means.get(f"d{10 * rate:.0f}", 0.0) + noise

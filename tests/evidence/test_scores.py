@@ -1,4 +1,4 @@
-"""Scores, checked against values by hand."""
+"""Scores, checked against values computed by hand."""
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,20 @@ PROBABILITIES = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.7, 0.3]], dtype
 LABELS = np.array([0, 1, 1, 0])
 
 
-def test_scores_by_hand() -> None:
+def test_scores_equal_those_computed_by_hand() -> None:
     scores = score(np.log(PROBABILITIES), LABELS)
     assert scores["accuracy"] == 75.0
     right = np.array([0.8, 0.4, 0.9, 0.7])
     assert scores["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-6)
-    # Each confidence is alone in its bin: the gaps are 0.2, 0.6, 0.1 and 0.3.
+    # Each confidence is alone in its bin, so the gaps are 0.2, 0.6, 0.1 and 0.3.
     assert scores["expected_calibration_error"] == pytest.approx(1.2 / 4, rel=1e-5)
 
 
-def test_confusion_has_a_row_per_true_class() -> None:
+def test_confusion_matrix_has_a_row_per_true_class() -> None:
     assert confusion_matrix(np.log(PROBABILITIES), LABELS).tolist() == [[2, 0], [1, 1]]
 
 
-def test_conditions_are_summarized_over_seeds_in_their_order() -> None:
+def test_conditions_are_summarized_over_seeds_in_the_order_of_the_trials() -> None:
     trials = pd.DataFrame(
         {
             "condition": ["b", "b", "b", "a"],
@@ -45,7 +45,7 @@ def test_conditions_are_summarized_over_seeds_in_their_order() -> None:
     assert summary.loc[0, ["final_val_accuracy_min", "final_val_accuracy_max"]].tolist() == [90, 92]
 
 
-def test_trials_that_did_not_finish_are_counted_and_leave_the_mean_alone() -> None:
+def test_unfinished_trials_are_counted_but_not_part_of_the_mean() -> None:
     trials = pd.DataFrame(
         {
             "condition": ["a", "a", "a", "b"],

@@ -1,4 +1,4 @@
-"""Each kind of claim gets the verdict that the numbers deserve."""
+"""Verdicts on each kind of claim."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def claim(kind: str, **fields: Any) -> Claim:
 
 
 def trials(seeds: int = 8, spread: float = 0.05, **means: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics and histories of conditions that share what the seed does to them."""
+    """Metrics and histories of conditions that seeds affect alike."""
     rng = np.random.default_rng(0)
     luck = rng.normal(0, 0.4, seeds)
     metrics, histories = [], []
@@ -111,11 +111,11 @@ def verdict(one: Claim, metrics: pd.DataFrame, histories: pd.DataFrame, looks: i
         ),
     ],
 )
-def test_verdict(one: Claim, expected: str) -> None:
+def test_verdict_on_each_kind_of_claim(one: Claim, expected: str) -> None:
     assert verdict(one, *trials(low=91.0, same=91.0, high=92.0)) == expected
 
 
-def test_noise_leaves_a_claim_undecided_and_says_what_it_would_take() -> None:
+def test_an_undecided_claim_says_how_many_seeds_would_decide_it() -> None:
     metrics, histories = trials(seeds=4, spread=0.4, low=91.0, high=91.2)
     table = verdicts.judge(
         {"it": claim("above", condition="high", than="low", claimed=0.2)},
@@ -134,7 +134,7 @@ def test_noise_leaves_a_claim_undecided_and_says_what_it_would_take() -> None:
     assert "claimed 0.20 points" in row["finding"]
 
 
-def test_what_is_undecided_needs_more_seeds_than_there_are() -> None:
+def test_an_undecided_claim_needs_more_seeds_than_there_are() -> None:
     metrics, histories = trials(seeds=4, spread=0.08, low=91.0, high=91.35)
     one = claim("above", condition="high", than="low")
     vain = claim("value", condition="low", value=91.0, tolerance=0.001)
@@ -145,7 +145,7 @@ def test_what_is_undecided_needs_more_seeds_than_there_are() -> None:
     assert (open_ones["seeds_needed"].dropna() > 4).all()
 
 
-def test_a_value_is_in_its_own_unit_and_has_no_pairs() -> None:
+def test_the_finding_about_a_value_has_its_unit_and_no_pairing() -> None:
     one = claim("value", condition="low", value=91.0, tolerance=1.0)
     finding = verdicts.judge({"it": one}, *trials(low=91.0), EVIDENCE, IMAGES)["finding"].item()
     assert finding.startswith("low: 9")
@@ -153,7 +153,7 @@ def test_a_value_is_in_its_own_unit_and_has_no_pairs() -> None:
     assert finding.endswith("8 seeds)")
 
 
-def test_one_seed_cannot_tell() -> None:
+def test_one_seed_leaves_a_difference_undecided() -> None:
     table = verdicts.judge(
         {"it": claim("above", condition="high", than="low")},
         *trials(1, low=91.0, high=95.0),
@@ -166,12 +166,12 @@ def test_one_seed_cannot_tell() -> None:
     assert "one seed cannot tell" in row["finding"]
 
 
-def test_one_seed_is_enough_for_what_no_seed_changes() -> None:
+def test_one_seed_decides_a_metric_that_does_not_depend_on_the_seed() -> None:
     one = claim("value", condition="low", metric="total_params", value=1000, tolerance=1)
     assert verdict(one, *trials(1, low=91.0)) == "supported"
 
 
-def test_trials_that_diverged_are_left_out_with_their_pairs() -> None:
+def test_diverged_trials_are_left_out_with_their_pairs() -> None:
     metrics, histories = trials(low=91.0, high=92.0)
     lost = (metrics["condition"] == "high") & (metrics["seed"] == 3)
     metrics.loc[lost, "status"] = "diverged"
@@ -195,19 +195,19 @@ def test_more_claims_need_more_evidence() -> None:
     assert verdict(one, metrics, histories, looks=20) == "undecided"
 
 
-def test_no_claims_no_verdicts() -> None:
+def test_without_claims_the_table_is_empty() -> None:
     table = verdicts.judge({}, *trials(low=91.0), EVIDENCE, IMAGES)
     assert table.empty
     assert "verdict" in table.columns
 
 
-def test_one_condition_makes_no_pair() -> None:
+def test_one_condition_gives_no_pair() -> None:
     table = verdicts.compare_pairs(trials(low=91.0)[0], EVIDENCE, IMAGES)
     assert table.empty
     assert "correlation" in table.columns
 
 
-def test_pairs_show_what_pairing_buys() -> None:
+def test_pairing_lowers_the_sd_and_the_seeds_needed() -> None:
     metrics, _ = trials(seeds=10, low=91.0, same=91.0, high=92.0)
     table = verdicts.compare_pairs(metrics, EVIDENCE, IMAGES)
     assert list(zip(table["condition"], table["other"], strict=True)) == [
@@ -256,5 +256,5 @@ def test_differences_that_are_equal_up_to_rounding_decide_nothing(one: Claim, va
         ("seconds_per_epoch", 0.0),
     ],
 )
-def test_accuracies_come_in_steps_of_an_image(metric: str, step: float) -> None:
+def test_an_accuracy_changes_in_steps_of_one_image(metric: str, step: float) -> None:
     assert verdicts.rounding_step(metric, {"train": 2000, "validation": 1000}) == pytest.approx(step)

@@ -1,4 +1,4 @@
-"""Figures: what must be on them."""
+"""Content of the figures."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,15 @@ from matplotlib.text import Text
 
 from cnn_ablation.datasets import FigureDataset
 from cnn_ablation.evidence.scores import summarize_conditions
-from cnn_ablation.report import figures
-from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.report.figures import (
+    Comparison,
+    ConfusionMatrix,
+    Drawing,
+    LearningCurves,
+    Samples,
+)
+from cnn_ablation.report.figures.style import axis_label, level_text
+from cnn_ablation.schema import Parameters
 
 
 def trial_metrics(accuracies: dict[str, list[float]]) -> pd.DataFrame:
@@ -32,7 +39,7 @@ def trial_metrics(accuracies: dict[str, list[float]]) -> pd.DataFrame:
 
 def compare(levels: dict[str, dict[str, Any]], accuracies: dict[str, list[float]]) -> Figure:
     trials = trial_metrics(accuracies)
-    return figures.comparison("Title", "Question?", levels, trials, summarize_conditions(trials))
+    return Comparison("Title", "Question?", levels, trials, summarize_conditions(trials)).draw()
 
 
 def texts(figure: Figure) -> str:
@@ -57,7 +64,9 @@ THREE_SEEDS = {"a": [91.8, 92.1, 91.6], "b": [92.3, 92.0, 92.2]}
         },
     ],
 )
-def test_every_seed_is_drawn_and_the_cut_axis_says_so(levels: dict[str, dict[str, Any]]) -> None:
+def test_every_seed_is_drawn_and_the_axis_says_that_it_is_cut(
+    levels: dict[str, dict[str, Any]],
+) -> None:
     figure = compare(levels, THREE_SEEDS)
     (axes,) = figure.axes
     drawn = np.concatenate([np.concatenate(line.get_data()) for line in axes.lines])
@@ -70,7 +79,7 @@ def test_every_seed_is_drawn_and_the_cut_axis_says_so(levels: dict[str, dict[str
     assert "Question?" in texts(figure)
 
 
-def test_two_factors_make_a_heat_map_with_a_panel_of_seeds() -> None:
+def test_two_factors_give_a_heat_map_and_a_panel_of_seeds() -> None:
     levels = {
         f"{rate}{norm}": {"dropout_rate": rate, "use_batch_norm": norm}
         for rate in (0.0, 0.5)
@@ -87,19 +96,19 @@ def test_two_factors_make_a_heat_map_with_a_panel_of_seeds() -> None:
 @pytest.mark.parametrize(
     "levels", [{"a": {}, "b": {}}, {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}]
 )
-def test_a_trial_that_diverged_is_named(levels: dict[str, dict[str, Any]]) -> None:
+def test_diverged_trials_are_counted_in_words(levels: dict[str, dict[str, Any]]) -> None:
     figure = compare(levels, {"a": [91.0, np.nan], "b": [np.nan, np.nan]})
     figure.canvas.draw()
     assert "1 diverged" in texts(figure)
     assert "2 diverged" in texts(figure)
 
 
-def test_one_seed_has_no_spread_and_says_so() -> None:
+def test_the_caption_says_that_one_seed_has_no_spread() -> None:
     figure = compare({"a": {}, "b": {}}, {"a": [91.0], "b": [92.0]})
-    assert "no mean or spread can be shown" in texts(figure)
+    assert "One seed gives no mean or spread" in texts(figure)
 
 
-def test_bars_and_captions_stay_inside() -> None:
+def test_bars_and_captions_are_inside_the_figure() -> None:
     figure = compare(
         {"a": {"use_pooling": True}, "b": {"use_pooling": False}}, {"a": [91.0, 93.0], "b": [92.0, 92.1]}
     )
@@ -116,51 +125,107 @@ def test_small_differences_do_not_fill_the_axis() -> None:
     assert high - low >= 1
 
 
-def test_curves_and_confusion_name_what_they_show() -> None:
+def test_curves_and_confusion_matrix_state_their_content() -> None:
     curve = {"train_accuracy": 1.0, "val_accuracy": 2.0, "train_loss": 3.0, "val_loss": 4.0}
     histories = pd.DataFrame(
         {"condition": "a", "seed": seed, "epoch": epoch, **curve} for seed in (0, 1) for epoch in (1, 2)
     )
-    assert "range over 2 seeds" in texts(figures.learning_curves("T", histories))
-    figure = figures.confusion_matrix("T", "a", np.array([[3, 1], [0, 4]]), ["cat", "dog"], 2)
+    assert "range over 2 seeds" in texts(LearningCurves("T", histories).draw())
+    figure = ConfusionMatrix("T", "a", np.array([[3, 1], [0, 4]]), ["cat", "dog"], 2).draw()
     assert "75.0" in texts(figure)
     assert "25.0" in texts(figure)
     assert "2 networks" in texts(figure)
 
 
-def test_of_many_classes_the_least_recognized_are_drawn() -> None:
+def test_only_the_least_recognized_of_many_classes_are_drawn() -> None:
     names = [f"class {number:03}" for number in range(100)]
     matrix = 10 * np.eye(100, dtype=int)
     matrix[7, 8] = matrix[98, 7] = 5
-    figure = figures.confusion_matrix("T", "a", matrix, names, 1)
+    figure = ConfusionMatrix("T", "a", matrix, names, 1).draw()
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert len(ticks) == 20
     assert {"class 007", "class 098"} <= set(ticks)
-    assert any("The 20 of 100 classes" in text.get_text() for text in figure.findobj(Text))
+    assert "the 20 least recognized of 100 classes" in texts(figure)
     images = np.zeros((200, 3, 8, 8), dtype=np.uint8)
-    samples = figures.samples(images, np.arange(200) % 100, names)
+    samples = Samples(images, np.arange(200) % 100, names).draw()
     assert "the first 20 of 100" in samples.get_suptitle()
 
 
-def test_a_drawing_that_a_file_shows_is_not_drawn_again(tmp_path: Path) -> None:
+def test_a_figure_that_its_file_shows_already_is_not_drawn_again(tmp_path: Path) -> None:
     path = tmp_path / "curves.png"
     table = pd.DataFrame({"condition": ["a", "a"], "seed": [0, 0], "epoch": [1, 2]})
     for metric in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):
         table[metric] = [0.1, 0.2]
-    curves = Drawing("learning_curves", {"title": "Before", "histories": table})
+    curves = LearningCurves("Before", table)
 
     def save(drawing: Drawing) -> bool:
-        """Whether it was drawn."""
+        """Save the figure; return whether it was drawn."""
         before = path.stat().st_mtime_ns if path.exists() else 0
         FigureDataset(filepath=str(path)).save(drawing)
         return path.stat().st_mtime_ns != before
 
     assert save(curves)
     assert not save(curves)
-    assert save(Drawing("learning_curves", {"title": "After", "histories": table}))
-    assert save(Drawing("learning_curves", {"title": "After", "histories": table.assign(val_loss=0.3)}))
+    assert save(LearningCurves("After", table))
+    assert save(LearningCurves("After", table.assign(val_loss=0.3)))
     assert save(curves)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert save(curves)
     assert path.read_bytes() == whole
+
+
+class Schedule(Parameters):
+    """A level that is a part with a setting."""
+
+    warm_up: float
+
+    def __str__(self) -> str:
+        return "cosine"
+
+
+def test_a_level_may_be_a_part() -> None:
+    def comparison(first: Any, second: Any) -> Comparison:
+        trials = trial_metrics(THREE_SEEDS)
+        levels = {"a": {"training.schedule": first}, "b": {"training.schedule": second}}
+        return Comparison("Title", "Question?", levels, trials, summarize_conditions(trials))
+
+    constant_and_cosine = comparison("constant", Schedule(warm_up=0.1))
+    axes = constant_and_cosine.draw().axes[0]
+    assert axes.get_xlabel() == "Schedule"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["constant", "cosine"]
+    assert constant_and_cosine.digest() == comparison("constant", Schedule(warm_up=0.1)).digest()
+    assert constant_and_cosine.digest() != comparison("constant", Schedule(warm_up=0.2)).digest()
+
+
+@pytest.mark.parametrize(
+    ("setting", "label"),
+    [
+        ("training.optimizer.learning_rate", "Learning rate"),
+        ("model.kernel_size", "Kernel size (pixels)"),
+        ("use_batch_norm", "Batch normalization"),
+        ("training.schedule", "Schedule"),
+    ],
+)
+def test_an_axis_label_comes_from_the_last_name_of_a_setting(setting: str, label: str) -> None:
+    assert axis_label(setting) == label
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "on"),
+        (False, "off"),
+        ([32, 64], "32–64"),
+        ([], "none"),
+        (0.5, "0.5"),
+        (Schedule(warm_up=0.1), "cosine"),
+    ],
+)
+def test_the_text_of_a_level(value: Any, text: str) -> None:
+    assert level_text(value) == text
+
+
+def test_a_field_that_cannot_be_hashed_is_an_error() -> None:
+    with pytest.raises(TypeError, match="a figure cannot be made from a set"):
+        Comparison("T", "Q?", {"a": {"x": {1}}}, pd.DataFrame(), pd.DataFrame()).digest()

@@ -1,4 +1,4 @@
-"""The journal says what the chapters hold, and nothing that they do not."""
+"""The journal reports the content of its chapters and nothing else."""
 
 import re
 from typing import Any
@@ -73,7 +73,7 @@ def written(**chapters: dict[str, Any] | None) -> str:
     return journal.write_markdown(chapters, {name: [] for name in chapters})
 
 
-def test_the_summary_counts_verdicts_and_says_what_the_open_ones_cost() -> None:
+def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() -> None:
     text = written(
         dropout=chapter(
             "Dropout",
@@ -85,36 +85,36 @@ def test_the_summary_counts_verdicts_and_says_what_the_open_ones_cost() -> None:
             ],
         )
     )
-    assert "Of 4 claims 1 is supported, 1 is contradicted, 0 are equivalent, 2 are undecided." in text
+    assert "Of 4 claims, 1 is supported, 1 is contradicted, 0 are equivalent, 2 are undecided." in text
     assert "**Dropout** (3 seeds): 2 of 4 claims settled; about 17 seeds would settle the rest" in text
-    assert "2.5 h of training on one worker" in text
+    assert "(the most expensive one takes 2.5 h of training on one worker)" in text
     summary = text[: text.index("## Research question")]
     assert "- ✔ **supported**: Claim a holds.\n- ✘ **contradicted**: Claim b holds." in summary
     assert "Claim c" not in summary
     assert "✔ **supported**: Claim a holds. *finding of a.*" in text
 
 
-def test_an_experiment_that_was_not_run_is_left_out_and_named() -> None:
+def test_an_experiment_that_was_not_run_is_named_as_left_out() -> None:
     text = written(dropout=chapter("Dropout"), pooling=None)
-    assert "Not run yet, and left out: pooling." in text
+    assert "Not run yet and therefore left out: pooling." in text
     assert "Experiment 1: Dropout" in text
     assert "Experiment 2" not in text
 
 
-def test_without_any_result_there_is_no_journal() -> None:
+def test_a_journal_without_any_result_is_an_error() -> None:
     with pytest.raises(StudyError, match="kedro run --pipeline=dropout"):
         written(dropout=None, pooling=None)
 
 
 def test_one_seed_has_no_interval() -> None:
     text = written(dropout=chapter("Dropout", seeds=1))
-    assert "one seed: no interval can be given" in text
-    assert "These are results of one seed" in text
+    assert "one seed, so no interval" in text
+    assert "These results come from one seed" in text
     assert "None" not in text
     assert "nan" not in text.lower().replace("explanation", "")
 
 
-def test_the_best_condition_and_what_it_cannot_be_told_from() -> None:
+def test_the_best_condition_and_its_indistinguishable_rivals() -> None:
     pair = {
         "condition": "one",
         "other": "two",
@@ -126,10 +126,10 @@ def test_the_best_condition_and_what_it_cannot_be_told_from() -> None:
     }
     text = written(dropout=chapter("Dropout", pairs=[pair]))
     assert "**two** (Dropout) has the highest mean validation accuracy" in text
-    assert "it cannot be told from one" in text
+    assert "it cannot be distinguished from one." in text
     assert "takes 5 seeds with pairing, 30 without" in text
     clear = written(dropout=chapter("Dropout", pairs=[pair | {"high": -0.5}]))
-    assert "cannot be told" not in clear
+    assert "cannot be distinguished" not in clear
 
 
 def row(metric: str, *, agrees: bool | None, note: str | None = None) -> dict[str, Any]:
@@ -149,28 +149,29 @@ def row(metric: str, *, agrees: bool | None, note: str | None = None) -> dict[st
     }
 
 
-def test_published_numbers_stand_beside_ours() -> None:
+def test_published_numbers_are_compared_with_measured_ones() -> None:
     rows = [row("total_params", agrees=False), row("final_val_accuracy", agrees=True, note="a copy")]
     text = written(dropout=chapter("Dropout", reproduction=rows))
-    assert "Of the 2 numbers published of these conditions 1 are as a single run" in text
-    assert "one's total_params (~52K; ours 1,234)" in text
+    assert "Of the 2 published numbers for these conditions, 1 agrees with the measured ones" in text
+    assert "; 1 does not: total_params of one (published ~52K, measured 1,234)." in text
     assert "| one | total_params | ~52K | 52,000 | 1,234 |  | **no** |  |" in text
     assert (
         "| one | final_val_accuracy | 92.10% | 92.10 | 91.00 | 88.00 to 94.00 | yes | a copy |" in text
     )
 
 
-def test_repeats_of_one_configuration_are_those_with_its_settings() -> None:
+def test_published_runs_are_repeats_only_if_their_settings_are_equal() -> None:
     same = chapter("Dropout", reproduction=[row("final_val_accuracy", agrees=True)])
     again = chapter("Pooling", reproduction=[row("final_val_accuracy", agrees=True)])
     again["reproduction"][0]["published"] = 92.5
     text = written(dropout=same, pooling=again)
-    assert "repeat one configuration 2 times, with 92.10 to 92.50 %: 0.40 points apart" in text
+    assert "repeat one configuration 2 times" in text
+    assert "accuracies from 92.10 to 92.50 %: a range of 0.40 points" in text
     again["reproduction"][0]["note"] = "published run: epochs 15 instead of 10"
     assert "repeat one configuration" not in written(dropout=same, pooling=again)
 
 
-def test_the_page_is_self_contained_and_escapes_what_conf_says() -> None:
+def test_the_page_is_self_contained_and_escapes_text_from_conf() -> None:
     figure = SavedFigure("/somewhere/data/08_reporting/dropout/impact.png", PNG)
     figures = {"dropout": [figure]}
     markdown = journal.write_markdown({"dropout": chapter("Drop <b>out</b>")}, figures)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cnn_ablation.report import figures, journal
+from cnn_ablation.report import journal
+from cnn_ablation.report.figures import LearningCurves
 from cnn_ablation.report.journal import SavedFigure
 from tests.conftest import CHROMIUM, needs_chromium
 from tests.report.test_journal import chapter, row, verdict
@@ -42,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide = chapter("Dropout", verdicts=verdicts, reproduction=[row("final_val_accuracy", agrees=True)])
     image = tmp_path_factory.mktemp("figure") / "dropout" / "figure.png"
     image.parent.mkdir()
-    figures.learning_curves("Dropout", _histories()).savefig(image)
+    LearningCurves("Dropout", _histories()).draw().savefig(image)
     drawn = {"dropout": [SavedFigure(str(image), image.read_bytes())]}
     html = journal.write_html(journal.write_markdown({"dropout": wide}, drawn), drawn)
     file = tmp_path_factory.mktemp("page") / "journal.html"
@@ -60,7 +61,7 @@ def _histories() -> pd.DataFrame:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_and_can_be_read(page: Path, tmp_path: Path, width: int, *, dark: bool) -> None:
+def test_the_page_fits_and_is_legible(page: Path, tmp_path: Path, width: int, *, dark: bool) -> None:
     options = [f"--user-data-dir={tmp_path}", f"--window-size={width},1000"]
     if dark:
         options.append("--blink-settings=preferredColorScheme=0")

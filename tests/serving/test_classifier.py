@@ -1,4 +1,4 @@
-"""Any image becomes what the network takes, and gets its class."""
+"""Preparation and classification of images."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def classifier() -> Classifier:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK"])
 @pytest.mark.parametrize("size", [(28, 28), (300, 200), (5, 90)])
-def test_any_format_fits(mode: str, size: tuple[int, int]) -> None:
+def test_any_mode_and_size_is_converted(mode: str, size: tuple[int, int]) -> None:
     image = Image.new(mode, size)
     for shape in ((1, 28, 28), (3, 32, 32)):
         array = prepare(image, shape, dark_on_light=False)
@@ -42,7 +42,7 @@ def test_any_format_fits(mode: str, size: tuple[int, int]) -> None:
         assert array.dtype == np.uint8
 
 
-def test_an_image_of_the_right_size_is_taken_as_it_is() -> None:
+def test_an_image_of_the_right_size_is_not_changed() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     array = prepare(Image.fromarray(pixels), (1, 28, 28), dark_on_light=False)
     np.testing.assert_array_equal(array[0], pixels)
@@ -50,22 +50,22 @@ def test_an_image_of_the_right_size_is_taken_as_it_is() -> None:
     np.testing.assert_array_equal(inverted[0], pixels)
 
 
-def test_shape_is_kept_and_transparency_is_ground() -> None:
+def test_the_aspect_ratio_is_kept_and_transparency_becomes_background() -> None:
     wide = Image.new("RGBA", (200, 100), (255, 255, 255, 255))
     array = prepare(wide, (1, 28, 28), dark_on_light=False)[0]
     assert (array[14] == 255).all()
-    assert (array[0] == 0).all(), "filled up with dark ground, not stretched"
+    assert (array[0] == 0).all(), "padded with dark background, not stretched"
     clear = Image.new("RGBA", (50, 50), (0, 0, 0, 0))
     assert (prepare(clear, (1, 28, 28), dark_on_light=True) == 0).all()
 
 
-def test_a_folder_without_any_image(classifier: Classifier) -> None:
+def test_a_folder_without_any_image_is_an_error(classifier: Classifier) -> None:
     files: dict[str, Image.Image | str] = {"a.csv": "not an image", "b.csv": "not an image"}
     with pytest.raises(StudyError, match=r"None of the 2 files .* is one: a\.csv, b\.csv"):
         classify_images(files, classifier, PredictionParameters(dark_on_light=False))
 
 
-def test_classes_with_their_probabilities(classifier: Classifier) -> None:
+def test_the_three_most_probable_classes_are_returned(classifier: Classifier) -> None:
     images = [Image.new("L", (28, 28), shade) for shade in (0, 128, 255)]
     table = classifier.classify(images)
     assert tuple(table.columns) == COLUMNS
@@ -80,7 +80,7 @@ def test_of_two_classes_there_is_no_third() -> None:
     assert tuple(two.classify([Image.new("L", (9, 9))]).columns) == COLUMNS[:4]
 
 
-def test_saved_and_loaded_it_says_the_same(classifier: Classifier, tmp_path: Path) -> None:
+def test_a_loaded_classifier_gives_the_same_results(classifier: Classifier, tmp_path: Path) -> None:
     classifier.save(tmp_path / "model")
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 30), dtype=np.uint8))
     again = Classifier.load(tmp_path / "model")
@@ -88,6 +88,6 @@ def test_saved_and_loaded_it_says_the_same(classifier: Classifier, tmp_path: Pat
     assert classifier.classify([image]).equals(again.classify([image]))
 
 
-def test_the_network_is_not_training(classifier: Classifier) -> None:
+def test_the_network_is_in_evaluation_mode(classifier: Classifier) -> None:
     image = [Image.new("L", (28, 28), 200)]
     assert classifier.classify(image).equals(classifier.classify(image))

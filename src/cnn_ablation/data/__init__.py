@@ -1,5 +1,4 @@
 """Image data: finding, reading, checking and splitting it.
 
-Everything that turns files into arrays of images and labels belongs here. What a network does with the
-arrays does not.
+Code that turns files into arrays of images and labels belongs here. Training on the arrays does not.
 """

@@ -1,6 +1,6 @@
-"""Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017; MIT licence): found or fetched, and checked.
+"""Loading Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017; MIT licence), and fetching it if it is missing.
 
-`python -m cnn_ablation.data.fashion_mnist FOLDER` makes sure that the folder holds the data.
+`python -m cnn_ablation.data.fashion_mnist FOLDER` makes sure that the folder contains valid data.
 """
 
 import gzip
@@ -43,13 +43,13 @@ SHA256 = {
     "test_images": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "test_labels": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-"""Of the uncompressed files: who packs them anew changes the .gz, never the content."""
+"""Checksums of the uncompressed files. Those of the .gz files change with each compression."""
 
 PACKAGE_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"),)
-"""Where packages of operating systems put the files; Debian's is `dataset-fashion-mnist`."""
+"""Folders to which packages of operating systems install the files (Debian: `dataset-fashion-mnist`)."""
 
 TIMEOUT = 30
-"""Seconds without a byte after which a mirror counts as not answering."""
+"""Seconds without data after which a download fails."""
 
 
 def load(
@@ -60,18 +60,18 @@ def load(
 ) -> dict[str, np.ndarray]:
     """The images, uint8 (N, 28, 28), and labels, uint8 (N,), by the keys of `FILES`.
 
-    A file that is missing from the folder, or whose content does not match its checksum, is fetched:
-    from the operating system's packages first, then from the mirrors. Only a checked file ever takes
-    its place in the folder.
+    A file that is missing from the folder, or whose content does not match its checksum, is copied from
+    a package of the operating system or downloaded from a mirror, in this order. It is checked before it
+    is written to the folder.
 
     Args:
-        folder: Where the four `.gz` files are kept.
+        folder: Folder of the four `.gz` files.
         sha256: Expected checksums of the uncompressed files.
         package_folders: Folders to copy from.
-        mirrors: Base addresses to download from; by default those that torchvision knows.
+        mirrors: Base URLs to download from; None: those that torchvision knows.
 
     Raises:
-        DataUnavailableError: A file is not to be had from anywhere.
+        DataUnavailableError: No source has a valid copy of a file.
     """
     return {
         key: _parse_idx(_content(folder, key, sha256[key], package_folders, mirrors)) for key in FILES
@@ -95,7 +95,7 @@ def _content(
             tried.append(f"{place}: {getattr(error, 'strerror', None) or error}")
             continue
         if hashlib.sha256(content).hexdigest() != sha256:
-            tried.append(f"{place}: its content is not the expected one (SHA-256)")
+            tried.append(f"{place}: its content does not match the checksum (SHA-256)")
             continue
         if place != str(folder / name):
             _write(folder / name, packed)
@@ -118,7 +118,7 @@ def _places(
     for path in (folder / name, *(source / name for source in package_folders)):
         yield str(path), path.read_bytes
     if mirrors is None:
-        # torchvision takes a second to import: only when nothing nearer has the file.
+        # torchvision takes a second to import, so it is imported only if no local file is valid.
         from torchvision.datasets import FashionMNIST
 
         mirrors = FashionMNIST.mirrors
@@ -133,7 +133,7 @@ def _download(url: str) -> bytes:
 
 
 def _write(path: Path, packed: bytes) -> None:
-    """Write a whole file or none."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         file.write(packed)
@@ -147,7 +147,7 @@ def _parse_idx(content: bytes) -> np.ndarray:
     dimensions = content[3]
     shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
     values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions)
-    return values.reshape(shape).copy()  # writable, as PyTorch wants arrays
+    return values.reshape(shape).copy()  # PyTorch wants writable arrays
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Image files of people's own, and how a network takes what is in them."""
+"""Reading image files of any kind, and turning them into input of a network."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from cnn_ablation.schema import ImageShape
 
 
 def read_folder(folder: Path) -> dict[str, Image.Image | str]:
-    """An image by file name, in the order of the names, or the reason in words where a file is none.
+    """The images of a folder by file name, sorted; for a file that is not an image, the reason in words.
 
-    Any format that Pillow reads will do. Hidden files and subfolders do not count.
+    Any format that Pillow reads is accepted. Hidden files and subfolders are ignored.
     """
     return {
         file.name: _read(file)
@@ -32,17 +32,22 @@ def _read(file: Path) -> Image.Image | str:
 
 
 def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np.ndarray:
-    """An image as the network takes it, uint8 (channels, height, width), light things on dark ground.
+    """An image as input of a network: uint8 (channels, height, width), light objects on dark background.
 
-    It is turned upright as its camera says, put on its ground where it is transparent, fitted into the
-    size without distortion, and inverted if it shows dark things on a light ground.
+    The image is rotated according to its EXIF data, transparent parts are filled with the background,
+    and it is resized without distortion. Images with a light background are inverted.
+
+    Args:
+        image: Any image.
+        shape: Channels, height and width of the result, pixels.
+        dark_on_light: Whether the image shows dark objects on a light background.
     """
     channels, height, width = shape
-    ground = "white" if dark_on_light else "black"
+    background = "white" if dark_on_light else "black"
     upright = ImageOps.exif_transpose(image).convert("RGBA")
-    solid = Image.alpha_composite(Image.new("RGBA", upright.size, ground), upright)
+    solid = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
     plain = solid.convert("L" if channels == 1 else "RGB")
-    fitted = ImageOps.pad(plain, (width, height), color=ground)
+    fitted = ImageOps.pad(plain, (width, height), color=background)
     pixels = np.asarray(ImageOps.invert(fitted) if dark_on_light else fitted)
     array: np.ndarray = np.atleast_3d(pixels).transpose(2, 0, 1).copy()
     return array

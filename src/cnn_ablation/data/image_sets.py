@@ -1,4 +1,4 @@
-"""Sets of labelled images: torchvision's, or a folder of one's own."""
+"""Sets of labelled images, from torchvision or from a folder per class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ from cnn_ablation.schema import ImageShape
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images to train on and to test on.
+    """Labelled images for training and testing.
 
-    `arrays` holds `train_images` and `test_images`, uint8 (N, height, width) in grey or
-    (N, height, width, channels), and `train_labels` and `test_labels`, int (N,), which count
-    `class_names` from 0.
+    Args:
+        name: Name of the set.
+        class_names: Name per label.
+        arrays: `train_images` and `test_images`, uint8 (N, height, width) for grey images or (N, height,
+            width, channels), and `train_labels` and `test_labels`, int (N,), indices of `class_names`.
     """
 
     name: str
@@ -30,7 +32,7 @@ class ImageSet:
 class _Known(NamedTuple):
     shape: ImageShape
     num_classes: dict[str | None, int]
-    """By the variant's name; None where there are no variants."""
+    """Number of classes by variant; the only key is None if the set has no variants."""
 
 
 KNOWN = {
@@ -43,17 +45,21 @@ KNOWN = {
     "CIFAR10": _Known((3, 32, 32), {None: 10}),
     "CIFAR100": _Known((3, 32, 32), {None: 100}),
 }
-"""torchvision's sets that can be had, by the names of its classes."""
+"""Supported data sets of torchvision, by the name of their class there."""
 
 
 def describe_torchvision(name: str, variant: str | None) -> tuple[ImageShape, int]:
-    """Shape of the images and number of classes, without loading anything.
+    """Shape of the images and number of classes. Nothing is loaded.
+
+    Args:
+        name: A key of `KNOWN`.
+        variant: Variant of EMNIST, such as balanced or letters; None for other sets.
 
     Raises:
-        ImageSetError: There is no such set.
+        ImageSetError: The name or the variant is unknown.
     """
     if name not in KNOWN:
-        raise ImageSetError(f"name: no set of images {name!r}; allowed: {', '.join(KNOWN)}")
+        raise ImageSetError(f"name: unknown data set {name!r}; allowed: {', '.join(KNOWN)}")
     known = KNOWN[name]
     if variant not in known.num_classes:
         allowed = ", ".join(str(v) for v in known.num_classes if v) or "none, leave it out"
@@ -62,15 +68,15 @@ def describe_torchvision(name: str, variant: str | None) -> tuple[ImageShape, in
 
 
 def load_torchvision(name: str, folder: Path, variant: str | None = None) -> ImageSet:
-    """One of torchvision's sets, downloaded into the folder where it is not there.
+    """A data set of torchvision, downloaded into the folder if it is not there.
 
     Args:
         name: A key of `KNOWN`.
-        folder: Where torchvision keeps its sets.
-        variant: Of EMNIST: balanced, letters and so on.
+        folder: Folder in which torchvision keeps its data sets.
+        variant: Variant of EMNIST, such as balanced or letters; None for other sets.
 
     Raises:
-        ImageSetError: There is no such set, or it is not to be had.
+        ImageSetError: The name or the variant is unknown, or the set cannot be downloaded.
     """
     describe_torchvision(name, variant)
     import torchvision
@@ -83,16 +89,16 @@ def load_torchvision(name: str, folder: Path, variant: str | None = None) -> Ima
     except (RuntimeError, OSError, ValueError) as error:
         raise ImageSetError(
             f"{name} is not in {folder} and cannot be downloaded: {' '.join(str(error).split())}\n"
-            f"  What to do: put its files there as torchvision keeps them (on a machine with "
-            f"network, torchvision.datasets.{name}(folder, download=True) fetches them)"
+            f"  What to do: put its files there in torchvision's layout (on a machine with network "
+            f"access, torchvision.datasets.{name}(folder, download=True) downloads them)"
         ) from None
     class_names = list(parts["train"].classes)
-    # EMNIST's letters count from 1, with a class of nothing before them.
+    # Labels of EMNIST's letters start at 1, after an unused class N/A.
     first = int(class_names[0] == "N/A")
     arrays = {}
     for part, content in parts.items():
         images = np.asarray(content.data)
-        # EMNIST's images lie on their sides.
+        # EMNIST's images are transposed.
         arrays[f"{part}_images"] = images.transpose(0, 2, 1) if name == "EMNIST" else images
         arrays[f"{part}_labels"] = np.asarray(content.targets) - first
     label = f"{name} ({variant})" if variant else name
@@ -100,18 +106,18 @@ def load_torchvision(name: str, folder: Path, variant: str | None = None) -> Ima
 
 
 def classes_in(folder: Path) -> list[str]:
-    """The names of a folder's subfolders, sorted: each is a class.
+    """The names of a folder's subfolders, sorted. Each subfolder is a class.
 
     Raises:
-        ImageSetError: There are fewer than two.
+        ImageSetError: There are fewer than two subfolders.
     """
     names = sorted(
         path.name for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")
     )
     if len(names) < 2:
         raise ImageSetError(
-            f"{folder} has {len(names)} subfolders: a set of images needs a folder for each of two or "
-            "more classes, named after it"
+            f"{folder} has {len(names)} subfolders: it needs one per class, named after the class, for "
+            "at least two classes"
         )
     return names
 
@@ -124,18 +130,18 @@ def load_folder(
     dark_on_light: bool,
     test_share: float,
 ) -> ImageSet:
-    """Images of one's own: a subfolder per class, files of any format that Pillow reads.
+    """A set of images from a subfolder per class, with files of any format that Pillow reads.
 
     Args:
-        folder: Of the subfolders.
-        size: Height and width that each image is fitted into, pixels.
-        mode: Whether colours count.
-        dark_on_light: Whether dark things are on a light ground: then they are inverted, so that the
-            ground is 0, as the padding around an image.
-        test_share: Part of each class's images, drawn with a fixed seed, that test.
+        folder: Folder with the subfolders.
+        size: Height and width to which each image is resized, pixels.
+        mode: Whether to convert the images to grey or to colour.
+        dark_on_light: Whether the images show dark objects on a light background. They are then
+            inverted, so that the background is 0 like the padding of convolutions.
+        test_share: Share of each class's images that is used for testing, drawn with a fixed seed.
 
     Raises:
-        ImageSetError: There are fewer than two classes, a class has too few images, or a file is no
+        ImageSetError: There are fewer than two classes, a class has too few images, or a file is not an
             image.
     """
     from sklearn.model_selection import train_test_split
@@ -154,7 +160,7 @@ def load_folder(
         images += [prepare(image, shape, dark_on_light=dark_on_light) for image in pictures]
         labels += [label] * len(pictures)
     if unreadable:
-        raise ImageSetError("\n  ".join([f"{folder} holds files that are no images:", *unreadable]))
+        raise ImageSetError("\n  ".join([f"{folder} contains files that are not images:", *unreadable]))
     counts = np.bincount(labels, minlength=len(names))
     few = [f"{name} {count}" for name, count in zip(names, counts, strict=True) if count < 2]
     if few or not len(names) <= test_share * len(labels) <= len(labels) - len(names):
@@ -171,15 +177,15 @@ def load_folder(
 
 
 def shape_of(size: Sequence[int], mode: str) -> ImageShape:
-    """Shape of images of this size and mode.
+    """Shape of images with this size and mode.
 
     Raises:
-        ImageSetError: That is no size, or no mode.
+        ImageSetError: The size or the mode is invalid.
     """
     if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):
-        raise ImageSetError(f"size: {list(size)} is no size; wanted: [height, width], pixels")
+        raise ImageSetError(f"size: {list(size)} is invalid; expected [height, width], pixels")
     channels = {"grey": 1, "colour": 3}
     if mode not in channels:
-        raise ImageSetError(f"mode: no mode {mode!r}; allowed: {', '.join(channels)}")
+        raise ImageSetError(f"mode: unknown mode {mode!r}; allowed: {', '.join(channels)}")
     height, width = size
     return channels[mode], height, width

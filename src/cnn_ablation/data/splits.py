@@ -1,4 +1,4 @@
-"""Splits of a data set: which images train, validate and test."""
+"""Splitting a data set into training, validation and test images."""
 
 import hashlib
 from typing import Any
@@ -9,19 +9,24 @@ from cnn_ablation.errors import ParameterError
 from cnn_ablation.study.parameters import DataParameters
 
 HOLDOUT_VALIDATION_IMAGES = 10_000
+"""Default number of validation images with the protocol `holdout`."""
 
 Arrays = dict[str, np.ndarray]
 """`<split>_images`, uint8 (N, channels, height, width), and `<split>_labels`, int64 (N,)."""
 
 
 def split_images(raw: Arrays, parameters: DataParameters) -> Arrays:
-    """The splits `train`, `validation` and `test` of raw images and labels, see `image_sets.ImageSet`.
+    """The splits `train`, `validation` and `test`.
 
-    With the protocol `journal` the validation images are the test images. Subsets are stratified by
-    class.
+    With the protocol `journal`, the validation images are the test images. With `holdout`, they are part
+    of the training images. Subsets are stratified by class.
+
+    Args:
+        raw: Images and labels, see `image_sets.ImageSet`.
+        parameters: Protocol, sizes and seed of the splits.
 
     Raises:
-        ParameterError: More images are asked for than there are.
+        ParameterError: A split asks for more images than there are.
     """
     train = raw["train_images"], raw["train_labels"].astype(np.int64)
     test = raw["test_images"], raw["test_labels"].astype(np.int64)
@@ -43,10 +48,12 @@ def split_images(raw: Arrays, parameters: DataParameters) -> Arrays:
 
 
 def summarize_splits(splits: Arrays, class_names: list[str]) -> dict[str, Any]:
-    """What the splits hold, and what a network must know of them.
+    """A description of the splits.
 
-    `mean` and `std` are those of the training images' pixels, scaled to 0 to 1, per channel; nothing
-    of the other splits goes into them. `fingerprint` is a hash of all that a training sees.
+    Returns:
+        image_shape; class_names; mean and std of the training images' pixels, scaled to 0 to 1, per
+        channel; fingerprint, a hash of the training and validation images and labels; images, the number
+        of images per split; images_per_class, the same per class.
     """
     pixels = splits["train_images"]
     digest = hashlib.sha256()
@@ -88,7 +95,7 @@ def _subset(split: Split, wanted: int | None, seed: int, key: str, source: str) 
     if wanted > len(labels):
         raise ParameterError(
             f"data.{key}_images",
-            f"{wanted:,} is more than the {len(labels):,} {source} images that there are",
+            f"{wanted:,} is more than the {len(labels):,} {source} images available",
         )
     chosen = _stratified(labels, wanted, seed, key)[0]
     return images[chosen], labels[chosen]
@@ -99,23 +106,23 @@ def _hold_out(split: Split, wanted: int, seed: int) -> tuple[Split, Split]:
     if wanted >= len(labels):
         raise ParameterError(
             "data.validation_images",
-            f"{wanted:,} leaves none of the {len(labels):,} training images to train on",
+            f"{wanted:,} leaves no images to train on: there are only {len(labels):,} training images",
         )
     held_out, kept = _stratified(labels, wanted, seed, "validation")
     return (images[kept], labels[kept]), (images[held_out], labels[held_out])
 
 
 def _stratified(labels: np.ndarray, wanted: int, seed: int, key: str) -> tuple[np.ndarray, ...]:
-    """Indices of `wanted` images with the classes in proportion, and of the rest, both in order."""
-    # Here, for scikit-learn takes a second to import, and the registry imports this module.
+    """Sorted indices of `wanted` images, stratified by class, and of the rest."""
+    # scikit-learn takes a second to import, and the pipeline registry imports this module.
     from sklearn.model_selection import train_test_split
 
     classes = len(np.unique(labels))
     if min(wanted, len(labels) - wanted) < classes:
         raise ParameterError(
             f"data.{key}_images",
-            f"{wanted:,} of {len(labels):,} images cannot hold, and leave, each of the {classes} "
-            f"classes; allowed: {classes} to {len(labels) - classes:,}",
+            f"{wanted:,} of {len(labels):,} images is not possible, because both parts must contain all "
+            f"{classes} classes; allowed: {classes} to {len(labels) - classes:,}",
         )
     parts = train_test_split(
         np.arange(len(labels)), train_size=wanted, stratify=labels, random_state=seed

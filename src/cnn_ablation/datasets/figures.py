@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kedro_datasets.matplotlib import MatplotlibDataset
 
-from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.report.figures import Drawing
 
 
 class FigureDataset(MatplotlibDataset):  # type: ignore[misc]

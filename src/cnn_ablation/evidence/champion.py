@@ -1,12 +1,11 @@
-"""Which condition of a study wins, and whether it beats the one that won before."""
+"""The best condition of a study, and whether it is better than the present champion."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.evidence import effects as statistics
-from cnn_ablation.evidence.effects import Effect
+from cnn_ablation.evidence.effects import Effect, contrast
 from cnn_ablation.evidence.verdicts import rounding_step
 from cnn_ablation.study.parameters import DataParameters, EvidenceParameters
 from cnn_ablation.study.trials import Trial
@@ -18,18 +17,19 @@ def choose_winner(
     data_summary: Mapping[str, Any],
     data: DataParameters,
 ) -> dict[str, Any]:
-    """The condition with the highest mean final validation accuracy of all experiments.
+    """The condition with the highest mean final validation accuracy over all experiments.
 
     Args:
         trials: Per experiment.
         trial_metrics: Per experiment, a row per trial.
-        data_summary: As `splits.summarize_splits` makes it.
-        data: The protocol that the accuracies are of.
+        data_summary: See `splits.summarize_splits`.
+        data: Parameters of the splits on which the accuracies were measured.
 
     Returns:
-        experiment, condition, model and training (its settings), seed and key of its best trial, mean,
-        low and high (95 % t interval; None of one seed) and accuracies by seed, percent; step, in which
-        accuracies come; data, a hash, and protocol: with others, accuracies cannot be compared.
+        experiment and condition; model and training, the condition's settings; seed and key of its best
+        trial; mean, low and high (95 % t interval; None with one seed) and accuracies by seed, percent;
+        step, the smallest difference between two accuracies; data (fingerprint) and protocol. Only
+        accuracies with the same data and protocol are comparable.
     """
     tables = [table.assign(experiment=name) for name, table in trial_metrics.items()]
     finished = pd.concat(tables).query("status == 'finished'")
@@ -60,24 +60,24 @@ def choose_winner(
 def contest(
     winner: Mapping[str, Any], champion: Mapping[str, Any] | None, evidence: EvidenceParameters
 ) -> dict[str, Any]:
-    """Whether a winner becomes the champion: the first one does, a later one if it is better.
+    """Whether a winner becomes the champion: the first winner does, a later one only if it is better.
 
     Args:
-        winner: As `choose_winner` gives it.
-        champion: The present one, likewise; None where there is none.
+        winner: See `choose_winner`.
+        champion: The present champion in the same form; None if there is none.
         evidence: Level of the test.
 
     Returns:
-        promoted, and reason in words.
+        promoted (bool) and reason (text).
     """
     if champion is None:
-        return {"promoted": True, "reason": "the first one"}
+        return {"promoted": True, "reason": "it is the first one"}
     if any(winner[key] != champion[key] for key in ("data", "protocol")):
-        return {"promoted": False, "reason": "the champion has seen other data: not comparable"}
+        return {"promoted": False, "reason": "not comparable: the champion was scored on other data"}
     if all(winner[key] == champion[key] for key in ("model", "training")):
-        return {"promoted": False, "reason": "it has the champion's configuration"}
+        return {"promoted": False, "reason": "it has the same configuration as the champion"}
     values = pd.DataFrame({"winner": winner["accuracies"], "champion": champion["accuracies"]})
-    effect = statistics.contrast(values, {"winner": 1, "champion": -1}, winner["step"])
+    effect = contrast(values, {"winner": 1, "champion": -1}, winner["step"])
     promoted = 2 * effect.p_above() <= evidence.level
     low, high = effect.interval()
     verdict = "it is above the champion" if promoted else "it is not shown to be above the champion"

@@ -1,8 +1,8 @@
-"""Statistics over seeds: intervals, differences, equivalence, and how many seeds would tell.
+"""Statistics over seeds: intervals, differences, equivalence, and the number of seeds that they need.
 
-A condition's results are a sample over seeds. Conditions that share seeds are compared in pairs: a seed
-gives each of them the same order of batches and, where shapes agree, the same initial weights, so that
-much of what one training owes to luck the other owes to it too, and the difference does not.
+A condition's results are a sample over seeds. Conditions that share seeds are compared in pairs. A seed
+gives both of them the same order of batches and, where shapes agree, the same initial weights. The part
+of the random variation that comes from these is common to both results and cancels in the difference.
 """
 
 import math
@@ -18,33 +18,34 @@ from scipy.special import stdtr
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""Confidence level of every interval."""
 
 POWER = 0.8
-"""Probability of a verdict that a number of seeds is planned for (Cohen, 1988)."""
+"""Power that planned numbers of seeds have (Cohen, 1988)."""
 
 MAX_SEEDS = 10_000
-"""Where planning gives up."""
+"""Largest number of seeds that planning considers."""
 
 FLOAT_ROUNDING = 1e-9
-"""Relative difference up to which two results count as equal: floating point is not exact."""
+"""Relative difference up to which two results count as equal, because floating point is not exact."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """An estimate over seeds, with what Student's t distribution says of it.
+    """An estimate over seeds, with intervals and tests from Student's t distribution.
 
-    The spread of one result, or of results that are equal up to rounding, is unknown: the standard error
-    is NaN, every p value is 1 and the interval is (NaN, NaN). The standard error is 0 for a metric that
-    no seed changes.
+    The spread of a single result, or of results that are equal up to rounding, is unknown. The standard
+    error is then NaN, every p value is 1 and the interval is (NaN, NaN). The standard error is 0 for a
+    metric that does not depend on the seed.
 
     Args:
-        estimate: In the metric's unit.
-        standard_error: In the metric's unit.
+        estimate: Estimate, in the metric's unit.
+        standard_error: Standard error, in the metric's unit.
         dof: Degrees of freedom.
-        seeds: How many seeds it rests on: pairs, or the smaller side where they are not paired.
-        paired: Whether it is of differences within seeds.
-        correlation: Pearson's, over seeds, of the two conditions that it compares; else NaN.
+        seeds: Number of seeds behind the estimate: pairs of results or, if results are not paired, those
+            of the condition with fewer.
+        paired: Whether the estimate is a mean of differences within seeds.
+        correlation: Pearson correlation over seeds of the two conditions compared; NaN if it is unknown.
     """
 
     estimate: float
@@ -65,8 +66,8 @@ class Effect:
 
         Args:
             values: The sample.
-            resolution: Step that the values are rounded to. The spread of rounding, step / sqrt(12)
-                (Sheppard, 1897), is a lower bound for the spread of the sample.
+            resolution: Step to which the values are rounded. The standard deviation of rounding, step /
+                sqrt(12) (Sheppard, 1897), is a lower bound for that of the sample.
             correlation: See class.
         """
         array = np.asarray(values, dtype=float)
@@ -82,7 +83,7 @@ class Effect:
 
     @property
     def sd(self) -> float:
-        """Standard deviation of what it is the mean of: of differences, where it is a difference."""
+        """Standard deviation of the values whose mean is the estimate."""
         return self.standard_error * math.sqrt(self.seeds)
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -94,35 +95,36 @@ class Effect:
         return float(low), float(high)
 
     def p_above(self, threshold: float = 0.0) -> float:
-        """One-sided p value of being above the threshold: small where it surely is."""
+        """P value of the one-sided test that the effect is above the threshold."""
         if self.standard_error > 0:
             return float(stdtr(self.dof, (threshold - self.estimate) / self.standard_error))
         return 0.0 if self.standard_error == 0 and self.estimate > threshold else 1.0
 
     def p_below(self, threshold: float = 0.0) -> float:
-        """One-sided p value of being below the threshold."""
+        """P value of the one-sided test that the effect is below the threshold."""
         if self.standard_error > 0:
             return float(stdtr(self.dof, (self.estimate - threshold) / self.standard_error))
         return 0.0 if self.standard_error == 0 and self.estimate < threshold else 1.0
 
     def p_within(self, margin: float, centre: float = 0.0) -> float:
-        """P value of lying within ±margin: two one-sided tests (Schuirmann, 1987)."""
+        """P value of two one-sided tests that it lies within centre ± margin (Schuirmann, 1987)."""
         return max(self.p_above(centre - margin), self.p_below(centre + margin))
 
     def p_outside(self, margin: float, centre: float = 0.0) -> float:
-        """P value of lying outside ±margin, on whichever side: two tests, Bonferroni."""
+        """P value of two one-sided tests that it lies outside centre ± margin (Bonferroni)."""
         return min(1.0, 2 * min(self.p_above(centre + margin), self.p_below(centre - margin)))
 
 
 def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: float = 0.0) -> Effect:
-    """A weighted sum of conditions' means, within seeds where the conditions share at least two.
+    """A weighted sum of conditions' means.
 
-    Of two conditions that do not, the difference is Welch's (1947).
+    It is computed within seeds if the conditions share at least two of them. Two conditions that share
+    fewer are compared with Welch's test (1947).
 
     Args:
-        values: A metric, a row per seed and a column per condition; NaN where there is no result.
-        weights: Per condition; they sum to 0.
-        resolution: Step that the values are rounded to; see `Effect.of`.
+        values: A metric, with a row per seed and a column per condition; NaN for a missing result.
+        weights: Per condition. The weights sum to 0.
+        resolution: Step to which the values are rounded; see `Effect.of`.
     """
     columns = values[list(weights)]
     shared = columns.dropna().to_numpy()
@@ -140,7 +142,7 @@ def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: flo
 
 
 def _welch(first: Effect, second: Effect) -> Effect:
-    """The difference of two independent means, with degrees of freedom by Welch (1947)."""
+    """The difference of two independent means, with Welch's degrees of freedom (1947)."""
     errors = np.array([first.standard_error, second.standard_error])
     total = float((errors**2).sum())
     return Effect(
@@ -153,14 +155,14 @@ def _welch(first: Effect, second: Effect) -> Effect:
 
 
 def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Where a single further result falls with 95 % probability (Hahn & Meeker, 1991)."""
+    """Interval that a single further result falls into with 95 % probability (Hahn & Meeker, 1991)."""
     mean = Effect.of(values)
     return replace(mean, standard_error=math.hypot(mean.sd, mean.standard_error)).interval()
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values adjusted for their number, so that any false rejection stays as rare (Holm, 1979)."""
-    # statsmodels has it too, but collects garbage at each call, which takes half a second in a run.
+    """P values adjusted for their number, which controls the family-wise error rate (Holm, 1979)."""
+    # The function of statsmodels runs the garbage collector at each call: half a second in a run.
     order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))
@@ -171,31 +173,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def seeds_to_show(
     difference: float, sd: float, *, level: float = 0.05, paired: bool = True
 ) -> int | None:
-    """Seeds at which a two-sided t test shows a difference with 80 % probability (Cohen, 1988).
+    """Number of seeds with which a two-sided t test has 80 % power to show a difference (Cohen, 1988).
 
     Args:
-        difference: The true one.
-        sd: Of differences within seeds; of one condition's results, where they are not paired.
-        level: Of the test.
-        paired: Whether the conditions share seeds; if not, the number is that of each.
+        difference: True difference.
+        sd: Standard deviation of differences within seeds or, if results are not paired, of one
+            condition's results.
+        level: Level of the test.
+        paired: Whether the conditions share seeds. If not, each of them needs the returned number.
 
     Returns:
-        The number; None if the spread is not known or no number up to 10,000 is enough.
+        The number; None if the spread is unknown or 10,000 seeds are not enough.
     """
     if not sd > 0:
         return None
     test = TTestPower() if paired else TTestIndPower()
-    return _first(lambda seeds: test.power(abs(difference) / sd, seeds, level))
+    return _smallest(lambda seeds: test.power(abs(difference) / sd, seeds, level))
 
 
 def seeds_to_decide(effect: Effect, level: float, margin: float) -> int | None:
-    """Seeds at which a difference, or its absence, is shown with 80 % probability.
+    """Number of seeds that gives 80 % power to show a difference or its absence.
 
-    It takes the true difference and its spread to be the measured ones, and the sooner of two verdicts:
-    the two-sided t test, or two one-sided tests for equivalence within the margin (Phillips, 1990).
+    The true difference and its spread are assumed to be as measured. The result is the smaller of the
+    numbers for two verdicts: the two-sided t test, and two one-sided tests for equivalence within the
+    margin (Phillips, 1990).
 
     Returns:
-        The total, those that there are included; None as in `seeds_to_show`.
+        The total number, including existing seeds; None as in `seeds_to_show`.
     """
     if not effect.sd > 0:
         return None
@@ -207,14 +211,14 @@ def seeds_to_decide(effect: Effect, level: float, margin: float) -> int | None:
 
     known = [
         seeds
-        for seeds in (seeds_to_show(effect.estimate, effect.sd, level=level), _first(equivalence))
+        for seeds in (seeds_to_show(effect.estimate, effect.sd, level=level), _smallest(equivalence))
         if seeds is not None
     ]
     return min(known, default=None)
 
 
-def _first(power: Callable[[int], float]) -> int | None:
-    """The first number of seeds with enough power, which grows with them."""
+def _smallest(power: Callable[[int], float]) -> int | None:
+    """The smallest number of seeds with enough power; power grows with the number."""
     seeds = range(2, MAX_SEEDS + 1)
     place = bisect_left(seeds, POWER, key=power)
     return seeds[place] if place < len(seeds) else None

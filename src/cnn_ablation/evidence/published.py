@@ -1,23 +1,22 @@
-"""Results published before, beside one's own: does a published run look like one of these?"""
+"""Published results beside those of this project: could the published run be one of these?"""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import pandas as pd
 
-from cnn_ablation.evidence import effects as statistics
-from cnn_ablation.evidence.effects import Effect
+from cnn_ablation.evidence.effects import Effect, prediction_interval
 from cnn_ablation.evidence.verdicts import EXACT
 from cnn_ablation.study.trials import Condition
 
 EXACT_TOLERANCE = 0.01
-"""Relative: a published number of parameters is often rounded to three digits."""
+"""Relative tolerance for numbers of parameters, which are often published with three digits."""
 
 OTHER_SETTINGS = "published run:"
-"""How the note begins where a published run had other settings than the condition of its name."""
+"""Beginning of the note on a published run whose settings are not those of the condition."""
 
 LISTED = ("conv_channels", "fc_units")
-"""Settings that the published runs write as numbers with hyphens."""
+"""Settings that the table of published runs gives as numbers with hyphens."""
 
 COLUMNS = [
     *("condition", "metric", "printed", "published", "seeds", "mean", "low", "high"),
@@ -31,20 +30,20 @@ def reproduce(
     published_runs: pd.DataFrame,
     published_tables: pd.DataFrame,
 ) -> pd.DataFrame:
-    """A row per published number of these conditions, found by their names.
+    """A row per published number of these conditions. Runs and conditions are matched by name.
 
     Args:
-        conditions: Of an experiment, resolved.
+        conditions: An experiment's conditions, resolved.
         trial_metrics: A row per trial: condition, seed, status and metrics.
         published_runs: A row per published run: run_name, its settings, and its unrounded metrics.
-        published_tables: A row per number of the published tables: run_name, metric, printed (as it
-            stands there), value.
+        published_tables: A row per number of the published tables: run_name, metric, printed (the
+            number as text), value.
 
     Returns:
-        Columns: condition, metric, printed, published (unrounded where that is known), seeds, mean, low
-        and high (95 % t interval of the mean), prediction_low and prediction_high (where a single run
-        falls with 95 % probability), agrees (whether the published one does; of a metric that no seed
-        changes, whether it is the same within 1 %; missing where that cannot be told), note.
+        Columns: condition; metric; printed; published (unrounded if that is known); seeds; mean, low and
+        high (95 % t interval of the mean); prediction_low and prediction_high (interval of a single run
+        with 95 % probability); agrees (whether the published number is in that interval or, for a
+        metric that does not depend on the seed, within 1 % of the mean; missing if unknown); note.
     """
     runs = published_runs.set_index("run_name")
     finished = trial_metrics[trial_metrics["status"] == "finished"]
@@ -62,7 +61,7 @@ def reproduce(
             published = float(run[metric] if metric in unrounded else printed.loc[metric, "value"])
             mean = Effect.of(results[metric].dropna())
             low, high = mean.interval()
-            prediction = statistics.prediction_interval(results[metric].dropna())
+            prediction = prediction_interval(results[metric].dropna())
             agrees = None
             if metric in EXACT and mean.seeds:
                 agrees = abs(published - mean.estimate) <= EXACT_TOLERANCE * mean.estimate
@@ -103,9 +102,9 @@ def _different_settings(condition: Condition, run: pd.Series) -> Iterator[str]:
 
 
 def _copied_columns(tables: pd.DataFrame, runs: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """A note per number of a printed column that is another's, to the digit, in each row of a table.
+    """A note on each number of a printed column that repeats another column in every row of a table.
 
-    Of two such columns the copy is the one that no unrounded result bears out.
+    The copy is the column without unrounded results to confirm it.
     """
     notes = {}
     experiments = tables.assign(experiment=tables["run_name"].map(runs["experiment"]))

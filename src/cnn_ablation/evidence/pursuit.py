@@ -1,9 +1,9 @@
-"""Adding seeds until claims are decided, without deciding them falsely more often.
+"""Adding seeds until claims are decided, without making false verdicts more likely.
 
-Whoever looks again and again at growing data, and stops when a test is significant, finds something
-sooner or later (Armitage, McPherson & Rowe, 1969). So the looks are planned: their number is fixed
-beforehand, and each has an equal part of the level (Bonferroni), which bounds the probability of a false
-verdict at any of them by the level, however the looks depend on each other.
+Testing growing data repeatedly, and stopping at the first significant result, eventually finds an effect
+that does not exist (Armitage, McPherson & Rowe, 1969). Therefore the number of looks is planned, and
+each look uses an equal share of the level (Bonferroni). The level then bounds the probability of a false
+verdict at any look, however the looks depend on each other.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cnn_ablation.evidence.verdicts import decide
-from cnn_ablation.study.claims import concerned
+from cnn_ablation.study.claims import deciding_conditions
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiments import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
@@ -34,20 +34,21 @@ def pursue(
     images: Mapping[str, int],
     train: Callable[[list[Trial]], Iterable["Outcome"]],
 ) -> list[Trial]:
-    """Train ever more seeds of the conditions that undecided claims are about.
+    """Train more and more seeds of the conditions that undecided claims are about.
 
-    Every condition has the seeds of the first look. A claim that is decided at a look asks for no more.
+    Every condition gets the seeds of the first look. After a look, only conditions of claims that are
+    still undecided get those of the next one.
 
     Args:
-        experiment: Whose claims are pursued.
+        experiment: Experiment whose claims are to be decided.
         baseline: See `ExperimentParameters.conditions_of`.
         evidence: Level and smallest effect.
-        pursuit: Seeds at each look, and the time after which none is begun.
+        pursuit: Seeds at each look, and the time after which no look starts.
         images: Number of images by split, see `verdicts.rounding_step`.
-        train: Trains trials, or finds them, and yields their outcomes.
+        train: Trains trials, or takes them from the store, and yields their outcomes.
 
     Returns:
-        All trials that were trained, in the order of conditions and seeds.
+        All trials, in the order of conditions and seeds.
     """
     conditions = experiment.conditions_of(baseline)
     claims = experiment.claims or {}
@@ -61,12 +62,14 @@ def pursue(
             for condition in conditions
             for seed in range(seeds[condition.name])
         ]
-        # They end in an order of their own.
+        # Outcomes come in the order in which trials end.
         outcomes = {outcome.trial.name: outcome for outcome in train(trials)}
         metrics, histories = _tabulate(outcomes[trial.name] for trial in trials)
         verdicts = decide(claims, metrics, histories, evidence, images, len(pursuit.seeds))
         undecided = [claim for claim, verdict in verdicts.items() if verdict == "undecided"]
-        open_conditions = [name for claim in undecided for name in concerned(claims[claim], list(seeds))]
+        open_conditions = [
+            name for claim in undecided for name in deciding_conditions(claims[claim], list(seeds))
+        ]
         minutes = (time.monotonic() - start) / 60
         logger.info(
             "%s: look %d of %d, %d seeds: %d of %d claims undecided",
@@ -78,7 +81,7 @@ def pursue(
 
 
 def _tabulate(outcomes: Iterable["Outcome"]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics per trial, and histories per trial and epoch, as `verdicts.judge` takes them."""
+    """Metrics per trial, and histories per trial and epoch, in the form that `verdicts.judge` takes."""
     metrics, histories = [], []
     for outcome in outcomes:
         stored = outcome.stored

@@ -1,20 +1,20 @@
-"""Scores of predictions, per trial, and their summary per condition."""
+"""Scores of a trial's predictions, and their summary per condition."""
 
 import numpy as np
 import pandas as pd
+import sklearn.metrics
 from scipy.special import log_softmax
 from scipy.stats import binned_statistic
-from sklearn import metrics
 
 CALIBRATION_BINS = 15
-"""As in Guo et al., 2017."""
+"""Number of bins, as in Guo et al. (2017)."""
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Top-1 accuracy, percent; mean cross-entropy, nats; expected calibration error, 0 to 1.
+    """Accuracy (percent), loss (mean cross-entropy, nats) and expected calibration error (0 to 1).
 
     The calibration error (Guo et al., "On calibration of modern neural networks", 2017) is the mean
-    distance between confidence and accuracy over bins of equal width, weighted by their images.
+    distance between confidence and accuracy over bins of equal width, weighted by the number of images.
 
     Args:
         logits: float (N, classes).
@@ -32,30 +32,31 @@ def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Counts, int (classes, classes): row the true class, column the predicted one."""
+    """Counts of images, int (classes, classes): a row per true and a column per predicted class."""
     classes = range(logits.shape[1])
-    matrix: np.ndarray = metrics.confusion_matrix(labels, logits.argmax(axis=1), labels=classes)
+    matrix: np.ndarray = sklearn.metrics.confusion_matrix(labels, logits.argmax(axis=1), labels=classes)
     return matrix
 
 
 def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread over seeds, a row per condition in the order of the trials.
-
-    Columns: condition, seeds (the number of trials that finished), diverged and failed (those that did
-    not), total_params, and for each metric its mean, sd (sample
-    standard deviation, NaN with one seed), min and max, as `<metric>_mean` and so on.
+    """Mean and spread over seeds, with a row per condition in the order of the trials.
 
     Args:
-        trial_metrics: A row per trial: condition, seed, key, status, total_params and metrics, NaN
-            where the trial did not finish.
+        trial_metrics: A row per trial: condition, seed, key, status, total_params and metrics. Metrics
+            of trials that did not finish are NaN.
+
+    Returns:
+        Columns: condition; seeds, diverged and failed (numbers of trials with this end); total_params;
+        for each metric `<metric>_mean`, `_sd` (sample standard deviation, NaN with one seed), `_min` and
+        `_max`.
     """
     described = {"condition", "seed", "key", "status", "total_params"}
     metrics = [name for name in trial_metrics.columns if name not in described]
     groups = trial_metrics.groupby("condition", sort=False)
     spread = groups[metrics].agg(["mean", "std", "min", "max"]).rename(columns={"std": "sd"}, level=1)
     spread.columns = ["_".join(names) for names in spread.columns]
-    fates = {
-        column: groups["status"].agg(lambda fates, status=status: (fates == status).sum())
+    counts = {
+        column: groups["status"].agg(lambda statuses, status=status: (statuses == status).sum())
         for column, status in {
             "seeds": "finished",
             "diverged": "diverged",
@@ -63,4 +64,4 @@ def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
         }.items()
     }
     sizes = groups["total_params"].max().astype("Int64")
-    return pd.DataFrame({**fates, "total_params": sizes}).join(spread).reset_index()
+    return pd.DataFrame({**counts, "total_params": sizes}).join(spread).reset_index()

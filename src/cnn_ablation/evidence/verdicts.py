@@ -8,35 +8,32 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from cnn_ablation.evidence import effects as statistics
-from cnn_ablation.evidence.effects import Effect
+from cnn_ablation.evidence.effects import Effect, contrast, holm, seeds_to_decide, seeds_to_show
 from cnn_ablation.study.claims import (
-    OF_ONE,
     PRIMARY_METRIC,
+    SINGLE_CONDITION_KINDS,
     UNITS,
     Claim,
     Reaches,
     Value,
     Weights,
-    concerned,
+    deciding_conditions,
 )
 from cnn_ablation.study.parameters import EvidenceParameters
 
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
 
 TRAINING_METRICS = ("final_train_accuracy", "overfitting_gap")
-"""Accuracies, or differences of them, that training images take part in."""
+"""Accuracies of training images, and differences from them."""
 
 EXACT = ("total_params",)
-"""Metrics that no seed changes."""
-
+"""Metrics that do not depend on the seed."""
 
 COLUMNS = [
     *("claim", "text", "source", "kind", "metric", "comparison", "unit", "verdict", "estimate", "low"),
     *("high", "margin", "p_value", "seeds", "paired", "correlation", "claimed", "seeds_needed"),
     *("worker_minutes", "finding"),
 ]
-
 
 PAIR_COLUMNS = [
     *("condition", "other", "seeds", "difference", "low", "high", "correlation", "sd", "unpaired_sd"),
@@ -46,9 +43,9 @@ PAIR_COLUMNS = [
 
 @dataclass(frozen=True)
 class _Assessment:
-    """What the results say of one claim, before the number of claims is taken into account.
+    """The results for one claim, before p values are adjusted for the number of claims.
 
-    `effect` is what is reported: of several comparisons the one that speaks least for the claim.
+    `effect` is reported. If there are several comparisons, it is the one that supports the claim least.
     """
 
     label: str
@@ -70,15 +67,15 @@ def judge(
     images: Mapping[str, int],
     looks: int = 1,
 ) -> pd.DataFrame:
-    """A row per claim of an experiment.
+    """A verdict for each claim of an experiment, a row per claim.
 
-    A claim that something is larger is supported where a two-sided t test finds it so, contradicted
-    where it finds the opposite; a claim of several comparisons is supported where each of them is
-    (intersection-union test; Berger, 1982), contradicted where any is (Bonferroni). It is equivalent
-    where two one-sided tests (Schuirmann, 1987) place every comparison within the smallest effect that
-    matters, be it different from 0 or not. A claim of no difference is supported by equivalence and
-    contradicted by a difference beyond the smallest effect. p values are adjusted for the number of the
-    experiment's claims (Holm, 1979): those of supported and contradicted together, those of equivalent.
+    A claim that something is larger is supported if a two-sided t test shows it, and contradicted if the
+    test shows the opposite. A claim with several comparisons is supported if each of them is supported
+    (intersection-union test; Berger, 1982), and contradicted if any of them is (Bonferroni). A claim is
+    equivalent if two one-sided tests (Schuirmann, 1987) place every comparison within the smallest
+    effect that matters, even if the difference is significant. A claim of no difference is supported by
+    equivalence and contradicted by a difference beyond the smallest effect. P values are adjusted for
+    the number of the experiment's claims (Holm, 1979), separately for equivalence and the other tests.
 
     Args:
         claims: By name.
@@ -86,14 +83,14 @@ def judge(
         histories: A row per trial and epoch: condition, seed, epoch, val_accuracy, seconds.
         evidence: Level and smallest effect.
         images: Number of images by split, `train` and `validation`; see `rounding_step`.
-        looks: How often the experiment's claims are judged in all, where seeds are added until they are
-            decided: each time has its equal part of the level (Bonferroni).
+        looks: Total number of times that the claims are judged if seeds are added until they are
+            decided. Each time uses an equal share of the level (Bonferroni).
 
     Returns:
-        Columns: claim, text, source, kind, metric, comparison, unit, verdict, estimate, low and high
-        (95 % t interval, not adjusted), margin, p_value (adjusted), seeds, paired, correlation, claimed,
-        seeds_needed and worker_minutes (to decide what is undecided: all seeds, and the time that a
-        worker needs for those that are missing), finding (in words).
+        Columns: claim; text; source; kind; metric; comparison; unit; verdict; estimate; low and high
+        (95 % t interval, not adjusted); margin; p_value (adjusted); seeds; paired; correlation; claimed;
+        seeds_needed (total number to decide an undecided claim); worker_minutes (time that one worker
+        needs for the missing seeds); finding (in words).
     """
     results = _Results(trial_metrics, histories, images)
     assessed = {name: _assess(claim, results, evidence) for name, claim in claims.items()}
@@ -108,7 +105,8 @@ def judge(
         if verdict == "undecided":
             needed = _seeds_needed(found, level / len(claims))
             if needed is not None:
-                # The level that planning assumes is the strictest: it may say that there are enough.
+                # Planning assumes Holm's strictest level, while an equivalence test may need less than
+                # it: the planned number can be below the existing one.
                 needed = max(needed, found.effect.seeds + 1)
                 missing = needed - found.effect.seeds
                 minutes = missing * seconds.reindex(found.conditions).sum() / 60
@@ -134,7 +132,7 @@ def judge(
             "seeds_needed": needed,
             "worker_minutes": minutes,
         }
-        rows.append(row | {"finding": _in_words(row)})
+        rows.append(row | {"finding": _finding(row)})
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seeds_needed": "Int64"})
 
 
@@ -146,7 +144,7 @@ def decide(
     images: Mapping[str, int],
     looks: int = 1,
 ) -> dict[str, Verdict]:
-    """The verdicts of `judge` alone, by claim."""
+    """Only the verdicts of `judge`, by claim."""
     results = _Results(trial_metrics, histories, images)
     assessed = [_assess(claim, results, evidence) for claim in claims.values()]
     decisions = _decide(assessed, evidence.level / looks)
@@ -154,11 +152,9 @@ def decide(
 
 
 def _decide(assessed: Sequence[_Assessment], level: float) -> list[tuple[Verdict, float]]:
-    """Each claim's verdict, and its p value adjusted for their number."""
-    decided = statistics.holm([min(found.p_supported, found.p_contradicted) for found in assessed])
-    equivalent = iter(
-        statistics.holm([found.p_equivalent for found in assessed if found.p_equivalent is not None])
-    )
+    """Each claim's verdict and its p value, adjusted for the number of claims."""
+    decided = holm([min(found.p_supported, found.p_contradicted) for found in assessed])
+    equivalent = iter(holm([found.p_equivalent for found in assessed if found.p_equivalent is not None]))
     verdicts: list[tuple[Verdict, float]] = []
     for found, p_decided in zip(assessed, decided, strict=True):
         p_equivalent = 1.0 if found.p_equivalent is None else next(equivalent)
@@ -173,9 +169,9 @@ def _decide(assessed: Sequence[_Assessment], level: float) -> list[tuple[Verdict
 
 
 def rounding_step(metric: str, images: Mapping[str, int]) -> float:
-    """The smallest step between two values of a metric, in its unit; 0 where it is continuous.
+    """The smallest step between two values of a metric, in its unit; 0 for a continuous metric.
 
-    An accuracy over n images comes in steps of 100 / n percent.
+    An accuracy over n images changes in steps of 100 / n percent.
 
     Args:
         metric: A key of `claims.UNITS`.
@@ -191,12 +187,12 @@ def rounding_step(metric: str, images: Mapping[str, int]) -> float:
 def compare_pairs(
     trial_metrics: pd.DataFrame, evidence: EvidenceParameters, images: Mapping[str, int]
 ) -> pd.DataFrame:
-    """What pairing by seed buys: a row per pair of an experiment's conditions, by final accuracy.
+    """The effect of pairing by seed on final accuracy, a row per pair of an experiment's conditions.
 
     Returns:
-        Columns: condition, other, seeds, difference, low, high (paired), correlation (over seeds), sd
-        (of differences), unpaired_sd (that independent seeds would have), seeds_needed and
-        unpaired_seeds_needed (for a difference of the smallest effect that matters).
+        Columns: condition; other; seeds; difference, low and high (paired); correlation over seeds; sd
+        of differences within seeds; unpaired_sd of differences between independent runs; seeds_needed
+        and unpaired_seeds_needed to show a difference as large as the smallest effect that matters.
     """
     values = _by_seed(trial_metrics, PRIMARY_METRIC)
     step = rounding_step(PRIMARY_METRIC, images)
@@ -204,7 +200,7 @@ def compare_pairs(
     for index, one in enumerate(values.columns):
         for other in values.columns[index + 1 :]:
             shared = values[[one, other]].dropna()
-            effect = statistics.contrast(values, {one: 1, other: -1}, step)
+            effect = contrast(values, {one: 1, other: -1}, step)
             unpaired = float(np.hypot(*shared.std())) if len(shared) > 1 else float("nan")
             low, high = effect.interval()
             rows.append(
@@ -218,8 +214,8 @@ def compare_pairs(
                     "correlation": effect.correlation,
                     "sd": effect.sd,
                     "unpaired_sd": unpaired,
-                    "seeds_needed": statistics.seeds_to_show(evidence.smallest_effect, effect.sd),
-                    "unpaired_seeds_needed": statistics.seeds_to_show(
+                    "seeds_needed": seeds_to_show(evidence.smallest_effect, effect.sd),
+                    "unpaired_seeds_needed": seeds_to_show(
                         evidence.smallest_effect, unpaired / math.sqrt(2), paired=False
                     ),
                 }
@@ -229,7 +225,7 @@ def compare_pairs(
 
 
 def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A metric of the finished trials, a row per seed and a column per condition, in their order."""
+    """A metric of the finished trials: a row per seed and a column per condition, in order."""
     finished = trial_metrics.assign(
         value=trial_metrics[metric].where(trial_metrics["status"] == "finished")
     )
@@ -238,7 +234,7 @@ def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 class _Results:
-    """An experiment's results, each metric laid out once for all claims."""
+    """An experiment's results. Each metric is pivoted once for all claims."""
 
     def __init__(
         self, trial_metrics: pd.DataFrame, histories: pd.DataFrame, images: Mapping[str, int]
@@ -256,7 +252,7 @@ class _Results:
         return self._values[metric]
 
     def best_accuracy(self, condition: str, within: int) -> pd.Series:
-        """The highest validation accuracy of a condition's first epochs, per seed."""
+        """Per seed, the highest validation accuracy within a condition's first epochs."""
         rows = self._histories[self._histories["condition"] == condition]
         early = rows[rows["epoch"] <= within]
         best: pd.Series = early.groupby("seed")["val_accuracy"].max()
@@ -274,7 +270,7 @@ def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _A
             "points",
             effect,
             [effect],
-            concerned(claim, conditions),
+            deciding_conditions(claim, conditions),
             0.0,
             *_sides(effect),
         )
@@ -295,7 +291,7 @@ def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _A
             unit,
             effect,
             [replace(effect, estimate=effect.estimate - claim.value)],
-            concerned(claim, conditions),
+            deciding_conditions(claim, conditions),
             claim.tolerance,
             effect.p_within(claim.tolerance, claim.value),
             effect.p_outside(claim.tolerance, claim.value),
@@ -317,7 +313,7 @@ def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _A
         unit,
         effects[weakest],
         effects,
-        concerned(claim, conditions),
+        deciding_conditions(claim, conditions),
         margin,
         max(supported),
         min(1.0, len(effects) * min(contradicted)),
@@ -331,13 +327,13 @@ def _sides(effect: Effect) -> tuple[float, float]:
 
 
 def _contrast(values: pd.DataFrame, weights: Weights, metric: str, step: float) -> Effect:
-    effect = statistics.contrast(values, weights, step)
+    effect = contrast(values, weights, step)
     return replace(effect, standard_error=0.0) if metric in EXACT and effect.seeds else effect
 
 
 def _seeds_needed(found: _Assessment, level: float) -> int | None:
-    """The most that any comparison needs; None where one of them cannot be decided by seeds."""
-    needed = [statistics.seeds_to_decide(effect, level, found.margin) for effect in found.comparisons]
+    """The largest number that any comparison needs; None if one cannot be decided by more seeds."""
+    needed = [seeds_to_decide(effect, level, found.margin) for effect in found.comparisons]
     known = [seeds for seeds in needed if seeds is not None]
     return max(known) if known and len(known) == len(needed) else None
 
@@ -346,14 +342,12 @@ def _claimed(claim: Claim) -> float | None:
     return claim.value if isinstance(claim, Value) else getattr(claim, "claimed", None)
 
 
-def _in_words(row: dict[str, Any]) -> str:
-    """The finding of a claim: estimate, interval, seeds, and what it would take to decide it."""
+def _finding(row: dict[str, Any]) -> str:
+    """The finding: estimate, interval, seeds, and the number of seeds that would decide the claim."""
     unit = row["unit"]
     if np.isnan(row["estimate"]):
         return "no result"
-    words = (
-        f"{row['comparison']}: {quantity(row['estimate'], unit, signed=row['kind'] not in ('value',))}"
-    )
+    words = f"{row['comparison']}: {quantity(row['estimate'], unit, signed=row['kind'] != 'value')}"
     if row["claimed"] is not None:
         words += f", claimed {quantity(row['claimed'], unit)}"
     if row["seeds"] == 1 and row["verdict"] == "undecided":
@@ -366,7 +360,7 @@ def _in_words(row: dict[str, Any]) -> str:
         pairing = ", paired" if row["paired"] else ", not paired"
         words += (
             f" (95 % interval {quantity(row['low'], '')} to {quantity(row['high'], '')}; "
-            f"{row['seeds']} seeds{'' if row['kind'] in OF_ONE else pairing})"
+            f"{row['seeds']} seeds{'' if row['kind'] in SINGLE_CONDITION_KINDS else pairing})"
         )
     if row["verdict"] == "undecided":
         if row["seeds_needed"] is None:
@@ -379,14 +373,14 @@ def _in_words(row: dict[str, Any]) -> str:
 
 
 def quantity(value: float, unit: str, *, signed: bool = False) -> str:
-    """A number with its unit, in as many digits as it deserves."""
+    """A number with its unit. The unit determines the number of digits."""
     digits = {"points": 2, "nats": 3, "parameters": 0, "epochs": 1, "s": 1, "ratio": 2}.get(unit, 2)
     text = f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "−")
     return text if unit in ("", "ratio") else f"{text} {unit}"
 
 
 def duration(minutes: float) -> str:
-    """Minutes in words, hours from two hours on."""
+    """A time in words: minutes below two hours, hours above."""
     if minutes < 1:
         return "less than a minute"
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

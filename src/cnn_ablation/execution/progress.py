@@ -1,4 +1,4 @@
-"""Progress of a study: on a terminal, bars with the time left."""
+"""Progress bars of a study, with an estimate of the remaining time."""
 
 import math
 import time
@@ -19,15 +19,15 @@ from cnn_ablation.schema import ImageShape
 from cnn_ablation.study.trials import Trial
 
 SPEED_WINDOW = 1800
-"""Seconds of the past that the time left is estimated from."""
+"""Length of the period from which the remaining time is estimated, seconds."""
 
 
 class StudyProgress:
-    """Counts epochs of trials, weighted by what they cost.
+    """Counts epochs of trials, weighted by their cost.
 
     Args:
-        console: Where to draw; by default standard output.
-        clock: Seconds since any moment.
+        console: Where to draw; None: standard output.
+        clock: Returns the seconds since an arbitrary moment.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class StudyProgress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Draw while the context lasts."""
+        """Draw the bars while the context is active."""
         with self._bars:
             yield
 
     def begin(self, trials: Mapping[str, Trial], image_shape: ImageShape) -> None:
-        """These trials, by key, will be trained, on images of this shape."""
+        """Add trials, by key, that will be trained on images of this shape."""
         self._trials.update(trials)
         self._costs.update({key: trial.relative_cost(image_shape) for key, trial in trials.items()})
         self._epochs.update(dict.fromkeys(trials, 0))
@@ -69,19 +69,19 @@ class StudyProgress:
         if self._study is None:
             self._study = self._bars.add_task("training", total=total, state="")
         self._bars.update(self._study, total=total, state=self._state())
-        # rich takes speeds from the first advance on. Workers end their first epochs together: the time
-        # between them says nothing, that since the beginning does.
+        # rich measures speed from the first advance on. Workers end their first epochs at nearly the
+        # same time, so the speed between those would be far too high. A tiny advance starts it here.
         self._bars.update(self._study, completed=self._completed + total * 1e-9)
 
     def reuse(self) -> None:
-        """A trial was in the store."""
+        """Count a trial that was taken from the store."""
         self._reused += 1
 
     def epoch(self, key: str, row: dict[str, float]) -> None:
-        """A trial has finished an epoch."""
+        """Record that a trial has finished an epoch."""
         trial, epoch = self._trials[key], int(row["epoch"])
         if key in self._ended:
-            return  # Events and results come by different ways: this one was overtaken.
+            return  # Results can arrive before events, because they take different ways.
         if key not in self._running:
             self._running[key] = self._bars.add_task(
                 trial.name, total=trial.condition.training.epochs, state=""
@@ -91,11 +91,11 @@ class StudyProgress:
             completed=epoch,
             state=f"epoch {epoch}: validation accuracy {row['val_accuracy']:.2f} %",
         )
-        # A trial that a lost worker had begun starts anew: what it repeats counts once.
+        # If a worker is lost, its trial starts again. Repeated epochs count once.
         self._advance(key, epoch)
 
     def end(self, key: str, error: str) -> None:
-        """A trial is over, with an error or none."""
+        """Record that a trial has ended. The error is empty if it was successful."""
         self._ended.add(key)
         self._failed += bool(error)
         if key in self._running:
@@ -103,7 +103,7 @@ class StudyProgress:
         self._advance(key, self._trials[key].condition.training.epochs)
 
     def time_left(self) -> str:
-        """Estimate for all trials begun, in words; empty before there is one."""
+        """Estimated time for the remaining trials, in words; empty if there is no estimate yet."""
         task = next((task for task in self._bars.tasks if task.id == self._study), None)
         seconds = task.time_remaining if task is not None else None
         if seconds is None or task is None or task.finished:

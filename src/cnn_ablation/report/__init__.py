@@ -1,4 +1,4 @@
-"""What people read: the journal, tables and figures.
+"""Output for people: the journal, tables and figures.
 
-Presentation belongs here. Numbers are computed in `evidence`.
+Presentation belongs here. Statistics belong to `evidence`.
 """

@@ -1,7 +1,10 @@
-"""The journal that writes itself: chapters of results, put into words and pages."""
+"""The journal, a report of the study that is generated from its results.
+
+Each experiment gives a chapter, which a template turns into Markdown and then into a page of HTML.
+"""
 
 import base64
-import statistics as descriptive
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -23,7 +26,7 @@ from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
 
 SIGNS = {"supported": "✔", "contradicted": "✘", "equivalent": "≈", "undecided": "?"}
-"""Of each verdict, in the order of the summary."""
+"""Sign of each verdict, in the order of the summary."""
 
 MEANS = (
     "final_val_accuracy",
@@ -32,18 +35,23 @@ MEANS = (
     "final_val_loss",
     "seconds_per_epoch",
 )
-"""Metrics whose means stand in a chapter's table."""
+"""Metrics whose means are in a chapter's table."""
 
 
 class SavedFigure(NamedTuple):
-    """A figure's file: its path, and its content as PNG."""
+    """The file of a figure.
+
+    Args:
+        path: Path of the file.
+        png: Content of the file.
+    """
 
     path: str
     png: bytes
 
     @property
     def link(self) -> str:
-        """Path relative to the folder of reports, in which each experiment has a folder of its own."""
+        """Path relative to the folder of reports, which has a folder per experiment."""
         return "/".join(PurePosixPath(self.path).parts[-2:])
 
 
@@ -56,16 +64,16 @@ def write_chapter(
     final_model: Mapping[str, Any],
     data_summary: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """All that the journal says of one experiment, as JSON can hold it.
+    """The data for an experiment's chapter of the journal, in types that JSON can hold.
 
     Args:
-        experiment: Its parameters.
-        evidence: Level and smallest effect of its verdicts.
-        trials: All of them.
-        stored: Those of them that have a result.
-        tables: Its tables: condition_summary, trial_metrics, verdicts, pairs and reproduction.
-        final_model: The report of its final model.
-        data_summary: As `splits.summarize_splits` makes it.
+        experiment: Parameters of the experiment.
+        evidence: Level and smallest effect of the verdicts.
+        trials: All trials of the experiment.
+        stored: Results of the trials that have one.
+        tables: Tables by name: condition_summary, trial_metrics, verdicts, pairs and reproduction.
+        final_model: Report on the final model.
+        data_summary: See `splits.summarize_splits`.
     """
     metrics = tables["trial_metrics"]
     finished = metrics[metrics["status"] == "finished"]
@@ -111,7 +119,7 @@ def write_chapter(
 
 
 def describe(chapter: Mapping[str, Any]) -> str:
-    """An experiment in a few lines of Markdown: question, hypothesis, and what is settled."""
+    """A few lines of Markdown about an experiment: question, hypothesis and settled claims."""
     verdicts = chapter["verdicts"]
     settled = [verdict for verdict in verdicts if verdict["verdict"] != "undecided"]
     lines = [
@@ -127,11 +135,11 @@ def describe(chapter: Mapping[str, Any]) -> str:
 def write_markdown(
     chapters: Mapping[str, Mapping[str, Any] | None], figures: Mapping[str, Sequence[SavedFigure | None]]
 ) -> str:
-    """The journal.
+    """The journal as Markdown.
 
     Args:
-        chapters: Per experiment, in the order of the journal; None of one that was not run.
-        figures: Per experiment.
+        chapters: Per experiment, in the order of the journal; None if the experiment was not run.
+        figures: Per experiment, its figures; None for a figure that does not exist.
 
     Raises:
         StudyError: No experiment was run.
@@ -139,8 +147,8 @@ def write_markdown(
     written = {name: chapter for name, chapter in chapters.items() if chapter is not None}
     if not written:
         raise StudyError(
-            "There is nothing to write a journal of: no experiment was run yet. "
-            f"Run one first, such as kedro run --pipeline={next(iter(chapters))}"
+            "The journal has no content, because no experiment was run yet. "
+            f"Run one first, for example: kedro run --pipeline={next(iter(chapters))}"
         )
     environment = Environment(
         loader=PackageLoader("cnn_ablation.report"),
@@ -161,7 +169,7 @@ def write_markdown(
 
 
 def write_html(markdown: str, figures: Mapping[str, Sequence[SavedFigure | None]]) -> str:
-    """The journal as one page that needs no other file: figures are embedded."""
+    """The journal as a single HTML page with embedded figures."""
     embedded = {
         figure.link: "data:image/png;base64," + base64.b64encode(figure.png).decode()
         for saved in figures.values()
@@ -176,7 +184,7 @@ def write_html(markdown: str, figures: Mapping[str, Sequence[SavedFigure | None]
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("image", image)
-    # Wide tables scroll by themselves, not the page.
+    # A wide table scrolls inside its own box instead of widening the page.
     parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     template = Environment(loader=PackageLoader("cnn_ablation.report"), autoescape=True)
@@ -185,7 +193,7 @@ def write_html(markdown: str, figures: Mapping[str, Sequence[SavedFigure | None]
 
 
 def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What the chapters say together."""
+    """Values that the template derives from all chapters together."""
     verdicts = [
         verdict | {"experiment": name}
         for name, chapter in chapters.items()
@@ -206,8 +214,8 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "counts": {verdict: counts[verdict] for verdict in SIGNS},
         "best": best,
         "rivals": _rivals(best, chapters[best["experiment"]]),
-        "typical_sd": descriptive.median(spreads) if spreads else None,
-        "optimism": descriptive.mean(
+        "typical_sd": statistics.median(spreads) if spreads else None,
+        "optimism": statistics.mean(
             c["best_val_accuracy"] - c["final_val_accuracy"] for c in conditions
         ),
         "correlation": _median(pair["correlation"] for pair in pairs),
@@ -228,7 +236,7 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _rivals(best: Mapping[str, Any], chapter: Mapping[str, Any]) -> list[str]:
-    """Conditions of the experiment that the best one cannot be told from."""
+    """Conditions of the experiment that cannot be distinguished from the best one."""
     rivals = []
     for pair in chapter["pairs"]:
         names = (pair["condition"], pair["other"])
@@ -238,7 +246,7 @@ def _rivals(best: Mapping[str, Any], chapter: Mapping[str, Any]) -> list[str]:
 
 
 def _published_repeats(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[float]]:
-    """Published final accuracies of conditions that are the same but for their name, sorted."""
+    """Published final accuracies, sorted, per group of conditions that differ only in name."""
     groups: dict[str, list[float]] = {}
     for chapter in chapters.values():
         settings = {condition["name"]: str(condition["settings"]) for condition in chapter["conditions"]}
@@ -257,7 +265,7 @@ def _settings(condition: Any) -> dict[str, Any]:
 
 
 def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
-    """On what the trials were trained; more than one value where they were not trained alike."""
+    """The environments in which the trials were trained: per fact, all distinct values."""
     facts = {
         "device": [trial.identity["device"] for trial in stored],
         "precision": [trial.identity["precision"] for trial in stored],
@@ -275,7 +283,7 @@ def _versions(versions: Mapping[str, Any]) -> str:
 
 def _median(values: Any) -> float | None:
     known = [value for value in values if value is not None]
-    return descriptive.median(known) if known else None
+    return statistics.median(known) if known else None
 
 
 def _fixed(value: float | None, digits: int = 2) -> str:
@@ -283,7 +291,7 @@ def _fixed(value: float | None, digits: int = 2) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The same in Python's own types; what is missing is None."""
+    """The value in built-in types, with None for missing values."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

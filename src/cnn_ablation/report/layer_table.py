@@ -1,4 +1,4 @@
-"""What a network consists of, layer by layer."""
+"""The layers of a network as a table."""
 
 import math
 from typing import Any

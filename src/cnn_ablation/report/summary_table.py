@@ -1,4 +1,4 @@
-"""The table that ends a run: an experiment's conditions and how they did."""
+"""The table that is printed at the end of a run: an experiment's conditions with their results."""
 
 import pandas as pd
 from rich.console import Console
@@ -12,25 +12,25 @@ def print_summary(
     folder: str,
     console: Console | None = None,
 ) -> None:
-    """Print a row per condition, how its claims fared, and the folder of its figures and tables.
+    """Print a row per condition, the number of claims by verdict, and the folder of figures and tables.
 
-    Validation accuracy is that of the last epoch; the best epoch's stands beside it.
+    The accuracies are those of the last epoch and of the best epoch.
 
     Args:
-        title: Of the experiment.
-        condition_summary: As `evaluation.summarize_conditions` makes it.
-        verdicts: As `verdicts.judge` makes it; None where they were not asked for.
-        folder: Where the experiment's figures and tables are.
-        console: Where to print; by default standard output.
+        title: Title of the experiment.
+        condition_summary: A row per condition, see `scores.summarize_conditions`.
+        verdicts: A row per claim, see `verdicts.judge`; None if verdicts were not computed.
+        folder: Folder of the experiment's figures and tables.
+        console: Where to print; None: standard output.
     """
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("Condition", overflow="fold")
-    for name in ("Seeds", "Val. accuracy (%)", "Best epoch's", "Parameters"):
+    for name in ("Seeds", "Val. accuracy (%)", "Best epoch (%)", "Parameters"):
         table.add_column(name, justify="right")
     for _, row in condition_summary.iterrows():
         table.add_row(
             row["condition"],
-            seeds_and_losses(row),
+            _seed_counts(row),
             mean_and_sd(row, "final_val_accuracy"),
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,}",
@@ -39,19 +39,23 @@ def print_summary(
     console.print(table)
     if verdicts is not None and len(verdicts):
         counts = verdicts["verdict"].value_counts()
-        fates = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        console.print(f"Claims: {fates}", highlight=False)
+        numbers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        console.print(f"Claims: {numbers}", highlight=False)
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 
-def seeds_and_losses(summary: pd.Series) -> str:
-    """How many seeds finished, and how many did not: `2 (1 diverged)`."""
-    lost = [f"{int(summary[fate])} {fate}" for fate in ("diverged", "failed") if summary[fate]]
+def _seed_counts(summary: pd.Series) -> str:
+    lost = unfinished(summary)
     return f"{summary['seeds']}" + (f" ({', '.join(lost)})" if lost else "")
 
 
+def unfinished(summary: pd.Series) -> list[str]:
+    """Counts of a condition's trials that did not finish, such as `["1 diverged"]`; empty if all did."""
+    return [f"{int(summary[status])} {status}" for status in ("diverged", "failed") if summary[status]]
+
+
 def mean_and_sd(summary: pd.Series, metric: str) -> str:
-    """Mean ± sample standard deviation over seeds, with one seed its value alone."""
+    """Mean ± sample standard deviation over seeds as text; with one seed, only its value."""
     mean, sd = summary[f"{metric}_mean"], summary[f"{metric}_sd"]
     if pd.isna(mean):
         return "–"

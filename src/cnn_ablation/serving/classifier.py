@@ -1,4 +1,4 @@
-"""Trained networks put to use: whole, with the normalization that their training had."""
+"""Inference with a trained network, including the normalization of its training."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,22 +29,22 @@ COLUMNS = (
     *("class", "probability", "second", "second_probability"),
     *("third", "third_probability"),
 )
-"""Of a classification: the likeliest class, the next two, and their probabilities."""
+"""Columns of a classification: the three most probable classes with their probabilities."""
 
 
 def rebuild(model: Architecture, stored: StoredTrial, data_summary: Mapping[str, Any]) -> nn.Module:
-    """A trained network behind its normalization: pixels 0 to 255 in, logits out, not training.
+    """A trained network in evaluation mode, from pixels (0 to 255) to logits.
 
     Args:
-        model: Its architecture.
-        stored: Its weights.
-        data_summary: Of the data that it was trained on, as `splits.summarize_splits` makes it.
+        model: Architecture of the network.
+        stored: Trial that trained it.
+        data_summary: Summary of the data that it was trained on, see `splits.summarize_splits`.
     """
     return _whole(model, _tensors(stored), data_summary)
 
 
 class Classifier:
-    """A trained network that names what is on any image.
+    """A trained network that classifies images of any size and colours.
 
     Args:
         model: Architecture of the network.
@@ -63,19 +63,19 @@ class Classifier:
 
     @classmethod
     def of_trial(cls, model: Architecture, stored: StoredTrial, data_summary: Mapping[str, Any]) -> Self:
-        """The network of a trial; the arguments are those of `rebuild`."""
+        """The classifier with the network of a trial. For the arguments, see `rebuild`."""
         return cls(model, _tensors(stored), data_summary)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` has written."""
+        """Load a classifier from the files that `save` writes."""
         description = json.loads((folder / DESCRIPTION).read_text())
         # Models that were registered before architectures had kinds are of the first one.
         model = ARCHITECTURE.validate_python({"kind": "convnet", **description["model"]})
         return cls(model, load_file(folder / WEIGHTS), description["data"])
 
     def save(self, folder: Path) -> None:
-        """Write two files: a description as JSON, the weights as safetensors."""
+        """Write two files: a description (JSON) and the weights (safetensors)."""
         folder.mkdir(parents=True, exist_ok=True)
         description = {"model": self._model.model_dump(), "data": self._data}
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
@@ -83,20 +83,21 @@ class Classifier:
 
     @property
     def image_shape(self) -> ImageShape:
-        """Channels, height and width of the images that the network takes, pixels."""
+        """Channels, height and width of the network's input, pixels."""
         channels, height, width = self._data["image_shape"]
         return channels, height, width
 
     def classify(self, images: Sequence[Image.Image], *, dark_on_light: bool = False) -> pd.DataFrame:
-        """The three likeliest classes of each image, a row per image.
+        """The three most probable classes of each image, a row per image.
 
         Args:
-            images: Of any size and colours; each is fitted into the size that the network takes.
-            dark_on_light: Whether they show dark things on a light ground. The network was trained on
-                light ones on a dark ground.
+            images: Images of any size and colours. They are resized to the network's input.
+            dark_on_light: Whether they show dark objects on a light background. The network was trained
+                with light objects on a dark background.
 
         Returns:
-            `COLUMNS`; probabilities from 0 to 1. With but two classes there is no third.
+            The columns `COLUMNS`, with probabilities from 0 to 1. Networks with two classes have no
+            third class.
         """
         names = self._data["class_names"]
         prepared = [prepare(image, self.image_shape, dark_on_light=dark_on_light) for image in images]

@@ -1,6 +1,6 @@
-"""The registered model: what MLflow loads and serves.
+"""The registered model, which MLflow loads and serves.
 
-Images come as base64 of image files of any common format, size and colours, in a column `image`.
+Its input has a column `image` with base64-encoded image files of any common format, size and colours.
 """
 
 import base64
@@ -22,7 +22,7 @@ ARTIFACT = "classifier"
 
 
 class ServedClassifier(PythonModel):
-    """Classifies images that come as text."""
+    """Classifies base64-encoded images."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the network."""
@@ -34,11 +34,11 @@ class ServedClassifier(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Classes and probabilities, as `Classifier.classify` gives them.
+        """Classes and probabilities, see `Classifier.classify`.
 
         Args:
-            context: MLflow's.
-            model_input: Column image: base64 of an image file.
+            context: Context from MLflow, not used.
+            model_input: A column image with base64-encoded image files.
             params: dark_on_light, see `Classifier.classify`.
         """
         images = [Image.open(io.BytesIO(base64.b64decode(text))) for text in model_input["image"]]
@@ -59,13 +59,13 @@ SIGNATURE = ModelSignature(
 
 
 def example(shape: ImageShape) -> pd.DataFrame:
-    """An input: one image of nothing, of this shape."""
+    """An example input: one black image of this shape (channels, height, width)."""
     channels, height, width = shape
     return pd.DataFrame({"image": [encode(Image.new("L" if channels == 1 else "RGB", (width, height)))]})
 
 
 def encode(image: Image.Image) -> str:
-    """An image as the model takes it."""
+    """An image as base64-encoded PNG file, the form of the model's input."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

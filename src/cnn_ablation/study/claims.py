@@ -1,4 +1,4 @@
-"""What an experiment claims: the words, and what of its results decides them."""
+"""Claims of an experiment: their text, and the comparisons of results that decide them."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_va
 from cnn_ablation.schema import Parameters
 
 PRIMARY_METRIC = "final_val_accuracy"
-"""What conditions are compared by, unless a claim says otherwise."""
+"""The metric by which conditions are compared, unless a claim names another one."""
 
 UNITS = {
     PRIMARY_METRIC: "points",
@@ -25,13 +25,13 @@ UNITS = {
     "seconds_per_epoch": "s",
     "total_params": "parameters",
 }
-"""Metrics of a trial that a claim can be about, with the unit of their differences."""
+"""Metrics of a trial that a claim can be about, with the units of their differences."""
 
-OF_ONE = ("value", "reaches")
-"""Kinds of claims that are about one condition's own results, not about differences."""
+SINGLE_CONDITION_KINDS = ("value", "reaches")
+"""Kinds of claims about one condition's results rather than about differences between conditions."""
 
 Weights = dict[str, float]
-"""A comparison: a weight per condition."""
+"""A comparison of conditions: a weight for each. The weights sum to 0."""
 
 
 def _known(metric: str) -> str:
@@ -48,24 +48,24 @@ class _Claim(Parameters):
     text: str = Field(min_length=1, description="The claim in words.")
     source: Source = Field(
         default="hypothesis",
-        description="Where it stands: in the hypothesis, results, analysis or conclusion of the "
+        description="Where the claim is made: in the hypothesis, results, analysis or conclusion of the "
         "experiment, or in the overall findings.",
     )
-    metric: Metric = Field(default=PRIMARY_METRIC, description="What it is about.")
+    metric: Metric = Field(default=PRIMARY_METRIC, description="The metric that the claim is about.")
 
     @abstractmethod
     def names(self) -> dict[str, list[str]]:
-        """Names of conditions that the claim mentions, by the field that does."""
+        """Names of the conditions that the claim mentions, by field."""
 
 
 class _Comparison(_Claim):
     smallest_effect: PositiveFloat | None = Field(
         default=None,
-        description="Differences below it do not matter, in the metric's unit; null: "
-        "evidence.smallest_effect, which is for accuracies.",
+        description="Smallest difference that matters, in the metric's unit; null: "
+        "evidence.smallest_effect, which applies to accuracies.",
     )
     claimed: float | None = Field(
-        default=None, description="Size that is claimed, in the metric's unit; it stands in the report."
+        default=None, description="Claimed size, in the metric's unit; for the report only."
     )
 
     @model_validator(mode="after")
@@ -79,15 +79,15 @@ class _Comparison(_Claim):
 
     @property
     def expects_nothing(self) -> bool:
-        """Whether it says that the comparisons are 0; else that they are positive."""
+        """Whether the claim says that the comparisons are 0 rather than positive."""
         return False
 
     @abstractmethod
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
-        """What is to be positive, or zero, for the claim to hold: each of these."""
+        """Comparisons that must all be positive (or 0, see `expects_nothing`) for the claim to hold."""
 
     def describe(self, comparison: Weights) -> str:
-        """A comparison in symbols."""
+        """A comparison as text, such as `a − b`."""
         first, second = sorted(comparison, key=lambda name: -comparison[name])
         return f"{first} − {second}"
 
@@ -96,8 +96,8 @@ class Above(_Comparison):
     """One condition's metric is above another's."""
 
     kind: Literal["above"]
-    condition: str = Field(description="The condition with more.")
-    than: str = Field(description="The condition with less.")
+    condition: str = Field(description="The condition with the higher metric.")
+    than: str = Field(description="The condition with the lower metric.")
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -109,12 +109,12 @@ class Above(_Comparison):
 
 
 class Best(_Comparison):
-    """A condition has the highest metric of all, or of those named."""
+    """A condition has the highest metric of all conditions or of those named."""
 
     kind: Literal["best"]
     condition: str = Field(description="The best condition.")
     among: list[str] | None = Field(
-        default=None, description="Its competitors; null: all conditions of the experiment."
+        default=None, description="Conditions to compare it with; null: all of the experiment."
     )
 
     def names(self) -> dict[str, list[str]]:
@@ -128,7 +128,7 @@ class Best(_Comparison):
 
 
 class Equivalent(_Comparison):
-    """Conditions do not differ by as much as matters."""
+    """Conditions differ by less than the smallest effect that matters."""
 
     kind: Literal["equivalent"]
     conditions: Annotated[list[str], Field(min_length=2)] = Field(description="Two or more conditions.")
@@ -148,15 +148,18 @@ class Equivalent(_Comparison):
 
 
 class Trend(_Comparison):
-    """The metric rises, or falls, from condition to condition.
+    """The metric rises or falls from condition to condition.
 
-    Judged by the linear trend over their order, as the change from the first to the last along it.
+    The linear trend over the order of the conditions decides, as the change from the first to the last.
     """
 
     kind: Literal["trend"]
-    direction: Literal["rising", "falling"] = Field(description="From the first condition on.")
+    direction: Literal["rising", "falling"] = Field(
+        description="Direction from the first condition to the last."
+    )
     conditions: Annotated[list[str], Field(min_length=3)] | None = Field(
-        default=None, description="In order, at least three; null: all, in the experiment's order."
+        default=None,
+        description="At least three conditions in order; null: all, in the order of the experiment.",
     )
 
     def names(self) -> dict[str, list[str]]:
@@ -179,7 +182,7 @@ class Trend(_Comparison):
 
 
 class Interaction(_Comparison):
-    """One effect is larger than another, or as large: a difference of differences."""
+    """One effect is larger than another, or equal to it: a difference of differences."""
 
     kind: Literal["interaction"]
     effect: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
@@ -188,7 +191,9 @@ class Interaction(_Comparison):
     other_effect: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
         description="Two conditions: the first minus the second is the other effect."
     )
-    expected: Literal["larger", "equal"] = Field(description="What the first effect is claimed to be.")
+    expected: Literal["larger", "equal"] = Field(
+        description="Claimed relation of the first effect to the other."
+    )
 
     @property
     def expects_nothing(self) -> bool:
@@ -213,13 +218,17 @@ class Interaction(_Comparison):
 
 
 class Value(_Claim):
-    """A condition's metric, or its ratio to another condition's, has a value."""
+    """A condition's metric, or its ratio to another condition's metric, has a given value."""
 
     kind: Literal["value"]
     condition: str = Field(description="The condition.")
-    relative_to: str | None = Field(default=None, description="Divide by this condition's metric.")
-    value: float = Field(description="Claimed value, in the metric's unit; a ratio with relative_to.")
-    tolerance: PositiveFloat = Field(description="How far off it may be, in the value's unit.")
+    relative_to: str | None = Field(
+        default=None, description="Condition whose metric is the divisor; null: no ratio."
+    )
+    value: float = Field(description="Claimed value, in the metric's unit; with relative_to, a ratio.")
+    tolerance: PositiveFloat = Field(
+        description="Largest deviation that agrees with the claim, in the value's unit."
+    )
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -230,12 +239,12 @@ class Value(_Claim):
 
 
 class Reaches(_Claim):
-    """A condition reaches an accuracy within so many epochs: the best of them, mean over seeds."""
+    """The best accuracy of a condition's first epochs, mean over seeds, reaches a given value."""
 
     kind: Literal["reaches"]
     condition: str = Field(description="The condition.")
     accuracy: Annotated[float, Field(gt=0, lt=100)] = Field(description="Validation accuracy, percent.")
-    within: PositiveInt = Field(description="Epochs.")
+    within: PositiveInt = Field(description="Number of epochs.")
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -245,11 +254,11 @@ class Reaches(_Claim):
 Claim = Annotated[
     Above | Best | Equivalent | Trend | Interaction | Value | Reaches, Field(discriminator="kind")
 ]
-"""Any claim; its `kind` says which."""
+"""Any claim, discriminated by `kind`."""
 
 
-def misnamed(claim: Claim, conditions: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The first field of a claim that names conditions that are not there, and those names."""
+def unknown_conditions(claim: Claim, conditions: Sequence[str]) -> tuple[str, list[str]] | None:
+    """The first field of a claim that names unknown conditions, and their names; None without any."""
     for field, names in claim.names().items():
         missing = [name for name in names if name not in conditions]
         if missing:
@@ -257,8 +266,8 @@ def misnamed(claim: Claim, conditions: Sequence[str]) -> tuple[str, list[str]] |
     return None
 
 
-def concerned(claim: Claim, conditions: Sequence[str]) -> list[str]:
-    """The conditions that decide a claim."""
+def deciding_conditions(claim: Claim, conditions: Sequence[str]) -> list[str]:
+    """The conditions whose results decide a claim."""
     if isinstance(claim, _Comparison):
         mentioned = [name for weights in claim.comparisons(conditions) for name in weights]
     else:

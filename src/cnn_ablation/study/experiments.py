@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cnn_ablation.errors import ParameterError, suggestion
 from cnn_ablation.schema import Parameters
-from cnn_ablation.study.claims import Claim, misnamed
+from cnn_ablation.study.claims import Claim, unknown_conditions
 from cnn_ablation.study.configuration import (
     Configuration,
     SettingPath,
@@ -223,7 +223,7 @@ class ExperimentParameters(Parameters):
                 "setting in it",
             )
         for claim_name, claim in (self.claims or {}).items():
-            wrong = misnamed(claim, conditions)
+            wrong = unknown_conditions(claim, conditions)
             if wrong is not None:
                 field, missing = wrong
                 raise ParameterError(

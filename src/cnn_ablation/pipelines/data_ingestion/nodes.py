@@ -6,7 +6,7 @@ import numpy as np
 
 from cnn_ablation.data import splits
 from cnn_ablation.data.image_sets import ImageSet
-from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.report.figures import Samples
 from cnn_ablation.study.parameters import DataParameters
 
 
@@ -20,13 +20,10 @@ def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, di
     return images, {"name": raw.name, **splits.summarize_splits(images, list(raw.class_names))}
 
 
-def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Drawing:
+def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Samples:
     """A figure of training images, a row per class."""
-    return Drawing(
-        "samples",
-        {
-            "images": images["train_images"],
-            "labels": images["train_labels"],
-            "class_names": data_summary["class_names"],
-        },
+    return Samples(
+        images=images["train_images"],
+        labels=images["train_labels"],
+        class_names=data_summary["class_names"],
     )

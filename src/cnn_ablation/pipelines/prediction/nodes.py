@@ -6,7 +6,7 @@ import pandas as pd
 from PIL import Image
 
 from cnn_ablation.errors import StudyError
-from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.report.figures import ContactSheet
 from cnn_ablation.study.parameters import PredictionParameters
 
 
@@ -39,6 +39,7 @@ def classify_images(
     return predictions, pd.DataFrame(skipped, columns=["file", "reason"])
 
 
-def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> Drawing:
+def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> ContactSheet:
     """The images with their classes and probabilities."""
-    return Drawing("contact_sheet", {"images": images, "predictions": predictions})
+    readable = {name: image for name, image in images.items() if isinstance(image, Image.Image)}
+    return ContactSheet(images=readable, predictions=predictions)

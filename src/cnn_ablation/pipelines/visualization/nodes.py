@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.report.drawing import Drawing
+from cnn_ablation.report.figures import Claims, Comparison, ConfusionMatrix, LearningCurves
 from cnn_ablation.study.experiments import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
@@ -15,55 +15,41 @@ def plot_comparison(
     trials: list[Trial],
     trial_metrics: pd.DataFrame,
     condition_summary: pd.DataFrame,
-) -> Drawing:
+) -> Comparison:
     """The experiment's figure: its conditions side by side."""
-    levels = {trial.condition.name: trial.condition.levels for trial in trials}
-    return Drawing(
-        "comparison",
-        {
-            "title": experiment.title,
-            "question": experiment.question,
-            "levels": levels,
-            "trial_metrics": trial_metrics,
-            "condition_summary": condition_summary,
-        },
+    return Comparison(
+        title=experiment.title,
+        question=experiment.question,
+        levels={trial.condition.name: trial.condition.levels for trial in trials},
+        trial_metrics=trial_metrics,
+        condition_summary=condition_summary,
     )
 
 
-def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> Drawing:
+def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> LearningCurves:
     """Training and validation per epoch, mean and range over seeds."""
-    return Drawing("learning_curves", {"title": experiment.title, "histories": histories})
+    return LearningCurves(title=experiment.title, histories=histories)
 
 
 def plot_effects(
     experiment: ExperimentParameters, verdicts: pd.DataFrame, evidence: EvidenceParameters
-) -> Drawing:
+) -> Claims:
     """The claims about accuracy as intervals against zero and the smallest effect that matters."""
-    return Drawing(
-        "effects",
-        {
-            "title": experiment.title,
-            "verdicts": verdicts,
-            "smallest_effect": evidence.smallest_effect,
-        },
-    )
+    return Claims(title=experiment.title, verdicts=verdicts, smallest_effect=evidence.smallest_effect)
 
 
 def plot_confusion_matrix(
     experiment: ExperimentParameters, confusion: pd.DataFrame, final_model_choice: dict[str, Any]
-) -> Drawing:
-    """What the best condition's networks take for what, over all its seeds."""
+) -> ConfusionMatrix:
+    """Predicted by true classes, for the best condition's networks of all seeds."""
     condition = final_model_choice["condition"]
     rows = confusion[confusion["condition"] == condition]
     class_names = list(confusion.columns[3:])
     counts = rows.groupby("true_class", sort=False)[class_names].sum()
-    return Drawing(
-        "confusion_matrix",
-        {
-            "title": experiment.title,
-            "condition": condition,
-            "matrix": counts.to_numpy(),
-            "class_names": class_names,
-            "seeds": rows["seed"].nunique(),
-        },
+    return ConfusionMatrix(
+        title=experiment.title,
+        condition=condition,
+        matrix=counts.to_numpy(),
+        class_names=class_names,
+        seeds=rows["seed"].nunique(),
     )

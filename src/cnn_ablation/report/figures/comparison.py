@@ -1,0 +1,243 @@
+"""The conditions of an experiment side by side."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cnn_ablation.report.figures import style
+from cnn_ablation.report.figures.base import Drawing
+from cnn_ablation.report.summary_table import mean_and_sd, unfinished
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ACCURACY = "Final validation accuracy (%)"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Drawing):
+    """Final validation accuracy of each condition, in a form that suits the experiment's factors.
+
+    One factor gives a plot along its levels, two factors give a heat map beside a plot of the seeds, and
+    named conditions or more factors give a ranking.
+
+    Args:
+        title: Title of the experiment.
+        question: The experiment's question.
+        levels: Per condition, the level of each factor; empty for named conditions.
+        trial_metrics: A row per trial: condition, seed, final_val_accuracy.
+        condition_summary: A row per condition, see `scores.summarize_conditions`.
+    """
+
+    title: str
+    question: str
+    levels: dict[str, dict[str, Any]]
+    trial_metrics: pd.DataFrame
+    condition_summary: pd.DataFrame
+
+    def draw(self) -> "Figure":
+        """See base class."""
+        factors = list(next(iter(self.levels.values())))
+        summary = self.condition_summary.set_index("condition")
+        with style.applied():
+            match factors:
+                case [factor]:
+                    figure = self._plot_levels(factor, summary)
+                case [down, across]:
+                    figure = self._plot_heat_map(down, across, summary)
+                case _:
+                    figure = self._plot_ranking(summary)
+            style.heading(figure, self.title)
+            style.caption(figure, f"{self.question}\n{_legend_of_spread(summary)}")
+        return figure
+
+    def _plot_levels(self, factor: str, summary: pd.DataFrame) -> "Figure":
+        values = [self.levels[condition][factor] for condition in summary.index]
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        positions = (
+            [float(value) for value in values] if numeric else list(map(float, range(len(values))))
+        )
+        figure = style.new_figure(max(5.6, 1.8 * len(values) + 1.2), 5)
+        axes = figure.subplots()
+        step = min(np.diff(sorted(positions)), default=1.0)
+        for condition, position in zip(summary.index, positions, strict=True):
+            accuracies = self._accuracies(condition)
+            _plot_spread(axes, position, accuracies, summary.loc[condition], 0.12 * step, style.color(0))
+        ticks = [
+            _tick(value, summary.loc[condition], summary)
+            for condition, value in zip(summary.index, values, strict=True)
+        ]
+        axes.set_xticks(positions, ticks)
+        axes.set_xlim(min(positions) - 0.6 * step, max(positions) + 0.6 * step)
+        axes.set_xlabel(style.axis_label(factor))
+        axes.grid(visible=False, axis="x")
+        self._cut_axis(axes, summary)
+        return figure
+
+    def _plot_heat_map(self, down: str, across: str, summary: pd.DataFrame) -> "Figure":
+        rows = _distinct(level[down] for level in self.levels.values())
+        columns = _distinct(level[across] for level in self.levels.values())
+        row_texts, column_texts = list(map(style.level_text, rows)), list(map(style.level_text, columns))
+        means = np.full((len(rows), len(columns)), np.nan)
+        for condition, level in self.levels.items():
+            means[rows.index(level[down]), columns.index(level[across])] = summary.loc[
+                condition, "final_val_accuracy_mean"
+            ]
+        figure = style.new_figure(10.5, 5)
+        heat, dots = figure.subplots(1, 2, width_ratios=(1, 1))
+        low, high = self._accuracy_limits(summary)
+        image = heat.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
+        for condition, level in self.levels.items():
+            row, column = rows.index(level[down]), columns.index(level[across])
+            results = summary.loc[condition]
+            heat.text(
+                column,
+                row,
+                "\n".join([mean_and_sd(results, "final_val_accuracy"), *unfinished(results)]),
+                ha="center",
+                va="center",
+                color="white" if means[row, column] < (low + high) / 2 else "black",
+            )
+        heat.set_yticks(range(len(rows)), row_texts)
+        heat.set_xticks(range(len(columns)), column_texts)
+        heat.set_ylabel(style.axis_label(down))
+        heat.set_xlabel(style.axis_label(across))
+        heat.set_title("Mean over seeds")
+        heat.grid(visible=False)
+        figure.colorbar(
+            image,
+            ax=heat,
+            label=f"{ACCURACY}\ncolours from {low:.1f} to {high:.1f} %, not from 0",
+            shrink=0.9,
+        )
+        for index, (value, text) in enumerate(zip(columns, column_texts, strict=True)):
+            color = style.color(index)
+            for condition, level in self.levels.items():
+                if level[across] == value:
+                    position = rows.index(level[down]) + 0.24 * (index - (len(columns) - 1) / 2)
+                    accuracies = self._accuracies(condition)
+                    _plot_spread(dots, position, accuracies, summary.loc[condition], 0.05, color)
+            dots.plot([], [], "o", color=color, label=text)
+        dots.set_xticks(range(len(rows)), row_texts)
+        dots.set_xlim(-0.6, len(rows) - 0.4)
+        dots.set_xlabel(style.axis_label(down))
+        dots.set_title("Each seed, mean and spread")
+        dots.grid(visible=False, axis="x")
+        figure.legend(loc="outside right upper", title=style.axis_label(across))
+        self._cut_axis(dots, summary)
+        return figure
+
+    def _plot_ranking(self, summary: pd.DataFrame) -> "Figure":
+        ranked = summary.sort_values("final_val_accuracy_mean", kind="stable")
+        figure = style.new_figure(9, 0.75 * len(ranked) + 2.4)
+        axes = figure.subplots()
+        for position, condition in enumerate(ranked.index):
+            accuracies = self._accuracies(condition)
+            results = ranked.loc[condition]
+            _plot_spread(axes, position, accuracies, results, 0.1, style.color(0), horizontal=True)
+        ticks = [_tick(condition, ranked.loc[condition], ranked) for condition in ranked.index]
+        axes.set_yticks(range(len(ranked)), ticks)
+        axes.set_ylim(-0.6, len(ranked) - 0.4)
+        axes.grid(visible=False, axis="y")
+        self._cut_axis(axes, summary, horizontal=True)
+        return figure
+
+    def _accuracies(self, condition: str) -> np.ndarray:
+        """A condition's accuracies, percent, in the order of the seeds."""
+        trials = self.trial_metrics[self.trial_metrics["condition"] == condition]
+        finished = trials.dropna(subset="final_val_accuracy").sort_values("seed")
+        accuracies: np.ndarray = finished["final_val_accuracy"].to_numpy()
+        return accuracies
+
+    def _cut_axis(self, axes: "Axes", summary: pd.DataFrame, *, horizontal: bool = False) -> None:
+        """Limit the accuracy axis to the results, and say so."""
+        limits = self._accuracy_limits(summary)
+        label = f"{ACCURACY}\naxis from {limits[0]:.1f} to {limits[1]:.1f} %, not from 0"
+        if horizontal:
+            axes.set_xlim(*limits)
+            axes.set_xlabel(label)
+        else:
+            axes.set_ylim(*limits)
+            axes.set_ylabel(label)
+
+    def _accuracy_limits(self, summary: pd.DataFrame) -> tuple[float, float]:
+        """Limits that hold all results and bars, percent.
+
+        They are at least a point apart, so that tiny differences do not fill the axis.
+        """
+        mean, sd = summary["final_val_accuracy_mean"], summary["final_val_accuracy_sd"].fillna(0)
+        drawn = pd.concat([self.trial_metrics["final_val_accuracy"], mean - sd, mean + sd])
+        low, high = drawn.min(), drawn.max()
+        margin = max(0.15 * (high - low), (1 - (high - low)) / 2, 0.1)
+        return max(0, low - margin), min(100, high + margin)
+
+
+def _plot_spread(
+    axes: "Axes",
+    position: float,
+    accuracies: np.ndarray,
+    results: pd.Series,
+    width: float,
+    color: str,
+    *,
+    horizontal: bool = False,
+) -> None:
+    """Plot each seed as a hollow point, and beside them the mean as a full one with its sd as a bar."""
+    mean, sd = results["final_val_accuracy_mean"], results["final_val_accuracy_sd"]
+    count = len(accuracies)
+    offsets = np.linspace(-width, width, count) if count > 1 else np.zeros(count)
+    seeds = (position + offsets, accuracies)
+    axes.plot(
+        *(seeds[::-1] if horizontal else seeds),
+        "o",
+        markersize=5,
+        markerfacecolor="white",
+        markeredgecolor=color,
+        alpha=0.8,
+        zorder=2,
+    )
+    if count > 1:
+        at = position + 2.2 * width
+        axes.errorbar(
+            mean if horizontal else at,
+            at if horizontal else mean,
+            xerr=sd if horizontal else None,
+            yerr=None if horizontal else sd,
+            fmt="o",
+            color=color,
+            markersize=7,
+            elinewidth=2,
+            capsize=4,
+            zorder=3,
+        )
+
+
+def _legend_of_spread(summary: pd.DataFrame) -> str:
+    seeds = sorted(set(summary["seeds"]))
+    if max(seeds) == 1:
+        return "Hollow points: single runs. One seed gives no mean or spread."
+    count = " or ".join(map(str, seeds))
+    return (
+        f"Hollow points: single runs ({count} seeds, in order); full points: their mean; bars: ± 1 "
+        "standard deviation."
+    )
+
+
+def _tick(value: Any, results: pd.Series, summary: pd.DataFrame) -> str:
+    lines = [style.level_text(value)]
+    if summary["total_params"].nunique() > 1 and not pd.isna(results["total_params"]):
+        lines.append(f"{int(results['total_params']):,} parameters")
+    return "\n".join([*lines, *unfinished(results)])
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """The distinct values in their order; they need not be hashable."""
+    distinct: list[Any] = []
+    for value in values:
+        if value not in distinct:
+            distinct.append(value)
+    return distinct
