@@ -17,13 +17,12 @@ def follow(walkthrough: str, project: Path) -> None:
         if kind == "yaml" and named:
             (project / named[1]).write_text(block)
         elif kind == "python" and named:
+            # A class, and the line of the union that names it.
             source = project / named[1]
-            assignment = block.splitlines()[1]
-            start = assignment[: assignment.index("=") + 1]
+            *_, union = block.splitlines()
             before = source.read_text()
-            after = re.sub(rf"^{re.escape(start)}.*$", assignment, before, flags=re.MULTILINE)
-            assert after != before, f"{source.name} has no line that begins with {start}"
-            source.write_text(after)
+            (line,) = re.findall(rf"^{re.escape(union.split()[0])} = .*$", before, flags=re.MULTILINE)
+            source.write_text(before.replace(line, block.partition("\n")[2].rstrip()))
         elif kind == "sh":
             for line in block.splitlines():
                 program, *arguments = line.split()
@@ -44,6 +43,29 @@ def test_own_experiment(tmp_path: Path) -> None:
     assert (reports / "kernel_size/kernel_size_comparison.png").is_file()
     assert len(pd.read_csv(reports / "kernel_size/verdicts.csv")) == 1
     assert "## Experiment 1: Kernel size" in (reports / "journal.md").read_text()
+
+
+def test_own_part(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    follow("own_part.md", project)
+    outputs = project / "data/07_model_output"
+    for name, conditions in {
+        "decay": {
+            "schedule_constant",
+            "schedule_polynomial",
+            "schedule_polynomial(power=2.0)",
+        },
+        "architecture": {"convnet", "mlp(units=[128])"},
+    }.items():
+        runs = pd.read_csv(outputs / name / "runs.csv")
+        assert set(runs["condition"]) == conditions
+        assert set(runs["status"]) == {"finished"}
+        reports = project / "data/08_reporting" / name
+        assert len(pd.read_csv(reports / "verdicts.csv")) == 1
+        accuracies = pd.read_csv(reports / "trial_metrics.csv")["final_val_loss"]
+        assert accuracies.nunique() == len(accuracies), "each part trains in its own way"
+    layers = pd.read_csv(project / "data/08_reporting/architecture/networks.csv")
+    assert "Linear" in set(layers.loc[layers["condition"] == "mlp(units=[128])", "kind"])
 
 
 def test_own_images(tmp_path: Path) -> None:
