@@ -31,7 +31,6 @@ from cnn_ablation.data import fashion_mnist, splits
 from cnn_ablation.execution.engine import Engine, TrialData
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.pipeline_registry import JOURNAL
 from cnn_ablation.report.layer_table import describe_network
 from cnn_ablation.study.parameters import (
     BaselineParameters,
@@ -47,6 +46,7 @@ from cnn_ablation.study.parameters import (
 from cnn_ablation.training.loop import resolve_precision
 
 CONF = ROOT / "conf/base"
+JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
 RAW = ROOT / "data/01_raw/fashion_mnist"
 TRAIN_IMAGES = 60_000
 BASELINE = BaselineParameters.model_validate(

@@ -10,20 +10,12 @@ from tests.conftest import ROOT, kedro, make_project
 
 
 def follow(walkthrough: str, project: Path) -> None:
-    """Write what its blocks have under a file's name, run what its shell blocks say."""
+    """Write each block that begins with a file's name to that file; run the shell blocks."""
     text = (ROOT / "docs" / walkthrough).read_text()
     for kind, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         named = re.match(r"# (\S+)\n", block)
         if kind == "yaml" and named:
             (project / named[1]).write_text(block)
-        elif kind == "python" and named:
-            source = project / named[1]
-            assignment = block.splitlines()[1]
-            start = assignment[: assignment.index("=") + 1]
-            before = source.read_text()
-            after = re.sub(rf"^{re.escape(start)}.*$", assignment, before, flags=re.MULTILINE)
-            assert after != before, f"{source.name} has no line that begins with {start}"
-            source.write_text(after)
         elif kind == "sh":
             for line in block.splitlines():
                 program, *arguments = line.split()
