@@ -12,30 +12,37 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 from kedro.validation import TypeExtractor
 
 from cnn_ablation import settings
+from cnn_ablation.adapters import configuration
+from cnn_ablation.adapters.configuration import Configuration
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import EXPERIMENTS, ROOT, STUDY, kedro, make_project, write_yaml
 
+# The project's own experiments, one of them in a study of its own.
+LOADER = OmegaConfigLoader(
+    str(ROOT / "conf"),
+    env="base",
+    runtime_params={"combined_as_published": {"study": "more"}},
+    **settings.CONFIG_LOADER_ARGS,
+)
+configuration.use(Configuration(LOADER, ROOT))
 PIPELINES = register_pipelines()
 
 
-@pytest.fixture(scope="module")
-def loader() -> OmegaConfigLoader:
-    return OmegaConfigLoader(str(ROOT / "conf"), env="base", **settings.CONFIG_LOADER_ARGS)
-
-
 def test_a_pipeline_per_experiment_and_the_study() -> None:
-    assert list(PIPELINES) == ["__default__", *BUILT_IN, *EXPERIMENTS]
+    assert list(PIPELINES) == ["__default__", *BUILT_IN, *EXPERIMENTS, "more"]
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
         assert namespaces == set(STUDY)
+    namespaces = {node.namespace for node in PIPELINES["more"].nodes} - {None}
+    assert namespaces == {"more", "combined_as_published"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_stands_alone(name: str, loader: OmegaConfigLoader) -> None:
+def test_an_experiment_stands_alone(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     assert free == {"images", "trial_store", "engine", "published_runs", "published_tables"}
     assert f"params:{name}" in PIPELINES[name].inputs()
-    assert name in loader["parameters"]
+    assert name in LOADER["parameters"]
 
 
 def test_every_parameter_is_validated_by_its_type() -> None:
@@ -49,9 +56,9 @@ def test_every_parameter_is_validated_by_its_type() -> None:
     assert set(typed) == read
 
 
-def test_every_dataset_is_kept_and_has_a_layer(loader: OmegaConfigLoader) -> None:
+def test_every_dataset_is_kept_and_has_a_layer() -> None:
     """So that a run can begin at any node, and kedro-viz can show where a dataset belongs."""
-    resolver = CatalogConfigResolver(loader["catalog"])
+    resolver = CatalogConfigResolver(LOADER["catalog"])
     for pipeline in PIPELINES.values():
         for name in pipeline.datasets():
             if not name.startswith("params:"):
@@ -59,9 +66,9 @@ def test_every_dataset_is_kept_and_has_a_layer(loader: OmegaConfigLoader) -> Non
                 assert config.get("metadata", {}).get("kedro-viz", {}).get("layer"), name
 
 
-def test_layers_follow_each_other(loader: OmegaConfigLoader) -> None:
+def test_layers_follow_each_other() -> None:
     """Where data went back to an earlier layer, kedro-viz would show none at all."""
-    resolver = CatalogConfigResolver(loader["catalog"])
+    resolver = CatalogConfigResolver(LOADER["catalog"])
 
     def layer(name: str) -> str:
         return str(resolver.resolve_pattern(name)["metadata"]["kedro-viz"]["layer"])
