@@ -34,7 +34,6 @@ from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.execution.worker import TrialData
 from cnn_ablation.parts.architectures import ConvNet
-from cnn_ablation.pipeline_registry import JOURNAL
 from cnn_ablation.report.layer_table import describe_network
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
@@ -43,6 +42,7 @@ from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.devices import resolve_precision
 
 CONF = ROOT / "conf/base"
+JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
 RAW = ROOT / "data/01_raw/fashion_mnist"
 TRAIN_IMAGES = 60_000
 BASELINE = Configuration.model_validate(

@@ -16,19 +16,12 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from cnn_ablation.parts.base import kind_of, parts_in
-from cnn_ablation.study import claims, parameters
+from cnn_ablation.study import claims
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
+from cnn_ablation.study.discovery import SHARED_GROUPS
 from cnn_ablation.study.experiments import ExperimentParameters, Factors, Overrides
 
 FILE = ROOT / "docs" / "parameters.md"
-GROUPS: dict[str, type[BaseModel]] = {
-    "data": parameters.DataParameters,
-    "baseline": Configuration,
-    "execution": parameters.ExecutionParameters,
-    "evidence": parameters.EvidenceParameters,
-    "pursuit": parameters.PursuitParameters,
-    "prediction": parameters.PredictionParameters,
-}
 CLAIMS = (
     *(claims.Above, claims.Best, claims.Equivalent, claims.Trend),
     *(claims.Interaction, claims.Value, claims.Reaches),
@@ -66,10 +59,10 @@ def reference() -> str:
     """The whole page."""
     conf = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
     parts = [HEAD]
-    for group, model in GROUPS.items():
-        parts.append(_table(group, model.__doc__ or "", rows(model, conf[group], f"{group}.")))
     seeds = ("seeds", "list of integer ≥ 0, or integer > 0", _value(conf["seeds"]), "")
-    parts.append(_table("seeds", parameters.SeedParameters.__doc__ or "", iter([seeds])))
+    for group, model in SHARED_GROUPS.items():
+        body = iter([seeds]) if group == "seeds" else rows(model, conf[group], f"{group}.")
+        parts.append(_table(group, model.__doc__ or "", body))
     parts.append(
         _table(
             "<experiment>",

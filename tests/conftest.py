@@ -38,6 +38,15 @@ ALL_IMAGES = DataParameters(
     protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
 )
 
+JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
+"""Experiments of the published journal."""
+
+STUDY = (*JOURNAL, "overall")
+"""Experiments of the main study, in their order."""
+
+EXPERIMENTS = (*STUDY, "combined_as_published")
+"""All experiments in conf/base."""
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -1,7 +1,12 @@
 """The pipelines that `kedro run --pipeline=…` knows."""
 
+from collections.abc import Mapping, Sequence
+from pkgutil import iter_modules
+
 from kedro.pipeline import Pipeline
 
+from cnn_ablation import pipelines as stages
+from cnn_ablation.adapters import configuration
 from cnn_ablation.pipelines import (
     data_ingestion,
     evaluation,
@@ -12,63 +17,83 @@ from cnn_ablation.pipelines import (
     training,
     visualization,
 )
+from cnn_ablation.study.discovery import MAIN_STUDY, SHARED_GROUPS, Experiment, group_by_study
 
-JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
-"""The journal's experiments."""
+BUILT_IN = ("pursuit", "journal", "predict", "data_ingestion")
+"""Pipelines that do not depend on what the experiments are called."""
 
-STUDY = (*JOURNAL, "overall")
-"""What a plain `kedro run` runs: those, and their configurations side by side."""
-
-EXPERIMENTS = (*STUDY, "combined_as_published")
-"""All experiments. A name here, and its parameters in conf/base/parameters_<name>.yml, make one."""
-
-SHARED_INPUTS = {
-    *("splits", "data_summary", "trial_store", "engine"),
-    *("published_runs", "published_tables"),
-}
-SHARED_PARAMETERS = {
-    *("params:data", "params:baseline", "params:seeds", "params:execution"),
-    *("params:evidence", "params:pursuit"),
-}
+STAGES = tuple(module.name for module in iter_modules(stages.__path__))
+"""Names of the stages, which are tags of their nodes."""
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """A pipeline per experiment, and those of the whole study.
+    """Create a pipeline per experiment, one per study, and the built-in ones.
 
-    `__default__` is the study with its journal, `pursuit` the same with as many seeds as its claims
-    need, `journal` the journal alone, of what was run before, `data_ingestion` the data alone. `predict`
-    classifies a folder of images.
+    `__default__` is the main study with its journal. `pursuit` is the same with as many seeds as its
+    claims need. `journal` writes the journal of all experiments that were run before. `data_ingestion`
+    prepares the images. `predict` classifies a folder of images.
+
+    Raises:
+        InputError: The configuration has a group of parameters that is neither shared nor an experiment,
+            or a name that cannot be used.
     """
+    experiments = configuration.current().find_experiments(reserved={*BUILT_IN, *STAGES})
+    studies = group_by_study(experiments)
+    main = studies.pop(MAIN_STUDY)
     ingestion = data_ingestion.create_pipeline()
-    experiments = {name: _experiment(name, pursued=False) for name in EXPERIMENTS}
-    journal = reporting.create_journal_pipeline(EXPERIMENTS)
-    ending = reporting.create_summary_pipeline(STUDY) + registration.create_pipeline(STUDY) + journal
+    journal = reporting.create_journal_pipeline(experiments)
+    alone = {experiment.name: _create_experiment(experiment) for experiment in experiments}
+    pursued = {
+        experiment.name: _create_experiment(experiment, pursued=True)
+        for experiment in experiments
+        if experiment.study == MAIN_STUDY
+    }
     return {
-        "__default__": sum((experiments[name] for name in STUDY), ingestion) + ending,
-        "pursuit": sum((_experiment(name, pursued=True) for name in STUDY), ingestion) + ending,
+        "__default__": ingestion + _create_study(main, alone) + journal,
+        "pursuit": ingestion + _create_study(main, pursued) + journal,
         "journal": journal,
         "predict": prediction.create_pipeline(),
         "data_ingestion": ingestion,
-        **{name: ingestion + pipeline for name, pipeline in experiments.items()},
+        **{name: ingestion + pipeline for name, pipeline in alone.items()},
+        **{
+            study: ingestion + _create_study(members, alone, namespace=study) + journal
+            for study, members in studies.items()
+        },
     }
 
 
-def _experiment(name: str, *, pursued: bool) -> Pipeline:
-    stages = (
+def _create_experiment(experiment: Experiment, *, pursued: bool = False) -> Pipeline:
+    pipeline = (
         model_construction.create_pipeline(pursued=pursued)
         + training.create_pipeline()
         + evaluation.create_pipeline(pursued=pursued)
         + visualization.create_pipeline()
         + reporting.create_chapter_pipeline()
     )
-    inputs = stages.inputs()
+    inputs = pipeline.inputs()
+    shared = {f"params:{group}" for group in SHARED_GROUPS} & inputs
     return Pipeline(
-        stages,
-        namespace=name,
-        inputs=SHARED_INPUTS & inputs,
+        pipeline,
+        namespace=experiment.name,
+        inputs={name for name in inputs if not name.startswith("params:")},
+        outputs={"comparison_figure": f"{experiment.name}.{experiment.figure}_figure"},
         parameters={
-            "params:experiment": f"params:{name}",
-            **{parameter: parameter for parameter in SHARED_PARAMETERS & inputs},
+            "params:experiment": f"params:{experiment.name}",
+            **{name: name for name in shared},
         },
-        tags=name,
+        tags=experiment.name,
     )
+
+
+def _create_study(
+    members: Sequence[str], experiments: Mapping[str, Pipeline], namespace: str | None = None
+) -> Pipeline:
+    """The experiments of a study, their results side by side, and the winner's registration."""
+    if not members:
+        return Pipeline([])
+    ending = reporting.create_summary_pipeline(members) + registration.create_pipeline(members)
+    if namespace is not None:
+        inputs = ending.inputs()
+        parameters = {name for name in inputs if name.startswith("params:")}
+        ending = Pipeline(ending, namespace=namespace, inputs=inputs - parameters, parameters=parameters)
+    return sum((experiments[name] for name in members), ending)

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
+from cnn_ablation.adapters.session import ProjectSession
 
 # Libraries make a million objects that stay: by default the collector looks at all of them again and
 # again, a seventh of a run that has nothing to train.
@@ -41,6 +42,7 @@ def mlflow_view(name: str, state: DictConfig) -> str:
 
 HOOKS = (StudyHooks(),)
 CONTEXT_CLASS = ProjectContext
+SESSION_CLASS = ProjectSession
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",

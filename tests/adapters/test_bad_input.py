@@ -58,7 +58,12 @@ def error_of(project: Path, *arguments: str) -> str:
             "dropout.factors.model.dropout_rate=[0.5,1.5]": ["dropout.factors", "1.5", "less than 1"],
         },
         {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
-        {"basline.model.dropout_rate=0.1": ["basline: no such group; allowed: data, baseline"]},
+        {
+            "basline.model.dropout_rate=0.1": [
+                "basline: no such group; allowed: data, baseline",
+                "Did you mean 'baseline'?",
+            ]
+        },
         {
             "baseline.model.conv_channels=[8,8,8,8,8]": [
                 "baseline.model.conv_channels",
@@ -198,9 +203,9 @@ def test_a_value_that_is_no_pair(project: Path) -> None:
 
 
 def test_a_pipeline_that_is_not_there(project: Path) -> None:
-    result = kedro(project, "run", "--pipeline=droput")
-    assert result.returncode != 0
-    assert "dropout" in result.stdout + result.stderr
+    message = " ".join(error_of(project, "--pipeline=droput").split())
+    assert "no pipeline 'droput'; allowed: pursuit, journal, predict" in message
+    assert "Did you mean 'dropout'?" in message
 
 
 def test_a_tracking_server_that_cannot_be_reached(tmp_path: Path) -> None:

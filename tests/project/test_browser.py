@@ -7,8 +7,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from cnn_ablation.pipeline_registry import STUDY
-from tests.conftest import CHROMIUM, kedro, needs_chromium, served
+from tests.conftest import CHROMIUM, STUDY, kedro, needs_chromium, served
 
 pytestmark = needs_chromium
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -57,7 +56,7 @@ def test_viz_build_shows_experiments_and_previews(results: Path, page: Page) -> 
     assert built.returncode == 0, built.stderr
     with served("http.server", "--directory=build", "--bind=127.0.0.1", cwd=results) as address:
         open_experiment(page, address)
-        page.get_by_test_id("node-list-tree-item--row--batchnorm.comparison_figure").click()
+        page.get_by_test_id("node-list-tree-item--row--batchnorm.batchnorm_comparison_figure").click()
         expect(page.locator("img.pipeline-metadata__plot-image")).to_be_visible()
         page.get_by_test_id("node-list-tree-item--row--batchnorm.condition_summary").click()
         preview = page.locator(".pipeline-metadata__preview").or_(page.locator("table"))

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnn_ablation.pipeline_registry import STUDY
-from tests.conftest import kedro, make_project
+from tests.conftest import STUDY, kedro, make_project
 
 FEWER_IMAGES = "data.train_images=200,data.validation_images=100,data.test_images=100"
 """Fewer images than the demo uses, because the fixture has only 600."""

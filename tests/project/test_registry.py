@@ -1,8 +1,10 @@
 """The pipelines are complete, typed, and persist every dataset."""
 
+import os
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 from kedro.config import OmegaConfigLoader
@@ -10,37 +12,39 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 from kedro.validation import TypeExtractor
 
 from cnn_ablation import settings
-from cnn_ablation.pipeline_registry import EXPERIMENTS, STUDY, register_pipelines
-from tests.conftest import ROOT
+from cnn_ablation.adapters import configuration
+from cnn_ablation.adapters.configuration import Configuration
+from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
+from tests.conftest import EXPERIMENTS, ROOT, STUDY, kedro, make_project, write_yaml
 
+# The project's own experiments, one of them in a study of its own.
+LOADER = OmegaConfigLoader(
+    str(ROOT / "conf"),
+    env="base",
+    runtime_params={"combined_as_published": {"study": "more"}},
+    **settings.CONFIG_LOADER_ARGS,
+)
+configuration.use(Configuration(LOADER, ROOT))
 PIPELINES = register_pipelines()
 
 
-@pytest.fixture(scope="module")
-def loader() -> OmegaConfigLoader:
-    return OmegaConfigLoader(str(ROOT / "conf"), env="base", **settings.CONFIG_LOADER_ARGS)
-
-
-def test_each_experiment_has_a_pipeline_and_so_does_the_study() -> None:
-    assert set(PIPELINES) == {
-        "__default__",
-        "pursuit",
-        "journal",
-        "predict",
-        "data_ingestion",
-        *EXPERIMENTS,
-    }
+def test_each_experiment_has_a_pipeline_and_so_does_every_study() -> None:
+    assert list(PIPELINES) == ["__default__", *BUILT_IN, *EXPERIMENTS, "more"]
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
         assert namespaces == set(STUDY)
+    namespaces = {node.namespace for node in PIPELINES["more"].nodes} - {None}
+    assert namespaces == {"more", "combined_as_published"}
+    namespaces = {node.namespace for node in PIPELINES["more"].nodes} - {None}
+    assert namespaces == {"more", "combined_as_published"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_needs_no_other_experiment(name: str, loader: OmegaConfigLoader) -> None:
+def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     assert free == {"images", "trial_store", "engine", "published_runs", "published_tables"}
     assert f"params:{name}" in PIPELINES[name].inputs()
-    assert name in loader["parameters"]
+    assert name in LOADER["parameters"]
 
 
 def test_every_parameter_is_validated_by_its_type() -> None:
@@ -54,9 +58,9 @@ def test_every_parameter_is_validated_by_its_type() -> None:
     assert set(typed) == read
 
 
-def test_every_dataset_is_persisted_and_has_a_layer(loader: OmegaConfigLoader) -> None:
+def test_every_dataset_is_persisted_and_has_a_layer() -> None:
     """Runs can start at any node, and Kedro-Viz can show the layer of each dataset."""
-    resolver = CatalogConfigResolver(loader["catalog"])
+    resolver = CatalogConfigResolver(LOADER["catalog"])
     for pipeline in PIPELINES.values():
         for name in pipeline.datasets():
             if not name.startswith("params:"):
@@ -64,9 +68,9 @@ def test_every_dataset_is_persisted_and_has_a_layer(loader: OmegaConfigLoader) -
                 assert config.get("metadata", {}).get("kedro-viz", {}).get("layer"), name
 
 
-def test_data_flows_through_the_layers_in_order(loader: OmegaConfigLoader) -> None:
+def test_data_flows_through_the_layers_in_order() -> None:
     """Kedro-Viz shows no layers at all if data flows back to an earlier one."""
-    resolver = CatalogConfigResolver(loader["catalog"])
+    resolver = CatalogConfigResolver(LOADER["catalog"])
 
     def layer(name: str) -> str:
         return str(resolver.resolve_pattern(name)["metadata"]["kedro-viz"]["layer"])
@@ -98,9 +102,80 @@ def test_the_registry_loads_no_library_that_only_runs_need() -> None:
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=ROOT / "src",
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "src"},
         capture_output=True,
         text=True,
         check=True,
     )
     assert result.stdout.strip() == ""
+
+
+def experiment(**keys: object) -> dict[str, object]:
+    return {
+        "title": "Kernel size",
+        "question": "Do larger kernels see more?",
+        "hypothesis": "They do.",
+        "factors": {"model": {"kernel_size": [3, 5]}},
+        "run_name": "kernel_{kernel_size}",
+        **keys,
+    }
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A project with experiments in conf/local, in conf/demo and in another source of configuration."""
+    project = make_project(tmp_path)
+    write_yaml(project / "conf/local/parameters_local.yml", {"in_local": experiment(study="sizes")})
+    write_yaml(project / "conf/demo/parameters_demo.yml", {"in_demo": experiment()})
+    for part in ("base", "local"):
+        (project / f"other/{part}").mkdir(parents=True)
+    for file in ("catalog.yml", "globals.yml", "mlflow.yml", "parameters.yml"):
+        (project / f"other/base/{file}").write_text((project / f"conf/base/{file}").read_text())
+    write_yaml(project / "other/base/parameters_elsewhere.yml", {"elsewhere": experiment(study="main")})
+    return project
+
+
+def test_experiments_are_found_in_every_environment_and_source(own: Path) -> None:
+    code = """
+import sys
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+bootstrap_project(sys.argv[1])
+sources = [{}, {"env": "demo"}, {"conf_source": "other"}, {}]
+for source in sources:
+    KedroSession.create(sys.argv[1], **source).load_context()
+    print(*pipelines, sep=",")
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(own)], cwd=own, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    local, demo, other, again = (line.split(",") for line in result.stdout.splitlines())
+    common = ["__default__", *BUILT_IN]
+    assert local == [*common, *EXPERIMENTS, "in_local", "sizes"]
+    assert demo == [*common, *EXPERIMENTS, "in_demo"]
+    assert other == [*common, "elsewhere"]
+    assert again == local
+
+
+def test_commands_without_a_session_find_experiments(own: Path) -> None:
+    assert "- in_local\n" in kedro(own, "registry", "list").stdout
+    nodes = kedro(own, "registry", "describe", "sizes").stdout
+    assert "in_local.train_trials" in nodes
+    assert "sizes.choose_winner" in nodes
+
+
+def test_a_name_that_cannot_be_used_is_an_error_in_every_command(own: Path) -> None:
+    file = own / "conf/local/parameters_local.yml"
+    write_yaml(file, {"kernel.size": experiment()})
+    for command in ("run", "registry list"):
+        result = kedro(own, *command.split())
+        output = result.stdout + result.stderr
+        assert result.returncode == 1, output
+        assert (
+            "conf/local/parameters_local.yml: kernel.size: 'kernel.size' is not a valid name; "
+            "allowed: letters, digits and underscores"
+        ) in " ".join(output.split())
+        assert "Traceback" not in output

@@ -25,9 +25,8 @@ from PIL import Image
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.pipeline_registry import JOURNAL, STUDY
 from cnn_ablation.serving.model import encode
-from tests.conftest import ROOT, kedro, make_project, served, write_yaml
+from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, write_yaml
 
 FIGURES = {
     "dropout": "dropout_impact.png",

@@ -1,29 +1,29 @@
 """The project's Kedro context: parameters that are not valid are reported by file and key."""
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import click
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.validation import ParameterValidationError, TypeExtractor
-from omegaconf import OmegaConf
 from pydantic import BaseModel, ValidationError
 
-
-class InputError(click.ClickException):
-    """What the user gave cannot be run. A command ends with its message and no traceback."""
+from cnn_ablation.adapters import configuration
+from cnn_ablation.adapters.configuration import Configuration, InputError, reaches
 
 
 class ProjectContext(KedroContext):
     """Kedro's context, with an answer to what is wrong in which file."""
 
     config_loader: OmegaConfigLoader
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.configuration = Configuration(self.config_loader, self.project_path)
+        configuration.use(self.configuration)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -57,19 +57,8 @@ class ProjectContext(KedroContext):
             raise InputError(f"{place}{message}") from None
 
     def place_of(self, key: str, kind: str = "parameters") -> str:
-        """Where this dotted key of the conf files of a kind gets its value: a file, or `--params`."""
-        path = key.split(".")
-        if kind == "parameters" and _reaches(self._runtime_params or {}, path) == len(path):
-            return "--params"
-        best, place = 0, "conf"
-        loader = self.config_loader
-        for env in (loader.base_env, self.env or loader.default_run_env):
-            for file in sorted((Path(loader.conf_source) / env).rglob(f"{kind}*.yml")):
-                depth = _reaches(_read(file), path)
-                # Of files that reach as deep, the later one, the environment's, decides.
-                if depth and depth >= best:
-                    best, place = depth, os.path.relpath(file, self.project_path)
-        return place
+        """The file, or `--params`, that gives this dotted key of the configuration its value."""
+        return self.configuration.place_of(key.split("."), kind) or "conf"
 
     def _problems(self) -> Iterator[str]:
         requested = {name: pipelines[name] for name in self._pipelines_to_validate or list(pipelines)}
@@ -93,26 +82,10 @@ def _names(location: tuple[int | str, ...], tree: Any) -> list[str]:
     """The part of a pydantic location that stands in the file: without names of union members."""
     names = []
     for place, step in enumerate(location):
-        inside = _reaches(tree, [str(step)])
+        inside = reaches(tree, [str(step)])
         if inside:
             tree = tree[step]
         # What is missing in the file has a name all the same, at the end of the location.
         if inside or (place == len(location) - 1 and isinstance(step, str) and step.isidentifier()):
             names.append(str(step))
     return names
-
-
-def _reaches(tree: Any, path: list[str]) -> int:
-    """How many steps of the path the tree has."""
-    for depth, step in enumerate(path):
-        if isinstance(tree, list) and step.isdigit() and int(step) < len(tree):
-            tree = tree[int(step)]
-        elif isinstance(tree, dict) and step in tree:
-            tree = tree[step]
-        else:
-            return depth
-    return len(path)
-
-
-def _read(file: Path) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(file))

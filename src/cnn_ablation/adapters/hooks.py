@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters.context import InputError, ProjectContext
+from cnn_ablation.adapters.configuration import InputError
+from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import ParameterError, StudyError
+from cnn_ablation.study.discovery import SHARED_GROUPS
 from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
 from cnn_ablation.study.parameters import ExecutionParameters, SeedParameters
 from cnn_ablation.study.trials import Trial
@@ -25,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
-
-SHARED_GROUPS = ("data", "baseline", "seeds", "execution", "evidence", "pursuit", "prediction")
 
 
 class StudyHooks:
@@ -57,16 +58,12 @@ class StudyHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
-        groups = self._context.config_loader["parameters"]
-        self._check_groups(groups)
+        self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
         self._check_execution(catalog.load("params:execution"))
         described = self._describe_images(catalog)
         names = _experiments(pipeline)
-        for name in names:
-            if name not in groups:
-                raise self._invalid(name, f"is missing; conf/base/parameters_{name}.yml should have it")
         trials = {name: self._check_experiment(name, catalog, described) for name in names}
         training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
         if training:
@@ -122,13 +119,7 @@ class StudyHooks:
             raise InputError("\n  ".join([f"{count} failed; the same command tries again:", *failed]))
 
     def _check_groups(self, groups: Collection[str]) -> None:
-        """Reject groups of parameters that nothing reads, and miss none that everything needs."""
-        from cnn_ablation.pipeline_registry import EXPERIMENTS
-
-        allowed = (*SHARED_GROUPS, *EXPERIMENTS)
-        for group in groups:
-            if group not in allowed:
-                raise self._invalid(group, f"no such group; allowed: {', '.join(allowed)}")
+        """Reject parameters without one of the groups that all experiments share."""
         for group in SHARED_GROUPS:
             if group not in groups:
                 raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
@@ -202,7 +193,6 @@ class StudyHooks:
 
 def _experiments(pipeline: Pipeline) -> list[str]:
     """Names of the experiments that have nodes in the pipeline, in the registry's order."""
-    from cnn_ablation.pipeline_registry import EXPERIMENTS
-
-    namespaces = {node.namespace for node in pipeline.nodes}
-    return [name for name in EXPERIMENTS if name in namespaces]
+    # Nodes of an experiment have its name as namespace and as tag; those of a study have no such tag.
+    experiments = {node.namespace for node in pipeline.nodes if node.namespace in node.tags}
+    return [name for name in pipelines if name in experiments]

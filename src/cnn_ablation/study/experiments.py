@@ -106,6 +106,20 @@ class ExperimentParameters(Parameters):
     claims: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Claim] | None = Field(
         default=None, description="What it claims of its results, by name; null: nothing."
     )
+    study: str | None = Field(
+        default=None,
+        description="Study that runs the experiment: main is what a plain `kedro run` runs, any other "
+        "name makes a pipeline of that name; null: none.",
+    )
+    order: int = Field(
+        default=100,
+        description="Place among the experiments in the journal and in tables; names decide between "
+        "equal places.",
+    )
+    figure: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")] | None = Field(
+        default=None,
+        description="File name of the comparison figure, without .png; null: <experiment>_comparison.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.pipelines.reporting import nodes
+from cnn_ablation.study.discovery import Experiment
 
 CHAPTER_TABLES = ("condition_summary", "trial_metrics", "verdicts", "pairs", "reproduction")
-JOURNAL_FIGURES = ("comparison_figure", "effects_figure")
 
 
 def create_chapter_pipeline() -> Pipeline:
@@ -52,13 +52,15 @@ def create_summary_pipeline(experiments: Sequence[str]) -> Pipeline:
     )
 
 
-def create_journal_pipeline(experiments: Sequence[str]) -> Pipeline:
+def create_journal_pipeline(experiments: Sequence[Experiment]) -> Pipeline:
     """The chapters and figures of those of these experiments that have been run to the journal."""
-    chapters = {f"{nodes.CHAPTER}{name}": f"{name}.chapter" for name in experiments}
+    if not experiments:
+        return Pipeline([])
+    chapters = {f"{nodes.CHAPTER}{name}": f"{name}.chapter" for name, *_ in experiments}
     figures = {
-        f"{nodes.FIGURE}{name}.{figure}": f"{name}.{figure}"
-        for name in experiments
-        for figure in JOURNAL_FIGURES
+        f"{nodes.FIGURE}{experiment.name}.{figure}": f"{experiment.name}.{figure}_figure"
+        for experiment in experiments
+        for figure in (experiment.figure, "claims")
     }
     return Pipeline(
         [

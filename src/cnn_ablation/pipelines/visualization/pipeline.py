@@ -18,7 +18,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.plot_effects,
                 inputs=["params:experiment", "verdicts", "params:evidence"],
-                outputs="effects_figure",
+                outputs="claims_figure",
                 name="plot_effects",
             ),
             Node(

@@ -1,0 +1,122 @@
+"""The configuration that the pipelines are built from.
+
+Kedro calls `register_pipelines` without arguments, but the pipelines depend on the parameters. Each new
+context therefore announces its configuration here.
+"""
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.framework.project import pipelines
+from omegaconf import OmegaConf
+
+from cnn_ablation.errors import ParameterError
+from cnn_ablation.study.discovery import Experiment, find_experiments
+
+
+class InputError(click.ClickException):
+    """The run cannot start with this input. A command ends with its message and no traceback."""
+
+
+class Configuration(NamedTuple):
+    """Configuration files of one project and environment.
+
+    Args:
+        loader: Reads and merges the files.
+        project_path: Folder that paths in messages are relative to.
+    """
+
+    loader: OmegaConfigLoader
+    project_path: Path
+
+    def place_of(self, path: Sequence[str], kind: str = "parameters") -> str | None:
+        """Find where a key of the configuration gets its value.
+
+        Args:
+            path: The key, one element per level.
+            kind: Kind of configuration: its files begin with this.
+
+        Returns:
+            A file, relative to the project, or `--params`; None if not even the first level is found.
+        """
+        loader = self.loader
+        if kind == "parameters" and reaches(loader.runtime_params or {}, path) == len(path):
+            return "--params"
+        best, place = 0, None
+        for env in (loader.base_env, loader.env or loader.default_run_env):
+            for file in _files(Path(loader.conf_source) / env, kind):
+                depth = reaches(OmegaConf.to_container(OmegaConf.load(file)), path)
+                # Of files that reach the same depth the later one overrides the others.
+                if depth and depth >= best:
+                    best, place = depth, os.path.relpath(file, self.project_path)
+        return place
+
+    def find_experiments(self, reserved: Collection[str]) -> list[Experiment]:
+        """Find the experiments among the parameters; see `study.discovery.find_experiments`.
+
+        Raises:
+            InputError: The parameters cannot be read, or describe something that is no experiment.
+        """
+        try:
+            groups = self.loader["parameters"]
+        except MissingConfigException:
+            return []
+        except ValueError as error:  # Two files of one environment have the same key.
+            raise InputError(str(error)) from None
+        # The context takes the parameters from the loader, too: reading all files takes 0.1 s.
+        self.loader["parameters"] = groups
+        try:
+            return find_experiments(groups, reserved)
+        except ParameterError as error:
+            place = self.place_of([error.key]) or self.place_of(error.key.split(".")) or "conf"
+            raise InputError(f"{place}: {error}") from None
+
+
+def use(configuration: Configuration) -> None:
+    """Build the pipelines from this configuration when they are next asked for."""
+    global _current
+    _current = configuration
+    pipelines.configure("cnn_ablation.pipeline_registry")
+
+
+def current() -> Configuration:
+    """The configuration of the newest context; before there is one, that of the project itself."""
+    if _current is not None:
+        return _current
+    from cnn_ablation import settings
+
+    loader = OmegaConfigLoader(
+        conf_source=str(settings.PROJECT_ROOT / "conf"),
+        env=os.getenv("KEDRO_ENV"),
+        **settings.CONFIG_LOADER_ARGS,
+    )
+    return Configuration(loader, settings.PROJECT_ROOT)
+
+
+def reaches(tree: Any, path: Sequence[str]) -> int:
+    """How many steps of the path the tree has."""
+    for depth, step in enumerate(path):
+        if isinstance(tree, list) and step.isdigit() and int(step) < len(tree):
+            tree = tree[int(step)]
+        elif isinstance(tree, dict) and step in tree:
+            tree = tree[step]
+        else:
+            return depth
+    return len(path)
+
+
+def _files(folder: Path, kind: str) -> list[Path]:
+    """The files that Kedro reads for a kind of configuration, as its patterns name them."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix in (".yml", ".yaml", ".json")
+        and any(part.startswith(kind) for part in file.relative_to(folder).parts)
+    ]
+
+
+_current: Configuration | None = None
