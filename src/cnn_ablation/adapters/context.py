@@ -59,7 +59,7 @@ class ProjectContext(KedroContext):
     def place_of(self, key: str, kind: str = "parameters") -> str:
         """Where this dotted key of the conf files of a kind gets its value: a file, or `--params`."""
         path = key.split(".")
-        if kind == "parameters" and _reaches(self._runtime_params or {}, path) == len(path):
+        if kind == "parameters" and _reaches(self.config_loader.runtime_params, path) == len(path):
             return "--params"
         best, place = 0, "conf"
         loader = self.config_loader
@@ -72,9 +72,8 @@ class ProjectContext(KedroContext):
         return place
 
     def _problems(self) -> Iterator[str]:
-        requested = {name: pipelines[name] for name in self._pipelines_to_validate or list(pipelines)}
         groups = self.config_loader["parameters"]  # Which reads all the files anew.
-        for key, kind in TypeExtractor(requested).extract_types_from_pipelines().items():
+        for key, kind in TypeExtractor(dict(pipelines)).extract_types_from_pipelines().items():
             value = groups.get(key)
             if not issubclass(kind, BaseModel) or value is None:
                 continue
