@@ -1,6 +1,8 @@
-"""Private names of kedro-mlflow that the project relies on, and names that Kedro-Viz goes by."""
+"""Private names that the edge relies on, and names that Kedro-Viz goes by."""
 
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from cnn_ablation.datasets import (
     MlflowTrialRunsDataset,
     TrialsDataset,
 )
+from tests.conftest import ROOT, clean_environment
 
 
 def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> None:
@@ -38,6 +41,34 @@ def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> No
         f"kedro-mlflow leaves tracking on in {tracking}: this release no longer sets "
         "_logging_activated on datasets whose class has a name that begins with Mlflow. Read "
         "kedro_mlflow/io/catalog/switch_catalog_logging.py and mend TrackingSwitch"
+    )
+
+
+QUEUE = """
+import multiprocessing, os, sys
+from cnn_ablation.adapters.workarounds import release_semaphores
+
+queue = multiprocessing.get_context("spawn").Queue()
+if sys.argv[1] == "released":
+    release_semaphores()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("semaphores", "complains"), [("kept", True), ("released", False)])
+def test_pythons_resource_tracker_complains_of_semaphores(semaphores: str, complains: bool) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", QUEUE, semaphores],
+        env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("resource_tracker" in ended.stderr) == complains, (
+        "this Python does not complain of semaphores that os._exit leaves: drop release_semaphores"
+        if complains
+        else "multiprocessing.util._run_finalizers(0) no longer releases semaphores: mend "
+        f"release_semaphores\n{ended.stderr}"
     )
 
 

@@ -1,13 +1,9 @@
 """Commands of the project: `kedro run` with lists in --params and an orderly Ctrl-C, `kedro trials`."""
 
 import copy
-import os
-import signal
-import sys
-import threading
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
@@ -18,14 +14,10 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from cnn_ablation.adapters.interrupts import interruptible
+
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
-
-INTERRUPTED = 130
-"""Exit code of what Ctrl-C has ended, as shells have it."""
-
-MARKING_PATIENCE = 5
-"""Seconds in which an interrupted run must be marked as killed."""
 
 
 @click.group(name="cnn-ablation")
@@ -57,60 +49,9 @@ def parse_params(context: click.Context, option: click.Parameter, value: Any) ->
 
 
 def run_until_interrupted(**options: Any) -> Any:
-    """Run as Kedro does. Ctrl-C ends at once, with a word on how to go on."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, end_interrupted_run)
-        # A helper process of Python's frees what interrupted workers leave, and would complain of it.
-        filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")
-        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
-    return kedro_run.callback(**options)  # type: ignore[misc]
-
-
-def end_interrupted_run(*_: Any) -> None:
-    """Leave no process and no run that seems to go on, then exit with the code of an interrupt.
-
-    It handles the signal itself: a KeyboardInterrupt could be swallowed on its way up, or turned into
-    another error, wherever it happens to strike. What was interrupted goes on until the end, moments
-    later: it may hold a lock of the tracking store, which has to be free to mark the run.
-    """
-    signal.signal(signal.SIGINT, lambda *_: _exit())  # Who asks twice does not want to wait.
-    threading.Thread(target=_end_runs, args=(_active_run_ids(),)).start()
-
-
-def _end_runs(run_ids: list[str]) -> None:
-    marking = threading.Thread(target=_mark_killed, args=(run_ids,), daemon=True)
-    marking.start()
-    marking.join(timeout=MARKING_PATIENCE)
-    _exit()
-
-
-def _exit() -> NoReturn:
-    Console().show_cursor()  # Which the bars of a study hide.
-    # Last, for bars that are still drawn would be drawn over it.
-    click.echo(
-        "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
-        err=True,
-    )
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Workers end with their parent; waiting for them to say goodbye takes seconds.
-    os._exit(INTERRUPTED)
-
-
-def _active_run_ids() -> list[str]:
-    if "mlflow" not in sys.modules:
-        return []
-    import mlflow
-
-    run = mlflow.active_run()
-    return [run.info.run_id] if run else []
-
-
-def _mark_killed(run_ids: list[str]) -> None:
-    import mlflow
-
-    for run_id in run_ids:
-        mlflow.MlflowClient().set_terminated(run_id, "KILLED")
+    """Run as Kedro does. Ctrl-C and TERM end the run, with a word on how to go on."""
+    with interruptible():
+        return kedro_run.callback(**options)  # type: ignore[misc]
 
 
 # Kedro's own option splits at every comma, so that no list could be given.

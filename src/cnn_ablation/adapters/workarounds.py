@@ -1,8 +1,10 @@
-"""Private parts of kedro-mlflow that this project uses, each with the reason.
+"""Private parts of kedro-mlflow and of Python that the edge uses, each with the reason.
 
 Every one has a test in `tests/adapters/test_workarounds.py` that says what to do when a release changes
 it. Workarounds for PyTorch stand in `cnn_ablation.workarounds`.
 """
+
+from multiprocessing import util
 
 
 class TrackingSwitch:
@@ -19,3 +21,13 @@ class TrackingSwitch:
     def tracking_enabled(self) -> bool:
         """Whether a save logs to MLflow."""
         return self._logging_activated
+
+
+def release_semaphores() -> None:
+    """Release the semaphores of multiprocessing's queues, as Python does when it exits.
+
+    A process that ends by `os._exit` skips this. Python's resource tracker, a helper process, then
+    releases the semaphores and complains on the terminal that they have leaked. No public function of
+    Python releases them.
+    """
+    util._run_finalizers(0)  # type: ignore[attr-defined]
