@@ -1,20 +1,17 @@
-"""Commands of the project: `kedro run` with lists in --params and an orderly Ctrl-C, `kedro trials`."""
+"""Commands of the project: its own `kedro run`, and `kedro trials`."""
 
-import copy
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from cnn_ablation.adapters.interrupts import interruptible
+from cnn_ablation.adapters.run_command import run
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
@@ -25,42 +22,6 @@ def cli() -> None:
     """Commands of the project."""
 
 
-def split_outside_brackets(text: str) -> list[str]:
-    """Parts between commas, but for commas inside square brackets: `a=[0,1],b=2` has two."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
-
-
-def parse_params(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Parameters, nested, from `group.key=value,…` or from the mapping of a `--config` file."""
-    if not isinstance(value, str):
-        return value
-    items = split_outside_brackets(value)
-    for item in items:
-        if not item.partition("=")[0].strip() or "=" not in item:
-            context.fail(f"--params: {item!r} is no key=value pair, such as seeds=[0,1]")
-    return OmegaConf.to_container(OmegaConf.from_dotlist(items))
-
-
-def run_until_interrupted(**options: Any) -> Any:
-    """Run as Kedro does. Ctrl-C and TERM end the run, with a word on how to go on."""
-    with interruptible():
-        return kedro_run.callback(**options)  # type: ignore[misc]
-
-
-# Kedro's own option splits at every comma, so that no list could be given.
-run = copy.copy(kedro_run)
-run.callback = run_until_interrupted
-run.params = [copy.copy(option) for option in kedro_run.params]
-for _option in run.params:
-    if _option.name == "params":
-        _option.callback = parse_params
 cli.add_command(run)
 
 
