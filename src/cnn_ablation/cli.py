@@ -1,5 +1,6 @@
-"""Where Kedro looks for the project's commands."""
+"""The module in which Kedro looks for the project's commands."""
 
-from cnn_ablation.adapters.commands import cli, run
+from cnn_ablation.adapters.commands import cli
+from cnn_ablation.adapters.run_command import run
 
 __all__ = ["cli", "run"]

@@ -16,6 +16,7 @@ import yaml
 from kedro.framework.project import configure_logging
 from omegaconf import DictConfig, OmegaConf
 
+from cnn_ablation.adapters.abandoned_runs import AbandonedRunHooks
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
@@ -40,7 +41,7 @@ def mlflow_view(name: str, state: DictConfig) -> str:
     return json.dumps({"name": name, "createdAt": 0, "state": json.dumps(container)})
 
 
-HOOKS = (StudyHooks(),)
+HOOKS = (StudyHooks(), AbandonedRunHooks())
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 CONFIG_LOADER_ARGS: dict[str, Any] = {

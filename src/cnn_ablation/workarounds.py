@@ -1,6 +1,7 @@
-"""Private names of PyTorch that this package depends on, each with its reason.
+"""Private or undocumented parts of PyTorch that the core uses, each with the reason.
 
-`tests/test_workarounds.py` says in plain words what a new release has changed.
+Every one has a test in `tests/test_workarounds.py` that says what to do when a release of PyTorch
+changes it. Those for Kedro, kedro-mlflow, kedro-datasets and MLflow stand in `adapters.workarounds`.
 """
 
 import inspect
@@ -12,25 +13,32 @@ if TYPE_CHECKING:
 
 
 def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
-    """An optimizer of PyTorch without its decorators for torch.compile.
+    """The optimizer class without the decorators that import torch.compile.
 
-    The decorators import the compiler whether it is used or not, which costs each worker 2.7 s and
-    142 MiB.
+    PyTorch decorates `step` and `add_param_group` for torch.compile. The decorators import the compiler
+    even if nothing is compiled, which takes each worker 2.7 s and 142 MiB. Weights are updated in the
+    same way, bit for bit.
+
+    Args:
+        kind: A class of `torch.optim`, such as `torch.optim.Adam`.
+
+    Returns:
+        A subclass of `kind`, with the same arguments.
     """
     import torch
 
     methods: dict[str, Any] = {
         "add_param_group": inspect.unwrap(kind.add_param_group),
-        # One of the decorators was no_grad in other words.
+        # One of the decorators that are left out turns gradients off.
         "step": torch.no_grad()(inspect.unwrap(kind.step)),
     }
     return cast("Callable[..., Optimizer]", type(kind.__name__, (kind,), methods))
 
 
 def cpu_multiplies_bf16() -> bool:
-    """Whether the processor has instructions for products in bf16: AVX-512 BF16.
+    """Whether this machine's CPU has instructions for matrix products in bf16 (AVX-512 BF16).
 
-    PyTorch has no public name for it.
+    The public `torch.cpu.get_capabilities` says the same, but PyTorch 2.9 does not have it.
     """
     import torch
 

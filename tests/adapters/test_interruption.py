@@ -92,6 +92,13 @@ def processes_of(leader: int) -> list[int]:
     ]
 
 
+def wait_for_workers_to_end(leader: int) -> None:
+    deadline = time.monotonic() + 30
+    while processes_of(leader):
+        assert time.monotonic() < deadline, "workers outlive their study"
+        time.sleep(0.1)
+
+
 def _session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
@@ -115,15 +122,14 @@ def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(
         wait_for_trials(project, count)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        deadline = time.monotonic() + 30
-        while processes_of(process.pid):
-            assert time.monotonic() < deadline, "workers outlive their study"
-            time.sleep(0.1)
+        wait_for_workers_to_end(process.pid)
+    assert statuses(project) == ["KILLED", "RUNNING"]  # The second run has marked the first one.
     kept = len(list(store_of(project)))
     assert 3 <= kept < 6
     result = kedro(project, "run", "--pipeline=batchnorm")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("(reused)") == kept
+    assert statuses(project) == ["KILLED", "KILLED", "FINISHED"]
     assert checksums(project) == checksums(undisturbed)
     tables = [
         pd.read_csv(folder / "data/08_reporting/batchnorm/trial_metrics.csv").drop(
@@ -142,7 +148,10 @@ def read_to_the_end(terminal: int) -> str:
     return b"".join(chunks).decode()
 
 
-def test_an_interrupt_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_at_once_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     project = make_longer_project(tmp_path / "project")
     terminal, other_side = pty.openpty()
     process = start(project, stdout=other_side, stderr=other_side)
@@ -150,47 +159,155 @@ def test_an_interrupt_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None
     with ThreadPoolExecutor(1) as reader:
         reading = reader.submit(read_to_the_end, terminal)
         wait_for_trials(project, 1)
-        # Ctrl-C reaches every process of the terminal's foreground group.
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        if number == signal.SIGINT:
+            # Ctrl-C reaches every process of the terminal's foreground group.
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        assert process.wait(timeout=20) == code
         output = reading.result(timeout=30)
     os.close(terminal)
     assert output.rstrip().endswith("the same command goes on from there.")
     assert "Traceback" not in output
+    assert "resource_tracker" not in output
     hidden, shown = "\x1b[?25l", "\x1b[?25h"
     assert -1 < output.rfind(hidden) < output.rfind(shown), "the cursor is left hidden"
+    assert statuses(project) == ["KILLED"]
+    wait_for_workers_to_end(process.pid)
+
+
+def statuses(project: Path) -> list[str]:
+    """Status of each tracked run of the pipeline, the first one first."""
     with sqlite3.connect(project / "mlflow.db") as database:
-        runs = dict(database.execute("select name, status from runs"))
-    assert runs["batchnorm"] == "KILLED"
-    deadline = time.monotonic() + 30
-    while processes_of(process.pid):
-        assert time.monotonic() < deadline, "workers outlive their study"
-        time.sleep(0.1)
+        query = "select status from runs where name = 'batchnorm' order by start_time"
+        return [status for (status,) in database.execute(query)]
+
+
+def script(body: str, *arguments: str) -> "subprocess.Popen[str]":
+    """A Python process that calls the body's `run`, interruptibly, and has printed that it is ready."""
+    code = f"""
+import os, signal, sys, threading, time
+from cnn_ablation.adapters.interrupts import interruptible
+{body}
+def sleep():
+    print("ready", flush=True)
+    time.sleep(60)
+
+with interruptible():
+    run()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
 
 
 INTERRUPTED_WRITE = """
-import os, signal, sqlite3, sys, time
-import mlflow
-from cnn_ablation.cli import end_interrupted_run
+import mlflow, sqlalchemy
 mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}")
 mlflow.start_run()
-signal.signal(signal.SIGINT, end_interrupted_run)
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute("begin immediate")
-os.kill(os.getpid(), signal.SIGINT)
-database.execute("commit")
-time.sleep(60)
+
+@sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "after_cursor_execute")
+def interrupt(connection, cursor, statement, *_):
+    if statement.startswith("INSERT"):
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "after_cursor_execute", interrupt)
+        os.kill(os.getpid(), signal.SIGINT)
+
+def run():
+    print("ready", flush=True)
+    mlflow.log_param("written", "not whole")
 """
 
 
 def test_an_interrupt_in_the_middle_of_a_write_marks_the_run_as_killed(tmp_path: Path) -> None:
     store = tmp_path / "mlflow.db"
-    command = [sys.executable, "-c", INTERRUPTED_WRITE, str(store)]
-    environment = clean_environment() | {"PYTHONPATH": str(ROOT / "src")}
-    ended = subprocess.run(command, env=environment, cwd=tmp_path, check=False)
-    assert ended.returncode == 130
+    process = script(INTERRUPTED_WRITE, str(store))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
     with sqlite3.connect(store) as database:
         assert database.execute("select status from runs").fetchall() == [("KILLED",)]
+        assert database.execute("select * from params").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """
+def run():
+    try:
+        sleep()
+    except KeyboardInterrupt:
+        time.sleep(60)
+""",
+        """
+def run():
+    try:
+        sleep()
+    except KeyboardInterrupt:
+        raise ValueError("another error")
+""",
+        """
+def run():
+    try:
+        sleep()
+    except KeyboardInterrupt:
+        pass
+""",
+    ],
+    ids=["swallowed", "turned into another error", "swallowed at the end"],
+)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_code_catches_ends_the_process_all_the_same(
+    body: str, number: signal.Signals, code: int
+) -> None:
+    process = script(body)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == code, errors
+    assert errors.strip().endswith("the same command goes on from there.")
+    assert "Traceback" not in errors
+
+
+def test_threads_do_not_keep_an_interrupted_process() -> None:
+    process = script(
+        """
+def run():
+    thread = threading.Thread(target=time.sleep, args=(60,))
+    thread.start()
+    print("ready", flush=True)
+    thread.join()
+"""
+    )
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == 143
+    assert "the same command goes on from there." in errors
+
+
+def test_a_second_signal_ends_the_process_immediately() -> None:
+    process = script(
+        """
+def run():
+    try:
+        sleep()
+    finally:
+        print("ending", flush=True)
+        time.sleep(60)
+"""
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=2) == -signal.SIGINT  # A shell says 130 of this too.
+    process.communicate()
 
 
 def test_two_runs_at_once_share_a_store(undisturbed: Path) -> None:
@@ -198,6 +315,7 @@ def test_two_runs_at_once_share_a_store(undisturbed: Path) -> None:
     assert len(list(store)) == 6
     assert all(store.get(key) is not None for key in store)
     assert store.leftovers() == []
+    assert statuses(undisturbed) == ["FINISHED", "FINISHED"]
 
 
 def test_a_damaged_trial_is_trained_again(tmp_path: Path, finished: Path) -> None:

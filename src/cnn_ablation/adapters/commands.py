@@ -1,31 +1,20 @@
-"""Commands of the project: `kedro run` with lists in --params and an orderly Ctrl-C, `kedro trials`."""
+"""Commands of the project: its own `kedro run`, and `kedro trials`."""
 
-import copy
-import os
-import signal
-import sys
-import threading
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
-from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from cnn_ablation.adapters.run_command import run
+
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
-
-INTERRUPTED = 130
-"""Exit code of what Ctrl-C has ended, as shells have it."""
-
-MARKING_PATIENCE = 5
-"""Seconds in which an interrupted run must be marked as killed."""
 
 
 @click.group(name="cnn-ablation")
@@ -33,93 +22,6 @@ def cli() -> None:
     """Commands of the project."""
 
 
-def split_outside_brackets(text: str) -> list[str]:
-    """Parts between commas, but for commas inside square brackets: `a=[0,1],b=2` has two."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
-
-
-def parse_params(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Parameters, nested, from `group.key=value,…` or from the mapping of a `--config` file."""
-    if not isinstance(value, str):
-        return value
-    items = split_outside_brackets(value)
-    for item in items:
-        if not item.partition("=")[0].strip() or "=" not in item:
-            context.fail(f"--params: {item!r} is no key=value pair, such as seeds=[0,1]")
-    return OmegaConf.to_container(OmegaConf.from_dotlist(items))
-
-
-def run_until_interrupted(**options: Any) -> Any:
-    """Run as Kedro does. Ctrl-C ends at once, with a word on how to go on."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, end_interrupted_run)
-        # A helper process of Python's frees what interrupted workers leave, and would complain of it.
-        filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")
-        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
-    return kedro_run.callback(**options)  # type: ignore[misc]
-
-
-def end_interrupted_run(*_: Any) -> None:
-    """Leave no process and no run that seems to go on, then exit with the code of an interrupt.
-
-    It handles the signal itself: a KeyboardInterrupt could be swallowed on its way up, or turned into
-    another error, wherever it happens to strike. What was interrupted goes on until the end, moments
-    later: it may hold a lock of the tracking store, which has to be free to mark the run.
-    """
-    signal.signal(signal.SIGINT, lambda *_: _exit())  # Who asks twice does not want to wait.
-    threading.Thread(target=_end_runs, args=(_active_run_ids(),)).start()
-
-
-def _end_runs(run_ids: list[str]) -> None:
-    marking = threading.Thread(target=_mark_killed, args=(run_ids,), daemon=True)
-    marking.start()
-    marking.join(timeout=MARKING_PATIENCE)
-    _exit()
-
-
-def _exit() -> NoReturn:
-    Console().show_cursor()  # Which the bars of a study hide.
-    # Last, for bars that are still drawn would be drawn over it.
-    click.echo(
-        "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
-        err=True,
-    )
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Workers end with their parent; waiting for them to say goodbye takes seconds.
-    os._exit(INTERRUPTED)
-
-
-def _active_run_ids() -> list[str]:
-    if "mlflow" not in sys.modules:
-        return []
-    import mlflow
-
-    run = mlflow.active_run()
-    return [run.info.run_id] if run else []
-
-
-def _mark_killed(run_ids: list[str]) -> None:
-    import mlflow
-
-    for run_id in run_ids:
-        mlflow.MlflowClient().set_terminated(run_id, "KILLED")
-
-
-# Kedro's own option splits at every comma, so that no list could be given.
-run = copy.copy(kedro_run)
-run.callback = run_until_interrupted
-run.params = [copy.copy(option) for option in kedro_run.params]
-for _option in run.params:
-    if _option.name == "params":
-        _option.callback = parse_params
 cli.add_command(run)
 
 

@@ -61,9 +61,8 @@ class ProjectContext(KedroContext):
         return self.configuration.place_of(key.split("."), kind) or "conf"
 
     def _problems(self) -> Iterator[str]:
-        requested = {name: pipelines[name] for name in self._pipelines_to_validate or list(pipelines)}
         groups = self.config_loader["parameters"]  # Which reads all the files anew.
-        for key, kind in TypeExtractor(requested).extract_types_from_pipelines().items():
+        for key, kind in TypeExtractor(dict(pipelines)).extract_types_from_pipelines().items():
             value = groups.get(key)
             if not issubclass(kind, BaseModel) or value is None:
                 continue

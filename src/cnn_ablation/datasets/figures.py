@@ -1,29 +1,55 @@
 """Figures as PNG files."""
 
 from pathlib import Path
+from typing import Any, NewType
 
-from kedro_datasets.matplotlib import MatplotlibDataset
+from kedro.io import AbstractDataset
 
 from cnn_ablation.report.figures import Drawing
 
+# Kedro-Viz recognizes the kind of a preview by the name of its type alone.
+ImagePreview = NewType("ImagePreview", str)
 
-class FigureDataset(MatplotlibDataset):  # type: ignore[misc]
-    """A drawing, saved as a PNG file and loaded as that file, or as None where there is none.
 
-    The file keeps the drawing's digest: what it shows already is not drawn again.
+class FigureDataset(AbstractDataset[Drawing, tuple[str, bytes] | None]):
+    """A drawing, saved as a PNG file and loaded as that file, or as None if there is none.
+
+    The file keeps the drawing's digest: an unchanged drawing is not drawn again.
+
+    Args:
+        filepath: The file.
+        metadata: Read by plugins, such as kedro-viz.
     """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
 
     def save(self, data: Drawing) -> None:
         """Draw, unless the file shows this very drawing."""
         digest = data.digest()
-        if _read_digest(Path(self._get_save_path())) != digest:
-            self._save_args |= {"metadata": {DIGEST: digest}}
-            super().save(data.draw())
+        if _read_digest(self._filepath) != digest:
+            self._writer(metadata={DIGEST: digest}).save(data.draw())
 
     def load(self) -> tuple[str, bytes] | None:
         """Path and content of the file, or None."""
-        path = Path(self._get_load_path())
+        path = self._filepath
         return (path.as_posix(), path.read_bytes()) if path.is_file() else None
+
+    def preview(self) -> ImagePreview:
+        """The image as Kedro-Viz shows it."""
+        return ImagePreview(self._writer().preview())
+
+    def _writer(self, **save_args: Any) -> Any:
+        from kedro_datasets.matplotlib import MatplotlibDataset
+
+        return MatplotlibDataset(filepath=self._filepath.as_posix(), save_args=save_args)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
 
 
 DIGEST = "Drawing"
@@ -37,5 +63,5 @@ def _read_digest(path: Path) -> str | None:
         with Image.open(path) as image:
             image.verify()
             return image.info.get(DIGEST)
-    except (OSError, SyntaxError):  # There is none, or it is broken: Pillow raises both.
+    except (OSError, SyntaxError):  # There is no file, or it is broken: Pillow raises both.
         return None

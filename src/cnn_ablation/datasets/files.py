@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 from kedro.io import AbstractDataset
-from kedro_datasets._typing import JSONPreview
 from kedro_datasets.json import JSONDataset
 
 from cnn_ablation.study.trials import Trial
+
+# Kedro-Viz recognizes the kind of a preview by the name of its type alone.
+JSONPreview = NewType("JSONPreview", str)
 
 
 class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
@@ -59,7 +61,7 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
         super().save([trial.model_dump() for trial in data])
 
     def preview(self) -> JSONPreview:
-        """What kedro-viz shows."""
+        """The trials as Kedro-Viz shows them."""
         return JSONPreview(json.dumps(super().load()))
 
 
@@ -68,4 +70,4 @@ class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
 
     def load(self) -> Any:
         """The content, or None."""
-        return super().load() if self._exists() else None
+        return super().load() if self.exists() else None

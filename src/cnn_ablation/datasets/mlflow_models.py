@@ -6,6 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from cnn_ablation.adapters.workarounds import TrackingSwitch
 from cnn_ablation.datasets.base import ReadOnlyDataset
 from cnn_ablation.errors import StudyError
 
@@ -88,14 +89,12 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         return {"name": self._name, "version": self._version}
 
 
-class LoggedModelDataset(AbstractDataset[dict[str, Any], None]):
+class LoggedModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], None]):
     """A model that runs log, under a name."""
 
     def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
         self._name = name
         self.metadata = metadata
-        # kedro-mlflow clears this where tracking is disabled for a pipeline.
-        self._logging_activated = True
 
     def load(self) -> None:
         """Not possible: load a model by its URI."""
@@ -120,7 +119,7 @@ class MlflowModelDataset(LoggedModelDataset):
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model."""
-        if not self._logging_activated:
+        if not self.tracking_enabled:
             return
         import mlflow
         from mlflow.entities import LoggedModelOutput
@@ -177,7 +176,7 @@ class MlflowRegisteredModelDataset(LoggedModelDataset):
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model to the active run, register it, and tell what it is in its tags."""
-        if not self._logging_activated:
+        if not self.tracking_enabled:
             return
         import mlflow
 

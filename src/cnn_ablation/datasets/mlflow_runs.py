@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset
 
+from cnn_ablation.adapters.workarounds import TrackingSwitch
 from cnn_ablation.execution.outcomes import TrialRun
 
 
-class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
+class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFrame]):
     """One nested MLflow run per trial, under the run of `kedro run`; and a table of them as CSV.
 
     A node saves its trials one by one, as they finish: what is tracked survives a later failure. The
@@ -28,8 +29,6 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         self._experiment = experiment
         self.metadata = metadata
         self._rows: list[dict[str, Any]] = []
-        # kedro-mlflow clears this where tracking is disabled for a pipeline.
-        self._logging_activated = True
 
     def save(self, data: TrialRun) -> None:
         """Track one trial."""
@@ -42,7 +41,7 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
                 "status": data.status,
                 "reused": data.reused,
                 "error": data.error,
-                "mlflow_run_id": self._track(data) if self._logging_activated else "",
+                "mlflow_run_id": self._track(data) if self.tracking_enabled else "",
             }
         )
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +104,7 @@ class MlflowTrialRunsDataset(AbstractDataset[TrialRun, pd.DataFrame]):
         return self._filepath.is_file()
 
 
-class MlflowNoteDataset(AbstractDataset[str, None]):
+class MlflowNoteDataset(TrackingSwitch, AbstractDataset[str, None]):
     """A section of the description that MLflow shows of a run, as Markdown.
 
     Sections of one run follow each other; what MLflow has no room for is cut.
@@ -116,12 +115,10 @@ class MlflowNoteDataset(AbstractDataset[str, None]):
 
     def __init__(self, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
-        # kedro-mlflow clears this where tracking is disabled for a pipeline.
-        self._logging_activated = True
 
     def save(self, data: str) -> None:
         """Add a section to the active run's description."""
-        if not self._logging_activated:
+        if not self.tracking_enabled:
             return
         import mlflow
         from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE

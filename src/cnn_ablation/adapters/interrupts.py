@@ -1,0 +1,116 @@
+"""Ctrl-C and TERM: a run that is stopped ends quickly and is marked as killed in MLflow."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from cnn_ablation.adapters.abandoned_runs import mark_killed
+from cnn_ablation.adapters.workarounds import release_semaphores
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+PATIENCE = 3.0
+"""Seconds that an interrupted run may take to stop, and again to be marked."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End the process in order when Ctrl-C or TERM arrives within the context.
+
+    The exit code is 130 after Ctrl-C and 143 after TERM. A second signal ends the process at once.
+
+    The first signal raises KeyboardInterrupt in the main thread. On its way up, the interrupted code
+    releases its locks, such as that of the tracking store, before the run is marked. That code may also
+    swallow the exception, turn it into another one, or wait for threads, as Kedro's ThreadRunner does.
+    So a timer raises it again until it arrives here, and any end after a signal counts as interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread can handle signals.
+        return
+    received: list[int] = []
+
+    def interrupt(number: int, _: Any) -> None:
+        received.append(number)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        _every(PATIENCE, _raise_interrupt)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as arrived:
+        if not received:
+            raise
+        error = arrived
+    finally:
+        if not received:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if received:
+        _end(received[0], error)
+
+
+def _end(number: int, error: BaseException | None) -> NoReturn:
+    _every(PATIENCE, _raise_interrupt)
+    # If the store cannot be written now, the next run marks this one.
+    with suppress(Exception, KeyboardInterrupt):
+        _close_generators(error)
+        _mark_killed()
+    _every(0, signal.SIG_DFL)
+    Console().show_cursor()  # Bars that were just beginning may have hidden it.
+    click.echo(
+        "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
+        err=True,
+    )
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # Python's own exit waits for threads, such as nodes of a ThreadRunner, and calls Dask's, which waits
+    # for workers that train and fails with a traceback if the cluster was just starting.
+    for child in multiprocessing.active_children():
+        child.kill()
+    release_semaphores()
+    os._exit(128 + number)
+
+
+def _close_generators(error: BaseException | None) -> None:
+    """Close the generators among the frames that the error refers to.
+
+    Until then those that it did not pass through, such as the engine's, draw their bars and hold locks.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+
+
+def _mark_killed() -> None:
+    """Mark the active run and its trials, also if the interrupt has already ended the run as failed."""
+    if "mlflow" not in sys.modules:
+        return
+    import mlflow
+
+    run = mlflow.last_active_run()
+    mlflow.end_run("KILLED")
+    if run is not None and run.info.status != "FINISHED":
+        mark_killed(mlflow.MlflowClient(), run)
+
+
+def _raise_interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _every(seconds: float, handler: Any) -> None:
+    """From now on, call the handler in the main thread every so many seconds, or never again if 0."""
+    if hasattr(signal, "setitimer"):  # Not on Windows.
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)

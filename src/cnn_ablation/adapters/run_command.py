@@ -1,0 +1,79 @@
+"""`kedro run` of this project: Kedro's own, with lists in --params and an orderly Ctrl-C."""
+
+from typing import Any
+
+import click
+import yaml
+from kedro.framework.cli.project import run as kedro_run
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cnn_ablation.adapters.interrupts import interruptible
+
+
+class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments since click 8.4.
+    """Parameters from `group.key=value,…`, nested, or from the mapping of a `--config` file.
+
+    Values are YAML. A comma separates parameters where the value before it is complete, so that
+    `seeds=[0,1],title='A, B'` gives two. Kedro's own option splits at every comma.
+    """
+
+    name = "params"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The parameters as nested dictionaries; what is not text is returned as it is."""
+        if not isinstance(value, str):
+            return value
+        items, unfinished, reason = [], "", ""
+        for piece in value.split(","):
+            item, unfinished = unfinished + piece, ""
+            key, separator, text = (part.strip() for part in item.partition("="))
+            if fault := _fault(key, separator, text):
+                self.fail(fault, param, ctx)
+            try:
+                OmegaConf.from_dotlist([f"{key}={text}"])
+            except yaml.MarkedYAMLError as error:
+                unfinished, reason = f"{item},", f"{error.problem}"
+            except OmegaConfBaseException as error:
+                unfinished, reason = f"{item},", str(error).splitlines()[0]
+            else:
+                items.append(f"{key}={text}")
+        if unfinished:
+            self.fail(f"{unfinished[:-1].strip()!r} does not end as YAML: {reason}", param, ctx)
+        return OmegaConf.to_container(OmegaConf.from_dotlist(items))
+
+
+def _fault(key: str, separator: str, text: str) -> str | None:
+    """The reason why this is no parameter, whatever comes after it."""
+    if not separator:
+        if not key:
+            return "a parameter is empty; write key=value pairs, such as seeds=[0,1]"
+        return f"{key!r} is no key=value pair, such as seeds=[0,1]; quote a value that holds a comma"
+    if not all(part.strip() for part in key.split(".")):
+        return f"'{key}={text}': the key, or a part of it between dots, is empty"
+    return None if text else f"'{key}=': the value is missing; write null for none"
+
+
+@click.pass_context
+def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
+    """Run as Kedro does. Ctrl-C and TERM end the run, with a word on how to go on."""
+    with interruptible():
+        return context.invoke(kedro_run, **options)
+
+
+run = click.Command(
+    "run",
+    callback=run_until_interrupted,
+    params=[
+        click.Option(
+            ["--params"],
+            type=Params(),
+            help="Parameters for this run alone, as YAML: seeds=[0,1],baseline.training.epochs=2. "
+            "Quote values that hold a comma.",
+        )
+        if option.name == "params"
+        else option
+        for option in kedro_run.params
+    ],
+    help=kedro_run.help,
+)

@@ -1,0 +1,61 @@
+"""--params: which text gives which parameters, and the reason why a text gives none."""
+
+from typing import Any
+
+import click
+import pytest
+
+from cnn_ablation.cli import run
+
+
+def parsed(text: str) -> Any:
+    """What `kedro run --params=<text>` hands on."""
+    return run.make_context("run", [f"--params={text}"]).params["params"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seeds=[0,1]", {"seeds": [0, 1]}),
+        ("seeds=[0,1],data.protocol=holdout", {"seeds": [0, 1], "data": {"protocol": "holdout"}}),
+        ("a=[[8],[8,16]], b=2", {"a": [[8], [8, 16]], "b": 2}),
+        ("a={x: 1, y: [2,3]},b=null", {"a": {"x": 1, "y": [2, 3]}, "b": None}),
+        ("title='A, B',b=1", {"title": "A, B", "b": 1}),
+        ('title="[A, B",b=1', {"title": "[A, B", "b": 1}),
+        ("title=it's,b=1", {"title": "it's", "b": 1}),
+        ("name=fc_{fc_units},b=c=d", {"name": "fc_{fc_units}", "b": "c=d"}),
+        ("rate=1e-3,a.b=1,a.c=2", {"rate": 0.001, "a": {"b": 1, "c": 2}}),
+        ("a = 1", {"a": 1}),
+    ],
+)
+def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
+    assert parsed(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("seeds=[0,1", "'seeds=[0,1' does not end as YAML: did not find expected ',' or ']'"),
+        ("seeds=[0,1,b=2", "'seeds=[0,1,b=2' does not end as YAML"),
+        ("title='A, B", "does not end as YAML: found unexpected end of stream"),
+        ("title=A, B", "'B' is no key=value pair"),
+        ("seeds=[0,1],0.5", "'0.5' is no key=value pair"),
+        ("a=${b", "'a=${b' does not end as YAML"),
+        ("=3", "'=3': the key, or a part of it between dots, is empty"),
+        ("a..b=1", "'a..b=1': the key, or a part of it between dots, is empty"),
+        ("seeds=", "'seeds=': the value is missing; write null for none"),
+        ("seeds=[0],,b=1", "a parameter is empty"),
+        ("", "a parameter is empty; write key=value pairs, such as seeds=[0,1]"),
+    ],
+)
+def test_malformed_params_are_one_line(text: str, reason: str) -> None:
+    with pytest.raises(click.BadParameter) as raised:
+        parsed(text)
+    message = raised.value.format_message()
+    assert message.startswith("Invalid value for '--params': ")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_without_params_there_are_none() -> None:
+    assert not run.make_context("run", []).params["params"]

@@ -1,0 +1,145 @@
+"""Private names of other libraries: each in a module of workarounds, and each still as it expects."""
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from cnn_ablation.workarounds import cpu_multiplies_bf16, light_optimizer
+from tests.conftest import ROOT, clean_environment
+
+SOURCES = ROOT / "src"
+WORKAROUNDS = {"cnn_ablation.workarounds", "cnn_ablation.adapters.workarounds"}
+DOCUMENTED = {"_describe", "_exists"}
+"""Methods that Kedro documents for authors of datasets."""
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(SOURCES).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def names_of_its_own(tree: ast.Module) -> Iterator[str]:
+    """Names that the module defines, attributes that it sets included."""
+    extended = {node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(attr=name, ctx=ast.Store()) if node not in extended:
+                yield name
+
+
+def uses(tree: ast.Module) -> Iterator[str]:
+    """Names of attributes and imports."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name):
+                yield name
+            case ast.ImportFrom(module=module, names=names):
+                yield from (module or "").split(".")
+                yield from (alias.name for alias in names)
+
+
+def overridden(module: str, tree: ast.Module) -> Iterator[str]:
+    """Private members of the module's classes that a class of another library has too."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        kind = getattr(importlib.import_module(module), node.name)
+        bases = [base for base in kind.__mro__ if not base.__module__.startswith("cnn_ablation")]
+        for name in filter(is_private, {*names_of_its_own(ast.Module(node.body, []))}):
+            if any(name in vars(base) for base in bases) and name not in DOCUMENTED:
+                yield f"{node.name}.{name}"
+
+
+def test_private_names_of_other_libraries_are_used_by_the_workarounds_alone() -> None:
+    trees = {module_of(file): ast.parse(file.read_text()) for file in SOURCES.rglob("*.py")}
+    own = {name for tree in trees.values() for name in names_of_its_own(tree)}
+    found = {
+        module: [
+            *(name for name in uses(tree) if is_private(name) and name not in own),
+            *overridden(module, tree),
+        ]
+        for module, tree in trees.items()
+        if module not in WORKAROUNDS
+    }
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
+def test_light_optimizers_update_weights_as_pytorchs_do(kind: type[Optimizer]) -> None:
+    def trained(optimizer_kind: object) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        optimizer = optimizer_kind(network.parameters(), lr=0.1, weight_decay=0.01)  # type: ignore[operator]
+        for _ in range(3):
+            optimizer.zero_grad()
+            network(torch.randn(5, 4)).square().sum().backward()
+            optimizer.step()
+        return [weight.detach() for weight in network.parameters()]
+
+    pairs = zip(trained(kind), trained(light_optimizer(kind)), strict=True)
+    assert all(torch.equal(expected, actual) for expected, actual in pairs), (
+        f"light_optimizer changes what {kind.__name__} computes: this release of PyTorch decorates "
+        "`step` with more than torch.no_grad. Repeat what its decorators do in light_optimizer"
+    )
+
+
+IMPORTS = """
+import json, sys
+import torch
+from cnn_ablation.workarounds import light_optimizer
+
+def imports_the_compiler(kind):
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    kind([weight], lr=0.1).step()
+    return "torch._dynamo" in sys.modules
+
+kinds = light_optimizer(torch.optim.Adam), torch.optim.Adam
+print(json.dumps([imports_the_compiler(kind) for kind in kinds]))
+"""
+
+
+def test_light_optimizers_leave_the_compiler_out() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        env=clean_environment() | {"PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    light, usual = json.loads(printed)
+    assert not light, (
+        "light_optimizer imports torch.compile: this release of PyTorch imports it in another method "
+        "of its optimizers, which light_optimizer has to replace too"
+    )
+    assert usual, (
+        "torch.optim.Adam no longer imports torch.compile: light_optimizer is not needed with this "
+        "release of PyTorch"
+    )
+
+
+def test_pytorch_says_whether_the_cpu_multiplies_bf16() -> None:
+    assert hasattr(torch.cpu, "_is_avx512_bf16_supported"), (
+        "this release of PyTorch has no torch.cpu._is_avx512_bf16_supported: use "
+        'torch.cpu.get_capabilities()["avx512_bf16"] in cpu_multiplies_bf16'
+    )
+    if hasattr(torch.cpu, "get_capabilities"):
+        expected = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+        assert cpu_multiplies_bf16() == expected
