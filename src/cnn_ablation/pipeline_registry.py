@@ -1,6 +1,6 @@
 """The pipelines that `kedro run --pipeline=…` knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pkgutil import iter_modules
 
 from kedro.pipeline import Pipeline
@@ -41,8 +41,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     studies = group_by_study(experiments)
     main = studies.pop(MAIN_STUDY)
     ingestion = data_ingestion.create_pipeline()
-    journal = reporting.create_journal_pipeline(experiments)
     alone = {experiment.name: _create_experiment(experiment) for experiment in experiments}
+    journal = reporting.create_journal_pipeline(_chapters(alone))
     pursued = {
         experiment.name: _create_experiment(experiment, pursued=True)
         for experiment in experiments
@@ -91,9 +91,14 @@ def _create_study(
     """The experiments of a study, their results side by side, and the winner's registration."""
     if not members:
         return Pipeline([])
-    ending = reporting.create_summary_pipeline(members) + registration.create_pipeline(members)
+    chapters = _chapters(members)
+    ending = reporting.create_summary_pipeline(chapters) + registration.create_pipeline(chapters)
     if namespace is not None:
         inputs = ending.inputs()
         parameters = {name for name in inputs if name.startswith("params:")}
         ending = Pipeline(ending, namespace=namespace, inputs=inputs - parameters, parameters=parameters)
     return sum((experiments[name] for name in members), ending)
+
+
+def _chapters(experiments: Iterable[str]) -> dict[str, str]:
+    return {name: f"{name}.chapter" for name in experiments}

@@ -14,8 +14,8 @@ from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
 from cnn_ablation.datasets import (
     FigureDataset,
+    MlflowChapterDataset,
     MlflowModelDataset,
-    MlflowNoteDataset,
     MlflowRegisteredModelDataset,
     MlflowTrialRunsDataset,
     TrialsDataset,
@@ -25,7 +25,7 @@ from tests.conftest import ROOT, clean_environment
 
 def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> None:
     datasets: dict[str, Any] = {
-        "note": MlflowNoteDataset(),
+        "chapter": MlflowChapterDataset(filepath="chapter.json"),
         "model": MlflowModelDataset("network"),
         "registered": MlflowRegisteredModelDataset("network"),
         "runs": MlflowTrialRunsDataset("runs.csv", "dropout"),

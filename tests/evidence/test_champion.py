@@ -5,11 +5,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cnn_ablation.evidence.champion import choose_winner, contest
+from cnn_ablation.evidence.champion import Results, best_trial, choose_winner, contest
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
-from cnn_ablation.study.trials import Condition, Trial
-from tests.conftest import ALL_IMAGES
+from cnn_ablation.study.trials import Condition
 
 EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
 
@@ -54,34 +53,40 @@ def test_the_first_winner_becomes_the_champion() -> None:
     assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "it is the first one"}
 
 
-def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:
-    def trials(*names: str) -> list[Trial]:
-        return [
-            Trial(condition=Condition(name=name, levels={}, **dict(baseline)), seed=seed)
-            for name in names
-            for seed in (0, 1)
-        ]
+def metrics(**accuracies: list[float]) -> pd.DataFrame:
+    """A row per trial; a trial without accuracy has diverged."""
+    return pd.DataFrame(
+        {
+            "condition": name,
+            "seed": seed,
+            "key": f"{name}{seed}",
+            "status": "finished" if value > 0 else "diverged",
+            "final_val_accuracy": value if value > 0 else float("nan"),
+        }
+        for name, values in accuracies.items()
+        for seed, value in enumerate(values)
+    )
 
-    def metrics(**accuracies: list[float]) -> pd.DataFrame:
-        return pd.DataFrame(
-            {
-                "condition": name,
-                "seed": seed,
-                "key": f"{name}{seed}",
-                "status": "finished" if value > 0 else "diverged",
-                "final_val_accuracy": value if value > 0 else float("nan"),
-            }
-            for name, values in accuracies.items()
-            for seed, value in enumerate(values)
-        )
+
+def test_the_best_trial_is_of_the_condition_with_the_highest_mean() -> None:
+    assert best_trial(metrics(a=[95.0, 85.0], b=[91.0, 92.0]))["key"] == "b1"
+    assert best_trial(metrics(a=[95.0, 0.0], b=[91.0, 92.0]))["key"] == "a0"
+
+
+def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:
+    def results(**accuracies: list[float]) -> Results:
+        conditions = [Condition(name=name, levels={}, **dict(baseline)) for name in accuracies]
+        images = {"train": 1000, "validation": 1000}
+        return Results(conditions, metrics(**accuracies), images, data="abc", protocol="journal")
 
     won = choose_winner(
-        {"one": trials("a", "b"), "two": trials("a", "c")},
-        {"one": metrics(a=[90.0, 91.0], b=[92.0, 94.0]), "two": metrics(a=[95.0, 90.0], c=[0.0, 0.0])},
-        {"fingerprint": "abc", "images": {"train": 1000, "validation": 1000}},
-        ALL_IMAGES,
+        {
+            "one": results(a=[90.0, 91.0], b=[92.0, 94.0]),
+            "two": results(a=[95.0, 90.0], b=[0.0, 0.0]),
+        }
     )
     assert (won["experiment"], won["condition"], won["seed"], won["key"]) == ("one", "b", 1, "b1")
     assert won["mean"] == 93
     assert won["accuracies"] == {"0": 92.0, "1": 94.0}
     assert won["low"] < 93 < won["high"]
+    assert (won["data"], won["protocol"]) == ("abc", "journal")

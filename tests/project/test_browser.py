@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import CHROMIUM, STUDY, kedro, needs_chromium, served
+from tests.conftest import CHROMIUM, EXPERIMENTS, STUDY, kedro, needs_chromium, served
 
 pytestmark = needs_chromium
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -68,6 +68,18 @@ def test_viz_build_shows_experiments_and_previews(results: Path, page: Page) -> 
 def test_viz_run_shows_experiments(results: Path, page: Page) -> None:
     with served("kedro", "viz", "run", "--no-browser", "--port", cwd=results) as address:
         open_experiment(page, address)
+
+
+def test_viz_shows_a_box_and_a_chapter_per_experiment_at_first(results: Path, page: Page) -> None:
+    with served("kedro", "viz", "run", "--no-browser", "--port", cwd=results) as address:
+        page.add_init_script("localStorage.setItem('KedroViz', '{\"showFeatureHints\": false}')")
+        page.goto(address)
+        nodes = page.locator(".pipeline-node")
+        expect(nodes.filter(has_text="write_journal")).to_be_visible()
+        shown = {text.strip() for text in nodes.all_text_contents()}
+    assert set(STUDY) <= shown
+    inside = {name for name in shown if "." in name}
+    assert inside == {f"{name}.chapter" for name in EXPERIMENTS}
 
 
 def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:

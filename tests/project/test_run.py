@@ -391,6 +391,13 @@ def test_a_run_can_start_at_any_node_and_be_limited_to_a_stage(project: Path, st
     assert result.returncode == 0, result.stderr
     assert figure.is_file()
     assert "WARNING" not in result.stdout + result.stderr
+    summary = project / "data/08_reporting/study_summary.csv"
+    before = summary.read_text()
+    summary.unlink()
+    (project / "data/08_reporting/pooling/chapter.json").unlink(missing_ok=True)
+    result = kedro(project, "run", "--from-nodes=pooling.write_chapter", "--to-nodes=join_experiments")
+    assert result.returncode == 0, result.stderr
+    assert summary.read_text() == before
 
 
 def test_the_notebooks_run_on_the_results(project: Path, study: str) -> None:

@@ -1,5 +1,6 @@
 """The walkthroughs in docs/, executed verbatim in a copy of the project."""
 
+import json
 import re
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_own_experiment(tmp_path: Path) -> None:
     assert (reports / "kernel_size/kernel_size_comparison.png").is_file()
     assert len(pd.read_csv(reports / "kernel_size/verdicts.csv")) == 1
     assert "## Experiment 1: Kernel size" in (reports / "journal.md").read_text()
+
+    (project / "conf/local/parameters_kernel_size.yml").write_text(
+        "kernel_size: {study: sizes, figure: kernel_impact}"
+    )
+    result = kedro(project, "run", "--pipeline=sizes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (reports / "kernel_size/kernel_impact.png").is_file()
+    summary = pd.read_csv(reports / "sizes/study_summary.csv")
+    assert summary["experiment"].tolist() == ["kernel_size", "kernel_size"]
+    winner = json.loads((reports / "sizes/winner.json").read_text())
+    assert winner["condition"] in {"kernel_3", "kernel_5"}
+    assert "Created version '1' of model 'fashion-mnist-cnn'" in result.stderr + result.stdout
+    assert "kernel_size/kernel_impact.png" in (reports / "journal.md").read_text()
 
 
 def test_own_part(tmp_path: Path) -> None:

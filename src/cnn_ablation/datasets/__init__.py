@@ -5,9 +5,10 @@ slow to import, such as torch and mlflow, are imported where they are used: ever
 catalog, but only a run uses it.
 """
 
+from cnn_ablation.datasets.chapters import MlflowChapterDataset
 from cnn_ablation.datasets.execution import EngineDataset, TrialStoreDataset
 from cnn_ablation.datasets.figures import FigureDataset
-from cnn_ablation.datasets.files import ArraysDataset, OptionalJSONDataset, TrialsDataset
+from cnn_ablation.datasets.files import ArraysDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
     ClassFoldersDataset,
     FashionMNISTDataset,
@@ -21,7 +22,7 @@ from cnn_ablation.datasets.mlflow_models import (
     MlflowModelDataset,
     MlflowRegisteredModelDataset,
 )
-from cnn_ablation.datasets.mlflow_runs import MlflowNoteDataset, MlflowTrialRunsDataset
+from cnn_ablation.datasets.mlflow_runs import MlflowTrialRunsDataset
 
 __all__ = [
     "ArraysDataset",
@@ -32,12 +33,11 @@ __all__ = [
     "ImageFolderDataset",
     "ImageSetDataset",
     "MlflowChampionDataset",
+    "MlflowChapterDataset",
     "MlflowClassifierDataset",
     "MlflowModelDataset",
-    "MlflowNoteDataset",
     "MlflowRegisteredModelDataset",
     "MlflowTrialRunsDataset",
-    "OptionalJSONDataset",
     "TorchvisionDataset",
     "TrialStoreDataset",
     "TrialsDataset",

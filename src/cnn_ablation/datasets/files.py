@@ -1,4 +1,4 @@
-"""Arrays, trials and optional JSON in files."""
+"""Arrays and trials in files."""
 
 import json
 from pathlib import Path
@@ -63,11 +63,3 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
     def preview(self) -> JSONPreview:
         """The trials as Kedro-Viz shows them."""
         return JSONPreview(json.dumps(super().load()))
-
-
-class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
-    """A JSON file that may not be there: then it loads as None."""
-
-    def load(self) -> Any:
-        """The content, or None."""
-        return super().load() if self.exists() else None

@@ -89,33 +89,21 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         return {"name": self._name, "version": self._version}
 
 
-class LoggedModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], None]):
-    """A model that runs log, under a name."""
+class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | None]):
+    """A trial's network as a model of the active run, with its signature and an input example.
+
+    Saved as {"key": key of the trial in the store, "classifier": inference.Classifier}. If an earlier
+    run has logged the model of this trial, the active run gets that model and no copy is made.
+
+    Args:
+        name: Name of the model.
+        metadata: Read by plugins, such as kedro-viz.
+    """
 
     def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
         self._name = name
+        self._uri: str | None = None
         self.metadata = metadata
-
-    def load(self) -> None:
-        """Not possible: load a model by its URI."""
-        raise NotImplementedError(
-            "Load a model by its URI: models:/<name>@champion, or that on the page of its run."
-        )
-
-    def _describe(self) -> dict[str, Any]:
-        return {"name": self._name}
-
-
-class MlflowModelDataset(LoggedModelDataset):
-    """A trial's network as a model of the active run, with its signature and an input example.
-
-    Saved as {"key": the trial's in the store, "classifier": inference.Classifier}. Of a trial whose
-    model an earlier run has logged, there is no second copy: the run gets that one.
-
-    Args:
-        name: Of the model.
-        metadata: Read by plugins, such as kedro-viz.
-    """
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model."""
@@ -126,7 +114,7 @@ class MlflowModelDataset(LoggedModelDataset):
 
         run = mlflow.active_run()
         if run is None:
-            raise RuntimeError("A model is that of the MLflow run of `kedro run`: none is on.")
+            raise RuntimeError("A model belongs to the MLflow run of `kedro run`, but no run is active.")
         logged = mlflow.search_logged_models(
             experiment_ids=[run.info.experiment_id],
             filter_string=f"name = '{self._name}' AND tags.trial_key = '{data['key']}'",
@@ -136,8 +124,17 @@ class MlflowModelDataset(LoggedModelDataset):
         if logged:
             output = LoggedModelOutput(logged[0].model_id, step=0)
             mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
+            self._uri = logged[0].model_uri
         else:
-            _log_classifier(self._name, data["classifier"], tags={"trial_key": data["key"]})
+            tags = {"trial_key": data["key"]}
+            self._uri = _log_classifier(self._name, data["classifier"], tags=tags).model_uri
+
+    def load(self) -> str | None:
+        """URI of the model that this session has logged; None if it has logged none."""
+        return self._uri
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}
 
 
 def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
@@ -164,15 +161,19 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
         )
 
 
-class MlflowRegisteredModelDataset(LoggedModelDataset):
-    """A version of the registered model, and the alias `champion` on it where it has won.
+class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], None]):
+    """A version of the registered model; it gets the alias `champion` if it has won the contest.
 
     Saved as {"winner": …, "contest": …, "classifier": inference.Classifier}.
 
     Args:
-        name: Of the registered model.
+        name: Name of the registered model.
         metadata: Read by plugins, such as kedro-viz.
     """
+
+    def __init__(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self.metadata = metadata
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model to the active run, register it, and tell what it is in its tags."""
@@ -201,3 +202,10 @@ class MlflowRegisteredModelDataset(LoggedModelDataset):
             client.set_model_version_tag(self._name, version, key, str(value))
         if contest["promoted"]:
             client.set_registered_model_alias(self._name, CHAMPION, version)
+
+    def load(self) -> None:
+        """Raise NotImplementedError: a model is loaded by its URI."""
+        raise NotImplementedError(f"Load the model by its URI: models:/{self._name}@{CHAMPION}")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self._name}

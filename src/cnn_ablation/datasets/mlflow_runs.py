@@ -1,4 +1,4 @@
-"""Trials as nested runs of MLflow, and the description of a run."""
+"""Trials as nested runs of MLflow."""
 
 import math
 from pathlib import Path
@@ -102,40 +102,3 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
 
     def _exists(self) -> bool:
         return self._filepath.is_file()
-
-
-class MlflowNoteDataset(TrackingSwitch, AbstractDataset[str, None]):
-    """A section of the description that MLflow shows of a run, as Markdown.
-
-    Sections of one run follow each other; what MLflow has no room for is cut.
-
-    Args:
-        metadata: Read by plugins, such as kedro-viz.
-    """
-
-    def __init__(self, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-
-    def save(self, data: str) -> None:
-        """Add a section to the active run's description."""
-        if not self.tracking_enabled:
-            return
-        import mlflow
-        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
-        from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
-
-        run = mlflow.active_run()
-        if run is None:
-            raise RuntimeError("A description is that of the MLflow run of `kedro run`: none is on.")
-        client = mlflow.MlflowClient()
-        note = client.get_run(run.info.run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
-        client.set_tag(
-            run.info.run_id, MLFLOW_RUN_NOTE, f"{note}\n\n{data}".strip()[:MAX_TAG_VAL_LENGTH]
-        )
-
-    def load(self) -> None:
-        """Not possible: a description is written for people."""
-        raise NotImplementedError("A description is written for people.")
-
-    def _describe(self) -> dict[str, Any]:
-        return {}

@@ -1,29 +1,60 @@
 """The best condition of a study, and whether it is better than the present champion."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from cnn_ablation.evidence.effects import Effect, contrast
 from cnn_ablation.evidence.verdicts import rounding_step
-from cnn_ablation.study.parameters import DataParameters, EvidenceParameters
-from cnn_ablation.study.trials import Trial
+from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.trials import Condition
 
 
-def choose_winner(
-    trials: Mapping[str, list[Trial]],
-    trial_metrics: Mapping[str, pd.DataFrame],
-    data_summary: Mapping[str, Any],
-    data: DataParameters,
-) -> dict[str, Any]:
-    """The condition with the highest mean final validation accuracy over all experiments.
+class Results(NamedTuple):
+    """Results of an experiment, as far as the choice of a winner depends on them.
 
     Args:
-        trials: Per experiment.
-        trial_metrics: Per experiment, a row per trial.
-        data_summary: See `splits.summarize_splits`.
-        data: Parameters of the splits on which the accuracies were measured.
+        conditions: All conditions of the experiment.
+        trial_metrics: A row per trial.
+        images: Number of images in each split.
+        data: Fingerprint of the images.
+        protocol: Protocol that the accuracies were measured by.
+    """
+
+    conditions: Sequence[Condition]
+    trial_metrics: pd.DataFrame
+    images: Mapping[str, int]
+    data: str
+    protocol: str
+
+
+def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any]":
+    """Choose the trial that stands for the best condition.
+
+    The best condition has the highest mean final validation accuracy. Of its trials, the one with the
+    highest is chosen.
+
+    Args:
+        trial_metrics: A row per trial, with a unique index; if there is a column experiment, conditions
+            of different experiments are different ones.
+
+    Returns:
+        The row of the trial.
+    """
+    finished = trial_metrics[trial_metrics["status"] == "finished"]
+    by = [column for column in ("experiment", "condition") if column in finished]
+    accuracies = finished["final_val_accuracy"]
+    means = finished.groupby(by)["final_val_accuracy"].transform("mean")
+    best = finished.loc[means.idxmax(), by]
+    return finished.loc[accuracies[(finished[by] == best).all(axis=1)].idxmax()]
+
+
+def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
+    """Choose the condition with the highest mean final validation accuracy of all experiments.
+
+    Args:
+        experiments: Results by name of the experiment.
 
     Returns:
         experiment and condition; model and training, the condition's settings; seed and key of its best
@@ -31,29 +62,28 @@ def choose_winner(
         step, the smallest difference between two accuracies; data (fingerprint) and protocol. Only
         accuracies with the same data and protocol are comparable.
     """
-    tables = [table.assign(experiment=name) for name, table in trial_metrics.items()]
-    finished = pd.concat(tables).query("status == 'finished'")
-    means = finished.groupby(["experiment", "condition"], sort=False)["final_val_accuracy"].mean()
-    experiment, name = means.idxmax()
-    rows = finished[(finished["experiment"] == experiment) & (finished["condition"] == name)]
-    best = rows.loc[rows["final_val_accuracy"].idxmax()]
-    condition = next(t.condition for t in trials[experiment] if t.condition.name == name)
-    step = rounding_step("final_val_accuracy", data_summary["images"])
+    tables = [results.trial_metrics.assign(experiment=name) for name, results in experiments.items()]
+    best = best_trial(pd.concat(tables, ignore_index=True))
+    results = experiments[best["experiment"]]
+    metrics = results.trial_metrics
+    rows = metrics[(metrics["status"] == "finished") & (metrics["condition"] == best["condition"])]
+    condition = next(c for c in results.conditions if c.name == best["condition"])
+    step = rounding_step("final_val_accuracy", results.images)
     low, high = Effect.of(rows["final_val_accuracy"], step).interval()
     return {
-        "experiment": experiment,
-        "condition": name,
+        "experiment": best["experiment"],
+        "condition": condition.name,
         "model": condition.model.model_dump(),
         "training": condition.training.model_dump(),
         "seed": int(best["seed"]),
         "key": str(best["key"]),
-        "mean": float(means.max()),
+        "mean": float(rows["final_val_accuracy"].mean()),
         "low": None if pd.isna(low) else low,
         "high": None if pd.isna(high) else high,
         "accuracies": {str(row.seed): float(row.final_val_accuracy) for row in rows.itertuples()},
         "step": step,
-        "data": data_summary["fingerprint"],
-        "protocol": data.protocol,
+        "data": results.data,
+        "protocol": results.protocol,
     }
 
 

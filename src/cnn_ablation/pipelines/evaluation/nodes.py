@@ -68,7 +68,7 @@ def confuse_classes(
 
 def score_classes(confusion: pd.DataFrame) -> pd.DataFrame:
     """Top-1 accuracy, percent, per class: a row per trial, a column per class."""
-    class_names = list(confusion.columns[3:])
+    class_names = list(confusion["true_class"].unique())
     hits = confusion.apply(lambda row: row[row["true_class"]], axis=1)
     accuracy = 100 * hits / confusion[class_names].sum(axis=1)
     table = confusion[["condition", "seed", "true_class"]].assign(accuracy=accuracy)
@@ -138,15 +138,11 @@ def reproduce_published(
     return reproduce(list(conditions.values()), trial_metrics, published_runs, published_tables)
 
 
-def choose_final_model(trial_metrics: pd.DataFrame, condition_summary: pd.DataFrame) -> dict[str, Any]:
-    """The trial whose network stands for the experiment.
+def choose_final_model(trial_metrics: pd.DataFrame) -> dict[str, Any]:
+    """Choose the trial whose network stands for the experiment; see `champion.best_trial`."""
+    from cnn_ablation.evidence.champion import best_trial
 
-    It is of the condition with the highest mean final validation accuracy; of its seeds, the one with
-    the highest.
-    """
-    best = condition_summary.loc[condition_summary["final_val_accuracy_mean"].idxmax(), "condition"]
-    trials = trial_metrics[trial_metrics["condition"] == best]
-    chosen = trials.loc[trials["final_val_accuracy"].idxmax()]
+    chosen = best_trial(trial_metrics)
     return {
         "condition": str(chosen["condition"]),
         "seed": int(chosen["seed"]),

@@ -76,7 +76,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
             ),
             Node(
                 nodes.choose_final_model,
-                inputs=["trial_metrics", "condition_summary"],
+                inputs="trial_metrics",
                 outputs="final_model_choice",
                 name="choose_final_model",
             ),

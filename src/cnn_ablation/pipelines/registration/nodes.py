@@ -2,34 +2,46 @@
 
 from typing import Any
 
+import pandas as pd
+
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.pipelines.reporting.nodes import require_all
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.parameters import DataParameters, EvidenceParameters
-
-TRIALS = "trials_of_"
-METRICS = "metrics_of_"
-"""Arguments of `choose_winner`: what they begin with, before the experiment's name."""
+from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.trials import Condition
 
 
-def choose_winner(data_summary: dict[str, Any], data: DataParameters, **parts: Any) -> dict[str, Any]:
-    """The condition with the highest mean of all experiments, and its best trial.
+def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
+    """Choose the condition with the highest mean of all experiments, and its best trial.
 
     Args:
-        data_summary: Of the images.
-        data: The protocol.
-        parts: Per experiment its trials and their metrics.
+        chapters: Chapter of each experiment, as `reporting.nodes.write_chapter` gives it.
+
+    Raises:
+        StudyError: An experiment was not run.
     """
     from cnn_ablation.evidence import champion
 
-    trials = {n.removeprefix(TRIALS): part for n, part in parts.items() if n.startswith(TRIALS)}
-    metrics = {n.removeprefix(METRICS): part for n, part in parts.items() if n.startswith(METRICS)}
-    return champion.choose_winner(trials, metrics, data_summary, data)
+    return champion.choose_winner(
+        {
+            name: champion.Results(
+                conditions=[
+                    Condition.model_validate(condition) for condition in chapter["configurations"]
+                ],
+                trial_metrics=pd.DataFrame(chapter["tables"]["trial_metrics"]),
+                images=chapter["images"],
+                data=chapter["data_fingerprint"],
+                protocol=chapter["final_model"]["protocol"],
+            )
+            for name, chapter in require_all(chapters).items()
+        }
+    )
 
 
 def contest_champion(
     winner: dict[str, Any], champion: dict[str, Any] | None, evidence: EvidenceParameters
 ) -> dict[str, Any]:
-    """Whether the winner takes the champion's place."""
+    """Decide whether the winner takes the champion's place."""
     from cnn_ablation.evidence.champion import contest
 
     return contest(winner, champion, evidence)
@@ -38,7 +50,7 @@ def contest_champion(
 def build_registered_model(
     winner: dict[str, Any], contest: dict[str, Any], store: TrialStore, data_summary: dict[str, Any]
 ) -> dict[str, Any]:
-    """What is registered: the winner, its classifier, and whether it is the champion."""
+    """Combine what is registered: the winner, its classifier, and whether it becomes the champion."""
     from cnn_ablation.serving.classifier import Classifier
 
     classifier = Classifier.of_trial(

@@ -1,26 +1,23 @@
 """Pipeline of registration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.pipelines.registration import nodes
 
 
-def create_pipeline(experiments: Sequence[str]) -> Pipeline:
-    """The winner of these experiments to a version of the registered model."""
-    trials = {f"{nodes.TRIALS}{name}": f"{name}.trials" for name in experiments}
-    metrics = {f"{nodes.METRICS}{name}": f"{name}.trial_metrics" for name in experiments}
+def create_pipeline(chapters: Mapping[str, str]) -> Pipeline:
+    """The winner of several experiments to a version of the registered model.
+
+    Args:
+        chapters: Dataset of each experiment's chapter, by the experiment's name.
+    """
     return Pipeline(
         [
             Node(
                 nodes.choose_winner,
-                inputs={
-                    "data_summary": "data_summary",
-                    "data": "params:data",
-                    **trials,
-                    **metrics,
-                },
+                inputs=dict(chapters),
                 outputs="winner",
                 name="choose_winner",
             ),

@@ -4,23 +4,14 @@ from typing import Any
 
 import pandas as pd
 
+from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study.experiments import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
 
-CHAPTER = "chapter_of_"
-FIGURE = "figure_of_"
-"""Arguments of `write_journal`: what they begin with, before the experiment's name."""
-
-
-def join_experiments(**condition_summaries: pd.DataFrame) -> pd.DataFrame:
-    """The summaries of all experiments in one table, with the experiment as first column."""
-    tables = [
-        table.assign(experiment=name)[["experiment", *table.columns]]
-        for name, table in condition_summaries.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+Figure = tuple[str, bytes]
+"""Path and content of a PNG file."""
 
 
 def write_chapter(
@@ -29,15 +20,26 @@ def write_chapter(
     trials: list[Trial],
     runs: pd.DataFrame,
     store: TrialStore,
-    final_model_report: dict[str, Any],
     data_summary: dict[str, Any],
+    final_model_report: dict[str, Any],
+    final_model: str | None,
+    comparison_figure: Figure | None,
+    claims_figure: Figure | None,
+    learning_curves_figure: Figure | None,
+    confusion_matrix_figure: Figure | None,
     **tables: pd.DataFrame,
 ) -> dict[str, Any]:
-    """All that the journal says of one experiment."""
+    """Collect all results of an experiment.
+
+    Returns:
+        The chapter of the journal, as `journal.write_chapter` gives it, with these keys in addition:
+        description (the chapter in a few lines of Markdown), configurations (settings of each
+        condition), tables (a list per column), figures (path and content), model (URI in MLflow).
+    """
     from cnn_ablation.report import journal
 
     stored = [store.get(key) for key in runs.loc[runs["status"] != "failed", "key"]]
-    return journal.write_chapter(
+    chapter = journal.write_chapter(
         experiment,
         evidence,
         trials,
@@ -46,33 +48,73 @@ def write_chapter(
         final_model_report,
         data_summary,
     )
+    figures = {
+        "comparison": comparison_figure,
+        "claims": claims_figure,
+        "learning_curves": learning_curves_figure,
+        "confusion_matrix": confusion_matrix_figure,
+    }
+    conditions = {trial.condition.name: trial.condition for trial in trials}
+    return {
+        **chapter,
+        "description": journal.describe(chapter),
+        "configurations": [condition.model_dump() for condition in conditions.values()],
+        "tables": {
+            # JSON has no NaN.
+            name: table.astype(object).where(table.notna(), None).to_dict("list")
+            for name, table in tables.items()
+            if name not in chapter
+        },
+        "figures": {name: figure for name, figure in figures.items() if figure is not None},
+        "model": final_model,
+    }
 
 
-def describe_experiment(chapter: dict[str, Any]) -> str:
-    """The chapter in a few lines, for MLflow."""
-    from cnn_ablation.report import journal
+def join_experiments(**chapters: dict[str, Any] | None) -> pd.DataFrame:
+    """Put the conditions of all experiments into one table, with the experiment as first column.
 
-    return journal.describe(chapter)
+    Raises:
+        StudyError: An experiment was not run.
+    """
+    tables = []
+    for name, chapter in require_all(chapters).items():
+        table = pd.DataFrame(chapter["tables"]["condition_summary"])
+        table.insert(0, "experiment", name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
-def write_journal(**parts: Any) -> tuple[str, str]:
-    """The journal as Markdown and as one page of HTML.
+def require_all(chapters: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    """Return the chapters.
+
+    Raises:
+        StudyError: One is None: its experiment was not run.
+    """
+    written = {name: chapter for name, chapter in chapters.items() if chapter is not None}
+    missing = [name for name in chapters if name not in written]
+    if missing:
+        raise StudyError(
+            f"Not run yet: {', '.join(missing)}. Run it first: kedro run --pipeline={missing[0]}"
+        )
+    return written
+
+
+def write_journal(**chapters: dict[str, Any] | None) -> tuple[str, str]:
+    """Write the journal as Markdown and as one page of HTML.
 
     Args:
-        parts: Per experiment its chapter and its figures, None where it was not run.
+        chapters: Chapter of each experiment; None if it was not run.
     """
     from cnn_ablation.report import journal
 
-    chapters = {
-        name.removeprefix(CHAPTER): part for name, part in parts.items() if name.startswith(CHAPTER)
-    }
     figures = {
-        experiment: [
-            journal.SavedFigure(*part)
-            for name, part in parts.items()
-            if name.startswith(f"{FIGURE}{experiment}.") and part is not None
+        name: [
+            journal.SavedFigure(*chapter["figures"][figure])
+            for figure in ("comparison", "claims")
+            if figure in chapter["figures"]
         ]
-        for experiment in chapters
+        for name, chapter in chapters.items()
+        if chapter is not None
     }
     markdown = journal.write_markdown(chapters, figures)
     return markdown, journal.write_html(markdown, figures)

@@ -1,17 +1,26 @@
 """Pipelines of reporting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.pipelines.reporting import nodes
-from cnn_ablation.study.discovery import Experiment
 
-CHAPTER_TABLES = ("condition_summary", "trial_metrics", "verdicts", "pairs", "reproduction")
+RESULTS = (
+    *("trials", "runs", "data_summary", "final_model_report", "final_model"),
+    *("comparison_figure", "claims_figure", "learning_curves_figure", "confusion_matrix_figure"),
+    *("networks", "trial_metrics", "class_accuracy", "condition_summary"),
+    *("verdicts", "pairs", "reproduction"),
+)
+"""Datasets that a chapter is made of."""
 
 
 def create_chapter_pipeline() -> Pipeline:
-    """An experiment's results to its chapter of the journal."""
+    """All results of an experiment to its chapter, the only dataset that leaves its namespace.
+
+    Kedro-Viz draws every dataset that is used outside of a namespace, or by no node, outside of the
+    namespace's box.
+    """
     return Pipeline(
         [
             Node(
@@ -20,30 +29,27 @@ def create_chapter_pipeline() -> Pipeline:
                     "experiment": "params:experiment",
                     "evidence": "params:evidence",
                     "store": "trial_store",
-                    **{name: name for name in ("trials", "runs", "final_model_report", "data_summary")},
-                    **{name: name for name in CHAPTER_TABLES},
+                    **{name: name for name in RESULTS},
                 },
                 outputs="chapter",
                 name="write_chapter",
-            ),
-            Node(
-                nodes.describe_experiment,
-                inputs="chapter",
-                outputs="description",
-                name="describe_experiment",
             ),
         ],
         tags="reporting",
     )
 
 
-def create_summary_pipeline(experiments: Sequence[str]) -> Pipeline:
-    """The results of these experiments side by side."""
+def create_summary_pipeline(chapters: Mapping[str, str]) -> Pipeline:
+    """The results of several experiments to one table.
+
+    Args:
+        chapters: Dataset of each experiment's chapter, by the experiment's name.
+    """
     return Pipeline(
         [
             Node(
                 nodes.join_experiments,
-                inputs={name: f"{name}.condition_summary" for name in experiments},
+                inputs=dict(chapters),
                 outputs="study_summary",
                 name="join_experiments",
             ),
@@ -52,21 +58,19 @@ def create_summary_pipeline(experiments: Sequence[str]) -> Pipeline:
     )
 
 
-def create_journal_pipeline(experiments: Sequence[Experiment]) -> Pipeline:
-    """The chapters and figures of those of these experiments that have been run to the journal."""
-    if not experiments:
+def create_journal_pipeline(chapters: Mapping[str, str]) -> Pipeline:
+    """The chapters of all experiments to the journal.
+
+    Args:
+        chapters: Dataset of each experiment's chapter, by the experiment's name.
+    """
+    if not chapters:
         return Pipeline([])
-    chapters = {f"{nodes.CHAPTER}{name}": f"{name}.chapter" for name, *_ in experiments}
-    figures = {
-        f"{nodes.FIGURE}{experiment.name}.{figure}": f"{experiment.name}.{figure}_figure"
-        for experiment in experiments
-        for figure in (experiment.figure, "claims")
-    }
     return Pipeline(
         [
             Node(
                 nodes.write_journal,
-                inputs={**chapters, **figures},
+                inputs=dict(chapters),
                 outputs=["journal_markdown", "journal_html"],
                 name="write_journal",
             ),

@@ -44,7 +44,7 @@ def plot_confusion_matrix(
     """Predicted by true classes, for the best condition's networks of all seeds."""
     condition = final_model_choice["condition"]
     rows = confusion[confusion["condition"] == condition]
-    class_names = list(confusion.columns[3:])
+    class_names = list(confusion["true_class"].unique())
     counts = rows.groupby("true_class", sort=False)[class_names].sum()
     return ConfusionMatrix(
         title=experiment.title,

@@ -1,0 +1,67 @@
+"""The results of an experiment, for the journal and for MLflow."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from kedro_datasets.json import JSONDataset
+
+from cnn_ablation.adapters.workarounds import TrackingSwitch
+from cnn_ablation.datasets.files import JSONPreview
+
+
+class MlflowChapterDataset(TrackingSwitch, JSONDataset):  # type: ignore[misc]
+    """A chapter as a JSON file, and its description in MLflow.
+
+    The file refers to the chapter's figures by their paths, relative to its folder. Loading reads them.
+
+    Args:
+        filepath: The JSON file.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__(filepath=filepath, metadata=metadata)
+        self._folder = Path(filepath).parent
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Write the file, and add the description to that of the active run.
+
+        Descriptions of several experiments follow each other. Text beyond MLflow's limit is cut off.
+        """
+        figures = {
+            name: os.path.relpath(path, self._folder) for name, (path, _) in data["figures"].items()
+        }
+        super().save({**data, "figures": figures})
+        if self.tracking_enabled:
+            _add_to_description(data["description"])
+
+    def load(self) -> dict[str, Any] | None:
+        """The chapter, or None if the experiment was not run. Figures that are missing are left out."""
+        if not self.exists():
+            return None
+        chapter: dict[str, Any] = super().load()
+        paths = {name: self._folder / path for name, path in chapter["figures"].items()}
+        figures = {
+            name: (path.as_posix(), path.read_bytes()) for name, path in paths.items() if path.is_file()
+        }
+        return {**chapter, "figures": figures}
+
+    def preview(self) -> JSONPreview:
+        """The content of the file, for kedro-viz."""
+        return JSONPreview(json.dumps(super().load()))
+
+
+def _add_to_description(text: str) -> None:
+    import mlflow
+    from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+    from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
+
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("A chapter describes the MLflow run of `kedro run`, but no run is active.")
+    client = mlflow.MlflowClient()
+    before = client.get_run(run.info.run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
+    description = f"{before}\n\n{text}".strip()
+    client.set_tag(run.info.run_id, MLFLOW_RUN_NOTE, description[:MAX_TAG_VAL_LENGTH])

@@ -1,0 +1,21 @@
+"""A chapter and the figures beside it."""
+
+import json
+from pathlib import Path
+
+from cnn_ablation.datasets import MlflowChapterDataset
+
+
+def test_an_experiment_that_was_not_run_has_no_chapter(tmp_path: Path) -> None:
+    assert MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load() is None
+
+
+def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
+    figures = {"comparison": "impact.png", "claims": "claims.png"}
+    (tmp_path / "chapter.json").write_text(json.dumps({"title": "T", "figures": figures}))
+    (tmp_path / "impact.png").write_bytes(b"PNG")
+    chapter = MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load()
+    assert chapter == {
+        "title": "T",
+        "figures": {"comparison": (str(tmp_path / "impact.png"), b"PNG")},
+    }
