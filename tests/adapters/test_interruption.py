@@ -369,6 +369,16 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
     assert (project / "data/08_reporting/batchnorm/batchnorm_comparison.png").is_file()
 
 
+def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path, finished: Path) -> None:
+    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    for package in ("data", "execution", "kernels", "parts", "study", "training"):
+        for file in (project / "src/cnn_ablation" / package).glob("*.py"):
+            file.write_text(file.read_text() + "\n# A comment.\n")
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("(reused)") == 4
+
+
 def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: Path) -> None:
     project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
     (store_of(project).root / ".unfinished-abc").mkdir()

@@ -35,7 +35,7 @@ def trials() -> None:
 @click.pass_obj
 def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
     """List the trained trials: when, what, and how accurate; keys are cut short."""
-    from cnn_ablation.execution.identity import flatten, is_current
+    from cnn_ablation.execution.identity import is_current, settings_of
 
     store = _store(metadata, env)
     table = Table("Key", "Trained", "Seed", "Differs from most in", "Val. accuracy (%)", "Code")
@@ -43,7 +43,7 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
     settings = [
         {
             name: value
-            for name, value in flatten(entry.identity)
+            for name, value in settings_of(entry.identity).items()
             if name not in ("seed", "data", "code") and not name.startswith(("versions.", "libraries."))
         }
         for entry in entries
@@ -59,9 +59,7 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
             f"{datetime.fromisoformat(entry.manifest['trained_at']):%Y-%m-%d %H:%M}",
             str(entry.identity["seed"]),
             ", ".join(
-                f"{name}={own.get(name, 'default')}"
-                for name in commonest
-                if own.get(name) != commonest[name]
+                f"{name}={own.get(name)}" for name in commonest if own.get(name) != commonest[name]
             ),
             "diverged" if entry.status == "diverged" else f"{entry.metrics['final_val_accuracy']:.2f}",
             "current" if is_current(entry.identity) else "older",
@@ -79,6 +77,8 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
 @click.pass_obj
 def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     """Show one trial: its settings and its history. KEY may be cut short."""
+    from cnn_ablation.execution.identity import settings_of
+
     store = _store(metadata, env)
     matches = [name for name in store if name.startswith(key)]
     if len(matches) != 1:
@@ -88,7 +88,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     if entry is None:
         raise click.ClickException(f"{matches[0]} was damaged, and is set aside")
     console = Console()
-    for name, value in entry.identity.items():
+    for name, value in settings_of(entry.identity).items():
         console.print(f"{name}: {value}")
     table = Table(*entry.history[0])
     for row in entry.history:

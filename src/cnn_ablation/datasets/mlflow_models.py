@@ -9,6 +9,7 @@ from kedro.io import AbstractDataset
 from cnn_ablation.adapters.workarounds import TrackingSwitch
 from cnn_ablation.datasets.base import ReadOnlyDataset
 from cnn_ablation.errors import StudyError
+from cnn_ablation.study.configuration import Configuration
 
 CHAMPION = "champion"
 """Alias of the registered model's version to use."""
@@ -194,8 +195,9 @@ class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any
             "data": winner["data"],
             "protocol": winner["protocol"],
             CHAMPION: contest["reason"],
-            **{f"model.{key}": value for key, value in winner["model"].items()},
-            **{f"training.{key}": value for key, value in winner["training"].items()},
+            **Configuration.model_validate(
+                {key: winner[key] for key in ("model", "training")}
+            ).settings(),
         }
         client = mlflow.MlflowClient()
         for key, value in tags.items():

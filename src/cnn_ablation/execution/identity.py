@@ -76,6 +76,24 @@ def is_current(identity: Mapping[str, Any]) -> bool:
         return False  # Stored by another version of this package, which knew other settings.
 
 
+def settings_of(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of an identity by dotted names, with the defaults that it leaves out.
+
+    Other versions of this package may have had other settings: then only those that the identity holds.
+    """
+    flat = dict(flatten(identity))
+    try:
+        configuration = Configuration.model_validate(
+            {"model": identity["model"], "training": identity["training"]}
+        )
+    except (KeyError, ValidationError):
+        return flat
+    held = ("model.", "training.")
+    return configuration.settings() | {
+        name: value for name, value in flat.items() if not name.startswith(held)
+    }
+
+
 def flatten(identity: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The entries of an identity by dotted names: `training.optimizer.kind` and so on."""
     for name, value in identity.items():
