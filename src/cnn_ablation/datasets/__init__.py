@@ -6,7 +6,7 @@ catalog, but only a run uses it.
 """
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset
-from cnn_ablation.datasets.execution import EngineDataset, TrialStoreDataset
+from cnn_ablation.datasets.execution import TrialStoreDataset
 from cnn_ablation.datasets.figures import FigureDataset
 from cnn_ablation.datasets.files import ArraysDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
@@ -27,7 +27,6 @@ from cnn_ablation.datasets.mlflow_runs import MlflowTrialRunsDataset
 __all__ = [
     "ArraysDataset",
     "ClassFoldersDataset",
-    "EngineDataset",
     "FashionMNISTDataset",
     "FigureDataset",
     "ImageFolderDataset",
