@@ -1,8 +1,8 @@
 """Datasets of the Kedro catalog, a module per kind of storage.
 
-They move data between nodes and files, MLflow or the trial store. They compute nothing. Modules that are
-slow to import, such as torch and mlflow, are imported where they are used: every command builds the
-catalog, but only a run uses it.
+They move data between nodes and files, MLflow or the trial store, and compute nothing. Modules that are
+slow to import, such as torch and mlflow, are imported where they are used: every command creates the
+catalog, but only runs load and save data.
 """
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset

@@ -7,7 +7,7 @@ from cnn_ablation.datasets.base import FolderDataset
 
 
 class TrialStoreDataset(FolderDataset[Any]):
-    """The store of trained trials. Loading gives the store itself, which nodes read and add to.
+    """The store of trained trials. Nodes read trials from it and add new ones.
 
     Args:
         path: Folder of the store.
@@ -19,7 +19,7 @@ class TrialStoreDataset(FolderDataset[Any]):
         self.metadata = metadata
 
     def load(self) -> Any:
-        """A `store.TrialStore`."""
+        """Return an `execution.store.TrialStore`."""
         from cnn_ablation.execution.store import TrialStore
 
         return TrialStore(self._path)
