@@ -61,7 +61,7 @@ def test_the_aspect_ratio_is_kept_and_transparency_becomes_background() -> None:
 
 def test_a_folder_without_any_image_is_an_error(classifier: Classifier) -> None:
     files: dict[str, Image.Image | str] = {"a.csv": "not an image", "b.csv": "not an image"}
-    with pytest.raises(StudyError, match=r"None of the 2 files .* is one: a\.csv, b\.csv"):
+    with pytest.raises(StudyError, match=r"None of the 2 files .* is an image: a\.csv, b\.csv"):
         classify_images(files, classifier, PredictionParameters(dark_on_light=False))
 
 

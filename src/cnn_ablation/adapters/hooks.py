@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.configuration import InputError
@@ -66,9 +66,14 @@ class StudyHooks:
         names = _experiments(pipeline)
         trials = {name: self._check_experiment(name, catalog, described) for name in names}
         training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
-        if training:
-            self._engine = catalog.load("engine")
+        if "engine" in pipeline.inputs():
+            from cnn_ablation.execution.engine import Engine
+            from cnn_ablation.execution.progress import StudyProgress
+
+            self._engine = Engine(StudyProgress())
             self._engine.planned = [trial for name in training for trial in trials[name]]
+            # A cluster is no data that a catalog could describe: it lives as long as the run.
+            catalog["engine"] = MemoryDataset(self._engine, copy_mode="assign")
 
     @hook_impl(trylast=True)
     def on_pipeline_error(self, error: Exception) -> None:

@@ -1,12 +1,12 @@
 """Datasets of the Kedro catalog, a module per kind of storage.
 
-They move data between nodes and files, MLflow or the trial store. They compute nothing. Modules that are
-slow to import, such as torch and mlflow, are imported where they are used: every command builds the
-catalog, but only a run uses it.
+They move data between nodes and files, MLflow or the trial store, and compute nothing. Modules that are
+slow to import, such as torch and mlflow, are imported where they are used: every command creates the
+catalog, but only runs load and save data.
 """
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset
-from cnn_ablation.datasets.execution import EngineDataset, TrialStoreDataset
+from cnn_ablation.datasets.execution import TrialStoreDataset
 from cnn_ablation.datasets.figures import FigureDataset
 from cnn_ablation.datasets.files import ArraysDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
@@ -27,7 +27,6 @@ from cnn_ablation.datasets.mlflow_runs import MlflowTrialRunsDataset
 __all__ = [
     "ArraysDataset",
     "ClassFoldersDataset",
-    "EngineDataset",
     "FashionMNISTDataset",
     "FigureDataset",
     "ImageFolderDataset",

@@ -1,4 +1,4 @@
-"""What datasets of this project have in common."""
+"""Base classes of datasets."""
 
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -9,15 +9,15 @@ Loaded = TypeVar("Loaded")
 
 
 class ReadOnlyDataset(AbstractDataset[None, Loaded], Generic[Loaded]):
-    """What runs only read."""
+    """A dataset that runs read but do not write."""
 
     def save(self, data: None) -> None:
-        """Not possible."""
-        raise NotImplementedError(f"{type(self).__name__} is only read.")
+        """Raise NotImplementedError."""
+        raise NotImplementedError(f"{type(self).__name__} is read-only.")
 
 
 class FolderDataset(ReadOnlyDataset[Loaded]):
-    """What is read from a folder, its `_path`."""
+    """A dataset that is read from the folder `_path`."""
 
     _path: Path
 

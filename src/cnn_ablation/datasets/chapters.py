@@ -38,7 +38,7 @@ class MlflowChapterDataset(TrackingSwitch, JSONDataset):  # type: ignore[misc]
             _add_to_description(data["description"])
 
     def load(self) -> dict[str, Any] | None:
-        """The chapter, or None if the experiment was not run. Figures that are missing are left out."""
+        """Return the chapter, or None if the experiment was not run. Missing figures are left out."""
         if not self.exists():
             return None
         chapter: dict[str, Any] = super().load()
@@ -49,7 +49,7 @@ class MlflowChapterDataset(TrackingSwitch, JSONDataset):  # type: ignore[misc]
         return {**chapter, "figures": figures}
 
     def preview(self) -> JSONPreview:
-        """The content of the file, for kedro-viz."""
+        """Return the content of the file, which Kedro-Viz shows."""
         return JSONPreview(json.dumps(super().load()))
 
 

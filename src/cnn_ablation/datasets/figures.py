@@ -12,9 +12,10 @@ ImagePreview = NewType("ImagePreview", str)
 
 
 class FigureDataset(AbstractDataset[Drawing, tuple[str, bytes] | None]):
-    """A drawing, saved as a PNG file and loaded as that file, or as None if there is none.
+    """A figure as a PNG file.
 
-    The file keeps the drawing's digest: an unchanged drawing is not drawn again.
+    A `report.figures.Drawing` is saved, and the file is loaded. The file contains the drawing's digest,
+    so that an unchanged drawing is not drawn again.
 
     Args:
         filepath: The file.
@@ -26,18 +27,18 @@ class FigureDataset(AbstractDataset[Drawing, tuple[str, bytes] | None]):
         self.metadata = metadata
 
     def save(self, data: Drawing) -> None:
-        """Draw, unless the file shows this very drawing."""
+        """Draw the figure, unless the file already shows this drawing."""
         digest = data.digest()
         if _read_digest(self._filepath) != digest:
             self._writer(metadata={DIGEST: digest}).save(data.draw())
 
     def load(self) -> tuple[str, bytes] | None:
-        """Path and content of the file, or None."""
+        """Return path and content of the file, or None if there is no file."""
         path = self._filepath
         return (path.as_posix(), path.read_bytes()) if path.is_file() else None
 
     def preview(self) -> ImagePreview:
-        """The image as Kedro-Viz shows it."""
+        """Return the image as Kedro-Viz shows it."""
         return ImagePreview(self._writer().preview())
 
     def _writer(self, **save_args: Any) -> Any:
@@ -53,7 +54,7 @@ class FigureDataset(AbstractDataset[Drawing, tuple[str, bytes] | None]):
 
 
 DIGEST = "Drawing"
-"""Text chunk of a PNG file: the digest of the drawing that it shows."""
+"""Key of the text chunk that holds the digest in a PNG file."""
 
 
 def _read_digest(path: Path) -> str | None:

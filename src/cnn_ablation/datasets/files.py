@@ -27,14 +27,14 @@ class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]
         self.metadata = metadata
 
     def load(self) -> dict[str, np.ndarray]:
-        """The arrays by name."""
+        """Return the arrays by name."""
         from safetensors.numpy import load_file
 
         arrays: dict[str, np.ndarray] = load_file(self._filepath)
         return arrays
 
     def save(self, data: dict[str, np.ndarray]) -> None:
-        """Write all arrays, whole or not at all."""
+        """Write all arrays. An interrupted write leaves the previous file as it was."""
         from safetensors.numpy import save_file
 
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
     """The trials of an experiment as JSON."""
 
     def load(self) -> list[Trial]:
-        """The trials, validated."""
+        """Return the trials, validated."""
         return [Trial.model_validate(trial) for trial in super().load()]
 
     def save(self, data: list[Trial]) -> None:
@@ -61,5 +61,5 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
         super().save([trial.model_dump() for trial in data])
 
     def preview(self) -> JSONPreview:
-        """The trials as Kedro-Viz shows them."""
+        """Return the trials as Kedro-Viz shows them."""
         return JSONPreview(json.dumps(super().load()))

@@ -1,4 +1,4 @@
-"""Sets of labelled images, and folders of images to classify."""
+"""Data sets of labelled images, and folders of images to classify."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -11,23 +11,23 @@ from cnn_ablation.schema import ImageShape
 
 
 class ImageSetDataset(FolderDataset[ImageSet]):
-    """A set of labelled images, of which shape and classes are known before it is loaded."""
+    """A data set of labelled images. Shape and number of classes are known before it is loaded."""
 
     def describe_images(self) -> tuple[ImageShape, int]:
-        """Shape of the images, and number of classes.
+        """Return the shape of the images and the number of classes.
 
         Raises:
-            StudyError: What the catalog says of the set makes none.
+            StudyError: The entry in the catalog does not describe a data set.
         """
         raise NotImplementedError
 
 
 class FashionMNISTDataset(ImageSetDataset):
-    """Fashion-MNIST, fetched on the first load; see `fashion_mnist.load`.
+    """Fashion-MNIST, downloaded on the first load; see `fashion_mnist.load`.
 
     Args:
         path: Folder of the four `.gz` files.
-        sha256: Checksums of their content, for another data set of the same form.
+        sha256: Checksums of their content, if it is another data set in the same format.
         metadata: Read by plugins, such as kedro-viz.
     """
 
@@ -42,22 +42,22 @@ class FashionMNISTDataset(ImageSetDataset):
         self.metadata = metadata
 
     def load(self) -> ImageSet:
-        """The images."""
+        """Return the images."""
         arrays = fashion_mnist.load(self._path, self._sha256)
         return ImageSet(fashion_mnist.NAME, fashion_mnist.CLASS_NAMES, arrays)
 
     def describe_images(self) -> tuple[ImageShape, int]:
-        """Shape of the images, and number of classes."""
+        """Return the shape of the images and the number of classes."""
         return fashion_mnist.IMAGE_SHAPE, len(fashion_mnist.CLASS_NAMES)
 
 
 class TorchvisionDataset(ImageSetDataset):
-    """A set that torchvision knows, downloaded on the first load; see `image_sets.load_torchvision`.
+    """A data set of torchvision, downloaded on the first load; see `image_sets.load_torchvision`.
 
     Args:
         name: MNIST, KMNIST, EMNIST, CIFAR10 or CIFAR100.
-        path: Folder in which torchvision keeps its sets.
-        variant: Of EMNIST: balanced, letters, digits, byclass, bymerge or mnist.
+        path: Folder in which torchvision keeps its data sets.
+        variant: For EMNIST: balanced, letters, digits, byclass, bymerge or mnist.
         metadata: Read by plugins, such as kedro-viz.
     """
 
@@ -74,11 +74,11 @@ class TorchvisionDataset(ImageSetDataset):
         self.metadata = metadata
 
     def load(self) -> ImageSet:
-        """The images."""
+        """Return the images."""
         return image_sets.load_torchvision(self._name, self._path, self._variant)
 
     def describe_images(self) -> tuple[ImageShape, int]:
-        """Shape of the images, and number of classes."""
+        """Return the shape of the images and the number of classes."""
         return image_sets.describe_torchvision(self._name, self._variant)
 
     def _describe(self) -> dict[str, Any]:
@@ -86,14 +86,14 @@ class TorchvisionDataset(ImageSetDataset):
 
 
 class ClassFoldersDataset(ImageSetDataset):
-    """Images of one's own, in a folder per class; see `image_sets.load_folder`.
+    """Your own images in one folder per class; see `image_sets.load_folder`.
 
     Args:
-        path: Folder of the classes' folders.
-        size: Height and width that each image is fitted into, pixels.
+        path: Folder that contains the classes' folders.
+        size: Height and width to which images are scaled, pixels.
         mode: grey or colour.
-        dark_on_light: Whether dark things are on a light ground.
-        test_share: Part of each class's images that test.
+        dark_on_light: Whether images show dark objects on a light background.
+        test_share: Share of each class's images that are test images.
         metadata: Read by plugins, such as kedro-viz.
     """
 
@@ -114,7 +114,7 @@ class ClassFoldersDataset(ImageSetDataset):
         self.metadata = metadata
 
     def load(self) -> ImageSet:
-        """The images."""
+        """Return the images."""
         return image_sets.load_folder(
             self._path,
             self._size,
@@ -124,7 +124,7 @@ class ClassFoldersDataset(ImageSetDataset):
         )
 
     def describe_images(self) -> tuple[ImageShape, int]:
-        """Shape of the images, and number of classes."""
+        """Return the shape of the images and the number of classes."""
         shape = image_sets.shape_of(self._size, self._mode)
         return shape, len(image_sets.classes_in(self._path))
 
@@ -133,7 +133,7 @@ class ClassFoldersDataset(ImageSetDataset):
 
 
 class ImageFolderDataset(FolderDataset[dict[str, Any]]):
-    """The images in a folder, of any format that Pillow reads, in the order of their names.
+    """The images in a folder, in any format that Pillow reads, sorted by name.
 
     Args:
         path: The folder.
@@ -145,10 +145,12 @@ class ImageFolderDataset(FolderDataset[dict[str, Any]]):
         self.metadata = metadata
 
     def load(self) -> dict[str, Any]:
-        """A Pillow image by file name, or the reason where a file is none. Hidden files do not count.
+        """Return a Pillow image by file name, or the reason why a file cannot be read.
+
+        Hidden files are ignored.
 
         Raises:
-            StudyError: There is no such folder, or nothing in it.
+            StudyError: The folder is missing or empty.
         """
         from cnn_ablation.data.image_files import read_folder
 

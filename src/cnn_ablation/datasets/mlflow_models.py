@@ -1,4 +1,4 @@
-"""Networks as models of MLflow, and the model registry."""
+"""Networks as MLflow models, and the model registry."""
 
 import json
 from pathlib import Path
@@ -12,18 +12,17 @@ from cnn_ablation.errors import StudyError
 from cnn_ablation.study.configuration import Configuration
 
 CHAMPION = "champion"
-"""Alias of the registered model's version to use."""
-
+"""Alias of the best version of the registered model."""
 
 WINNER = "winner"
-"""Tag of a version: what `champion.choose_winner` has said of it, as JSON."""
+"""Tag of a version: the result of `champion.choose_winner` as JSON."""
 
 
 class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
-    """The winner that MLflow's registry has under the alias `champion`, or None.
+    """The winner whose version has the alias `champion` in MLflow's registry.
 
     Args:
-        name: Of the registered model.
+        name: Name of the registered model.
         metadata: Read by plugins, such as kedro-viz.
     """
 
@@ -32,7 +31,7 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
         self.metadata = metadata
 
     def load(self) -> dict[str, Any] | None:
-        """What `champion.choose_winner` has said of it."""
+        """Return the result of `champion.choose_winner`, or None if there is no champion."""
         import mlflow
         from mlflow.exceptions import MlflowException
 
@@ -51,8 +50,8 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
     """The classifier of a version of the registered model.
 
     Args:
-        name: Of the registered model.
-        model_version: An alias, such as champion, or a number.
+        name: Name of the registered model.
+        model_version: Alias, such as champion, or number of the version.
         metadata: Read by plugins, such as kedro-viz.
     """
 
@@ -64,7 +63,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         self.metadata = metadata
 
     def load(self) -> Any:
-        """An `inference.Classifier`.
+        """Return a `serving.classifier.Classifier`.
 
         Raises:
             StudyError: There is no such version.
@@ -93,7 +92,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
 class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | None]):
     """A trial's network as a model of the active run, with its signature and an input example.
 
-    Saved as {"key": key of the trial in the store, "classifier": inference.Classifier}. If an earlier
+    Saved as {"key": key of the trial in the store, "classifier": a Classifier}. If an earlier
     run has logged the model of this trial, the active run gets that model and no copy is made.
 
     Args:
@@ -131,7 +130,7 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
             self._uri = _log_classifier(self._name, data["classifier"], tags=tags).model_uri
 
     def load(self) -> str | None:
-        """URI of the model that this session has logged; None if it has logged none."""
+        """Return the URI of the model that this session logged, or None if it logged none."""
         return self._uri
 
     def _describe(self) -> dict[str, Any]:
@@ -139,7 +138,7 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
 
 
 def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
-    """Log a classifier, without pickles, to the active run; returns MLflow's word of it."""
+    """Log a classifier to the active run, without pickles. Return MLflow's `ModelInfo`."""
     import tempfile
 
     import mlflow
@@ -156,7 +155,7 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
             code_paths=[str(Path(__file__).parents[1])],
             signature=serving.SIGNATURE,
             input_example=serving.example(classifier.image_shape),
-            # Named here: MLflow would import the model in a process of its own to find out.
+            # Without this list MLflow imports the model in another process to infer it.
             pip_requirements=["torch", "numba", "safetensors", "pillow", "pandas", "pydantic"],
             **more,
         )
@@ -165,7 +164,7 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
 class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], None]):
     """A version of the registered model; it gets the alias `champion` if it has won the contest.
 
-    Saved as {"winner": …, "contest": …, "classifier": inference.Classifier}.
+    Saved as {"winner": …, "contest": …, "classifier": a Classifier}.
 
     Args:
         name: Name of the registered model.
@@ -177,7 +176,7 @@ class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any
         self.metadata = metadata
 
     def save(self, data: dict[str, Any]) -> None:
-        """Log the model to the active run, register it, and tell what it is in its tags."""
+        """Log the model to the active run, register it and describe it by tags."""
         if not self.tracking_enabled:
             return
         import mlflow

@@ -12,14 +12,14 @@ from cnn_ablation.execution.outcomes import TrialRun
 
 
 class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFrame]):
-    """One nested MLflow run per trial, under the run of `kedro run`; and a table of them as CSV.
+    """One MLflow run per trial, nested in the run of `kedro run`, and a table of all trials as CSV.
 
-    A node saves its trials one by one, as they finish: what is tracked survives a later failure. The
-    first save of a session starts the table anew.
+    A node saves each trial as soon as it ends, so that a later failure does not lose it. The first save
+    of a session replaces the table.
 
     Args:
-        filepath: The table: position (among the experiment's trials), condition, seed, key (in the
-            trial store), status, reused, error, mlflow_run_id.
+        filepath: The table. Its columns are position (among the experiment's trials), condition, seed,
+            key (in the trial store), status, reused, error and mlflow_run_id.
         experiment: Name of the experiment, set as a tag.
         metadata: Read by plugins, such as kedro-viz.
     """
@@ -49,7 +49,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         table.to_csv(self._filepath, index=False)
 
     def load(self) -> pd.DataFrame:
-        """The table of the trials that were saved last, in the order of the experiment."""
+        """Return the table of the session that saved last, in the order of the experiment."""
         texts = ("condition", "key", "status", "error", "mlflow_run_id")
         return pd.read_csv(self._filepath, dtype=dict.fromkeys(texts, str), keep_default_na=False)
 
@@ -61,7 +61,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
 
         parent = mlflow.active_run()
         if parent is None:
-            raise RuntimeError("Trials are tracked under the MLflow run of `kedro run`: none is on.")
+            raise RuntimeError("Trials belong to the MLflow run of `kedro run`, but no run is active.")
         client = mlflow.MlflowClient()
         now = get_current_time_millis()
         tags = {
@@ -89,7 +89,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         finals = [Metric(name, value, now, len(run.history)) for name, value in run.metrics.items()]
         metrics = [metric for metric in curves + finals if math.isfinite(metric.value)]
         params = [Param(name, str(value)) for name, value in run.settings.items()]
-        # MLflow takes at most 1,000 entities at once.
+        # MLflow accepts at most 1,000 entities per call.
         room = 1000 - len(params)
         client.log_batch(child, metrics=metrics[:room], params=params)
         for start in range(room, len(metrics), 1000):

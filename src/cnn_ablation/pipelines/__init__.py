@@ -1,1 +1,1 @@
-"""The stages of a study, a Kedro pipeline each."""
+"""The stages of a study. Each is a Kedro pipeline."""

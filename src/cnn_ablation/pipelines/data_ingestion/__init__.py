@@ -1,4 +1,4 @@
-"""Raw files to splits, their summary and a picture of them."""
+"""Split the images, summarize them and draw samples."""
 
 from cnn_ablation.pipelines.data_ingestion.pipeline import create_pipeline
 

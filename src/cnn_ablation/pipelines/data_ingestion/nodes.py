@@ -11,17 +11,18 @@ from cnn_ablation.study.parameters import DataParameters
 
 
 def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, dict[str, Any]]:
-    """The splits train, validation and test, by the parameters' protocol, and their summary.
+    """Split the images into training, validation and test images.
 
-    The summary has the name of the set, and class counts, shape, classes and statistics for
-    normalization as `splits.summarize_splits` gives them.
+    Returns:
+        The splits, and their summary: the name of the data set and all that `splits.summarize_splits`
+        returns.
     """
     images = splits.split_images(raw.arrays, data)
     return images, {"name": raw.name, **splits.summarize_splits(images, list(raw.class_names))}
 
 
 def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Samples:
-    """A figure of training images, a row per class."""
+    """Draw training images, a row per class."""
     return Samples(
         images=images["train_images"],
         labels=images["train_labels"],

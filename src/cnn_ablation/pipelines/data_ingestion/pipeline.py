@@ -6,7 +6,7 @@ from cnn_ablation.pipelines.data_ingestion import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Raw files to splits, their summary and a picture of them."""
+    """Split the images, summarize them and draw samples."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""Trained networks to scores, per trial and per condition."""
+"""Score trials and conditions, judge claims, choose the final model."""
 
 from cnn_ablation.pipelines.evaluation.pipeline import create_pipeline
 

@@ -14,7 +14,7 @@ from cnn_ablation.study.trials import Trial
 
 
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
-    """A row per trial and epoch: condition, seed, and what `training.TrainedTrial` tracks."""
+    """Collect a row per trial and epoch: condition, seed and the history of the training."""
     return pd.DataFrame(
         {"condition": run.condition, "seed": run.seed, **row}
         for run in runs[runs["status"] != "failed"].itertuples()
@@ -23,9 +23,9 @@ def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
 
 
 def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.DataFrame:
-    """A row per trial: its metrics while training, and the calibration of its last predictions.
+    """Collect a row per trial: its metrics, and the calibration error of its last predictions.
 
-    Of a trial that diverged or failed there are no metrics.
+    Trials that diverged or failed have no metrics.
 
     Raises:
         NoResultError: No trial has finished.
@@ -51,7 +51,7 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
 def confuse_classes(
     runs: pd.DataFrame, store: TrialStore, splits: Arrays, data_summary: dict[str, Any]
 ) -> pd.DataFrame:
-    """Confusion matrices, long: a row per trial and true class, a column per predicted class."""
+    """Count predictions: a row per trial and true class, a column per predicted class."""
     from cnn_ablation.evidence.scores import confusion_matrix
 
     class_names = data_summary["class_names"]
@@ -67,7 +67,7 @@ def confuse_classes(
 
 
 def score_classes(confusion: pd.DataFrame) -> pd.DataFrame:
-    """Top-1 accuracy, percent, per class: a row per trial, a column per class."""
+    """Compute the top-1 accuracy of each class, percent: a row per trial, a column per class."""
     class_names = list(confusion["true_class"].unique())
     hits = confusion.apply(lambda row: row[row["true_class"]], axis=1)
     accuracy = 100 * hits / confusion[class_names].sum(axis=1)
@@ -78,7 +78,7 @@ def score_classes(confusion: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread of every metric over the seeds, a row per condition."""
+    """Compute mean and spread of every metric over seeds, a row per condition."""
     from cnn_ablation.evidence.scores import summarize_conditions
 
     return summarize_conditions(trial_metrics)
@@ -91,7 +91,7 @@ def judge_claims(
     data_summary: dict[str, Any],
     evidence: EvidenceParameters,
 ) -> pd.DataFrame:
-    """A verdict per claim of the experiment."""
+    """Judge each claim of the experiment."""
     from cnn_ablation.evidence.verdicts import judge
 
     return judge(experiment.claims or {}, trial_metrics, histories, evidence, data_summary["images"])
@@ -105,7 +105,7 @@ def judge_pursued_claims(
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
 ) -> pd.DataFrame:
-    """A verdict per claim, at the level that is left to one of several looks."""
+    """Judge each claim at the level of one of several looks."""
     from cnn_ablation.evidence.verdicts import judge
 
     looks = len(pursuit.seeds)
@@ -117,7 +117,7 @@ def judge_pursued_claims(
 def compare_pairs(
     trial_metrics: pd.DataFrame, data_summary: dict[str, Any], evidence: EvidenceParameters
 ) -> pd.DataFrame:
-    """Differences of all pairs of conditions, and what pairing them by seed buys."""
+    """Compare all pairs of conditions, with and without pairing by seed."""
     from cnn_ablation.evidence import verdicts
 
     return verdicts.compare_pairs(trial_metrics, evidence, data_summary["images"])
@@ -130,7 +130,7 @@ def reproduce_published(
     published_runs: pd.DataFrame,
     published_tables: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Each number that the journal published of these conditions, beside ours."""
+    """Compare each published number of these conditions with the results."""
     from cnn_ablation.evidence.published import reproduce
 
     conditions = {trial.condition.name: trial.condition for trial in trials}
@@ -157,7 +157,7 @@ def build_final_model(
     store: TrialStore,
     data_summary: dict[str, Any],
 ) -> dict[str, Any]:
-    """The chosen network as `classifier`, an `inference.Classifier`, and the trial's `key`."""
+    """Return the chosen network as `classifier`, and the `key` of its trial."""
     from cnn_ablation.serving.classifier import Classifier
 
     key = final_model_choice["key"]
@@ -173,7 +173,10 @@ def score_final_model(
     data_summary: dict[str, Any],
     data: DataParameters,
 ) -> dict[str, Any]:
-    """Scores of the chosen network on the test images, which chose nothing under `holdout`."""
+    """Score the chosen network on the test images.
+
+    Under the protocol `holdout`, no choice has depended on them.
+    """
     import torch
     from torch import nn
 

@@ -6,11 +6,11 @@ from cnn_ablation.pipelines.evaluation import nodes
 
 
 def create_pipeline(*, pursued: bool = False) -> Pipeline:
-    """Trained networks to scores, per trial and per condition, and to a verdict per claim.
+    """Score trials and conditions, judge claims, choose the final model.
 
     Args:
-        pursued: Whether seeds were added until claims were decided: then each look has but a part of
-            the level.
+        pursued: Whether seeds were added until the claims were decided. Each look at the claims then has
+            only a part of the level.
     """
     inputs = ["params:experiment", "trial_metrics", "histories", "data_summary", "params:evidence"]
     judging = (

@@ -1,4 +1,4 @@
-"""An experiment's parameters to its trials and networks."""
+"""Expand an experiment to trials and describe their networks."""
 
 from cnn_ablation.pipelines.model_construction.pipeline import create_pipeline
 

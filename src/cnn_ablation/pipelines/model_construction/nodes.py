@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def expand_trials(
     experiment: ExperimentParameters, baseline: Configuration, seeds: SeedParameters
 ) -> list[Trial]:
-    """Every condition of the experiment with every seed."""
+    """Combine every condition of the experiment with every seed."""
     return experiments.expand_trials(experiment, baseline, seeds)
 
 
@@ -40,10 +40,10 @@ def pursue_claims(
     engine: Any,
     execution: ExecutionParameters,
 ) -> list[Trial]:
-    """The conditions that open claims are about with ever more seeds, until each claim is decided.
+    """Add seeds to the conditions of undecided claims until each claim is decided.
 
-    The trials are trained on the way: they are in the store. `engine` is an `engine.Engine`; its type
-    is not said, for it takes seconds to import.
+    This trains the trials, so that all of them are in the store afterwards. `engine` is an
+    `execution.engine.Engine`. The annotation would import torch at start-up.
     """
     from cnn_ablation.evidence.pursuit import pursue
     from cnn_ablation.execution.worker import TrialData
@@ -57,7 +57,7 @@ def pursue_claims(
 
 
 def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.DataFrame:
-    """A row per layer of each condition's network, and one for the whole of it ("total")."""
+    """Describe each condition's network: a row per layer, and a row `total`."""
     from cnn_ablation.report.layer_table import describe_network
 
     conditions = {trial.condition.name: trial.condition for trial in trials}

@@ -6,10 +6,10 @@ from cnn_ablation.pipelines.model_construction import nodes
 
 
 def create_pipeline(*, pursued: bool = False) -> Pipeline:
-    """An experiment's parameters to its trials and networks.
+    """Expand an experiment to trials and describe their networks.
 
     Args:
-        pursued: Whether the seeds are not those of the parameters, but as many as its claims need.
+        pursued: Whether seeds are added until the claims are decided, in place of those in `seeds`.
     """
     expansion = (
         Node(

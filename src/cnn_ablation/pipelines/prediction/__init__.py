@@ -1,4 +1,4 @@
-"""A folder of images to their classes."""
+"""Classify a folder of images."""
 
 from cnn_ablation.pipelines.prediction.pipeline import create_pipeline
 

@@ -13,26 +13,25 @@ from cnn_ablation.study.parameters import PredictionParameters
 def classify_images(
     images: dict[str, Image.Image | str], classifier: Any, prediction: PredictionParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The three likeliest classes of each image, and the files that are no images.
-
-    `classifier` is an `inference.Classifier`; its type is not said, for it takes seconds to import.
+    """Find the three most probable classes of each image.
 
     Args:
-        images: By file name; where a file is no image, the reason in words.
-        classifier: Names what is on them.
-        prediction: How they are to be taken.
+        images: Image by file name, or the reason why the file cannot be read.
+        classifier: A `serving.classifier.Classifier`. The annotation would import torch at start-up.
+        prediction: Parameters of the prediction.
 
     Returns:
-        file, then `inference.COLUMNS`, a row per image; file and reason, a row per file skipped.
+        A row per image with file and `serving.classifier.COLUMNS`, and a row per skipped file with file
+        and reason.
 
     Raises:
-        StudyError: None of the files is an image.
+        StudyError: No file is an image.
     """
     readable = {name: image for name, image in images.items() if isinstance(image, Image.Image)}
     skipped = [(name, reason) for name, reason in images.items() if isinstance(reason, str)]
     if not readable:
         raise StudyError(
-            f"None of the {len(images)} files in the folder of images is one: {', '.join(images)}"
+            f"None of the {len(images)} files in the folder is an image: {', '.join(images)}"
         )
     predictions = classifier.classify(list(readable.values()), dark_on_light=prediction.dark_on_light)
     predictions.insert(0, "file", list(readable))
@@ -40,6 +39,6 @@ def classify_images(
 
 
 def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> ContactSheet:
-    """The images with their classes and probabilities."""
+    """Draw the images with their classes and probabilities."""
     readable = {name: image for name, image in images.items() if isinstance(image, Image.Image)}
     return ContactSheet(images=readable, predictions=predictions)

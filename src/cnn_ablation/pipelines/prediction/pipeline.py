@@ -6,7 +6,7 @@ from cnn_ablation.pipelines.prediction import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Images to their classes, as a table and as a picture."""
+    """Classify images and draw them with their classes."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""The best network of a study to MLflow's model registry."""
+"""Register the best network of a study in MLflow's model registry."""
 
 from cnn_ablation.pipelines.registration.pipeline import create_pipeline
 

@@ -8,7 +8,7 @@ from cnn_ablation.pipelines.registration import nodes
 
 
 def create_pipeline(chapters: Mapping[str, str]) -> Pipeline:
-    """The winner of several experiments to a version of the registered model.
+    """Register the winner of several experiments as a version of the registered model.
 
     Args:
         chapters: Dataset of each experiment's chapter, by the experiment's name.

@@ -16,7 +16,7 @@ RESULTS = (
 
 
 def create_chapter_pipeline() -> Pipeline:
-    """All results of an experiment to its chapter, the only dataset that leaves its namespace.
+    """Collect all results of an experiment in its chapter, the only dataset that leaves its namespace.
 
     Kedro-Viz draws every dataset that is used outside of a namespace, or by no node, outside of the
     namespace's box.
@@ -40,7 +40,7 @@ def create_chapter_pipeline() -> Pipeline:
 
 
 def create_summary_pipeline(chapters: Mapping[str, str]) -> Pipeline:
-    """The results of several experiments to one table.
+    """Collect the results of several experiments in one table.
 
     Args:
         chapters: Dataset of each experiment's chapter, by the experiment's name.
@@ -59,7 +59,7 @@ def create_summary_pipeline(chapters: Mapping[str, str]) -> Pipeline:
 
 
 def create_journal_pipeline(chapters: Mapping[str, str]) -> Pipeline:
-    """The chapters of all experiments to the journal.
+    """Write the journal from the chapters of all experiments.
 
     Args:
         chapters: Dataset of each experiment's chapter, by the experiment's name.

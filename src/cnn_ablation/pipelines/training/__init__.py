@@ -1,4 +1,4 @@
-"""Trials to trained networks, each tracked as it finishes."""
+"""Train networks, and track each as soon as it is trained."""
 
 from cnn_ablation.pipelines.training.pipeline import create_pipeline
 

@@ -25,9 +25,9 @@ def train_trials(
     data: DataParameters,
     execution: ExecutionParameters,
 ) -> Iterator[TrialRun]:
-    """Train what the store does not have yet; yield each trial as soon as it is over.
+    """Train the trials that are not in the store. Yield each trial as soon as it ends.
 
-    `engine` is an `engine.Engine`; its type is not said, for it takes seconds to import.
+    `engine` is an `execution.engine.Engine`. The annotation would import torch at start-up.
     """
     from cnn_ablation.execution.worker import TrialData
 

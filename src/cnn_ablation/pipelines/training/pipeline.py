@@ -6,7 +6,7 @@ from cnn_ablation.pipelines.training import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Trials to trained networks, each tracked as it finishes."""
+    """Train networks, and track each as soon as it is trained."""
     return Pipeline(
         [
             Node(

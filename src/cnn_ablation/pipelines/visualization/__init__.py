@@ -1,4 +1,4 @@
-"""Scores to figures."""
+"""Draw the figures of an experiment."""
 
 from cnn_ablation.pipelines.visualization.pipeline import create_pipeline
 

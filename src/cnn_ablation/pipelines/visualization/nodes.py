@@ -16,7 +16,7 @@ def plot_comparison(
     trial_metrics: pd.DataFrame,
     condition_summary: pd.DataFrame,
 ) -> Comparison:
-    """The experiment's figure: its conditions side by side."""
+    """Draw the conditions side by side."""
     return Comparison(
         title=experiment.title,
         question=experiment.question,
@@ -27,21 +27,21 @@ def plot_comparison(
 
 
 def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> LearningCurves:
-    """Training and validation per epoch, mean and range over seeds."""
+    """Draw training and validation per epoch, mean and range over seeds."""
     return LearningCurves(title=experiment.title, histories=histories)
 
 
 def plot_effects(
     experiment: ExperimentParameters, verdicts: pd.DataFrame, evidence: EvidenceParameters
 ) -> Claims:
-    """The claims about accuracy as intervals against zero and the smallest effect that matters."""
+    """Draw the claims about accuracy as intervals, with zero and the smallest effect that matters."""
     return Claims(title=experiment.title, verdicts=verdicts, smallest_effect=evidence.smallest_effect)
 
 
 def plot_confusion_matrix(
     experiment: ExperimentParameters, confusion: pd.DataFrame, final_model_choice: dict[str, Any]
 ) -> ConfusionMatrix:
-    """Predicted by true classes, for the best condition's networks of all seeds."""
+    """Draw the confusion matrix of the best condition's networks of all seeds."""
     condition = final_model_choice["condition"]
     rows = confusion[confusion["condition"] == condition]
     class_names = list(confusion["true_class"].unique())

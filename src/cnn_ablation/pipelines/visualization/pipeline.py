@@ -6,7 +6,7 @@ from cnn_ablation.pipelines.visualization import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Scores to figures."""
+    """Draw the figures of an experiment."""
     return Pipeline(
         [
             Node(
