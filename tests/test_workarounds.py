@@ -1,25 +1,40 @@
-"""Private names of other libraries: each in a module of workarounds, and each still as it expects."""
+"""Private names of other libraries: all in the module of workarounds, and as it expects them."""
 
 import ast
 import importlib
+import inspect
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from kedro.io import AbstractDataset, DataCatalog
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.matplotlib import MatplotlibDataset
+from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
+from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from cnn_ablation.datasets import (
+    FigureDataset,
+    MlflowChapterDataset,
+    MlflowModelDataset,
+    MlflowRegisteredModelDataset,
+    MlflowTrialRunsDataset,
+    TrialsDataset,
+)
 from cnn_ablation.workarounds import cpu_multiplies_bf16, light_optimizer
 from tests.conftest import ROOT, clean_environment
 
 SOURCES = ROOT / "src"
-WORKAROUNDS = {"cnn_ablation.workarounds", "cnn_ablation.adapters.workarounds"}
-DOCUMENTED = {"_describe", "_exists"}
-"""Methods that Kedro documents for authors of datasets."""
+WORKAROUNDS = "cnn_ablation.workarounds"
+DOCUMENTED = {"_describe", "_exists", "_exit"}
+"""Methods that Kedro documents for authors of datasets, and `os._exit`."""
 
 
 def module_of(file: Path) -> str:
@@ -72,11 +87,11 @@ def test_private_names_of_other_libraries_are_used_by_the_workarounds_alone() ->
     own = {name for tree in trees.values() for name in names_of_its_own(tree)}
     found = {
         module: [
-            *(name for name in uses(tree) if is_private(name) and name not in own),
+            *(name for name in uses(tree) if is_private(name) and name not in {*own, *DOCUMENTED}),
             *overridden(module, tree),
         ]
         for module, tree in trees.items()
-        if module not in WORKAROUNDS
+        if module != WORKAROUNDS
     }
     assert {module: names for module, names in found.items() if names} == {}
 
@@ -143,3 +158,70 @@ def test_pytorch_says_whether_the_cpu_multiplies_bf16() -> None:
     if hasattr(torch.cpu, "get_capabilities"):
         expected = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
         assert cpu_multiplies_bf16() == expected
+
+
+def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> None:
+    datasets: dict[str, Any] = {
+        "chapter": MlflowChapterDataset(filepath="chapter.json"),
+        "model": MlflowModelDataset("network"),
+        "registered": MlflowRegisteredModelDataset("network"),
+        "runs": MlflowTrialRunsDataset("runs.csv", "dropout"),
+    }
+    hook = MlflowHook()
+    hook.mlflow_config = KedroMlflowConfig.model_validate(
+        {"tracking": {"disable_tracking": {"pipelines": ["untracked"]}}}
+    )
+    assert all(dataset.tracking_enabled for dataset in datasets.values())
+    hook.before_pipeline_run({"pipeline_names": ["untracked"]}, None, DataCatalog(datasets))
+    tracking = [name for name, dataset in datasets.items() if dataset.tracking_enabled]
+    assert not tracking, (
+        f"kedro-mlflow leaves tracking on in {tracking}: this release no longer sets "
+        "_logging_activated on datasets whose class has a name that begins with Mlflow. Read "
+        "kedro_mlflow/io/catalog/switch_catalog_logging.py and mend TrackingSwitch"
+    )
+
+
+QUEUE = """
+import multiprocessing, os, sys
+from cnn_ablation.workarounds import release_semaphores
+
+queue = multiprocessing.get_context("spawn").Queue()
+if sys.argv[1] == "released":
+    release_semaphores()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("semaphores", "complains"), [("kept", True), ("released", False)])
+def test_pythons_resource_tracker_complains_of_semaphores(semaphores: str, complains: bool) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", QUEUE, semaphores],
+        env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("resource_tracker" in ended.stderr) == complains, (
+        "this Python does not complain of semaphores that os._exit leaves: drop release_semaphores"
+        if complains
+        else "multiprocessing.util._run_finalizers(0) no longer releases semaphores: mend "
+        f"release_semaphores\n{ended.stderr}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs"), [(TrialsDataset, JSONDataset), (FigureDataset, MatplotlibDataset)]
+)
+def test_previews_have_the_names_that_kedro_viz_goes_by(
+    own: type[AbstractDataset[Any, Any]], theirs: type[AbstractDataset[Any, Any]]
+) -> None:
+    assert preview_type(own) == preview_type(theirs), (
+        f"kedro-datasets calls the preview of {theirs.__name__} {preview_type(theirs)} now: give "
+        f"{own.__name__}.preview a type of that name"
+    )
+
+
+def preview_type(kind: type[Any]) -> str:
+    """Name of the type that Kedro-Viz chooses a view by, read as Kedro-Viz reads it."""
+    annotation = inspect.signature(kind.preview).return_annotation
+    return getattr(annotation, "__name__", str(annotation))

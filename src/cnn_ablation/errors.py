@@ -1,6 +1,7 @@
-"""All errors that a user can meet and mend, in one hierarchy.
+"""All errors that a user can meet and correct, in one hierarchy.
 
     AblationError
+    ├── InputError              the configuration or an option of a command cannot be used
     ├── ParameterError          a parameter cannot be used
     └── StudyError              a run cannot go on
         ├── ImageSetError       a set of images cannot be used
@@ -8,7 +9,7 @@
         ├── NoResultError       an experiment has no finished trial
         └── ClusterError        there is no cluster to train on
 
-Commands print the message of any of them without a traceback.
+Commands print the message of any of them without a traceback; `adapters.click_errors` sees to it.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,10 @@ from difflib import get_close_matches
 
 class AblationError(Exception):
     """Base of all errors of this package. Its message says what is wrong and what to do about it."""
+
+
+class InputError(AblationError):
+    """The configuration or an option of a command cannot be used. The message names file and key."""
 
 
 class ParameterError(AblationError, ValueError):

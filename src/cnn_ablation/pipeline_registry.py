@@ -7,6 +7,7 @@ from kedro.pipeline import Pipeline
 
 from cnn_ablation import pipelines as stages
 from cnn_ablation.adapters import configuration
+from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.pipelines import (
     data_ingestion,
     evaluation,
@@ -26,6 +27,7 @@ STAGES = tuple(module.name for module in iter_modules(stages.__path__))
 """Names of the stages, which are tags of their nodes."""
 
 
+@click_errors()
 def register_pipelines() -> dict[str, Pipeline]:
     """Create a pipeline per experiment, one per study, and the built-in ones.
 

@@ -1,7 +1,7 @@
-"""Private or undocumented parts of PyTorch that the core uses, each with the reason.
+"""Private parts of PyTorch, kedro-mlflow and Python that this package uses, each with the reason.
 
-Every one has a test in `tests/test_workarounds.py` that says what to do when a release of PyTorch
-changes it. Those for Kedro, kedro-mlflow, kedro-datasets and MLflow stand in `adapters.workarounds`.
+Every one has a test in `tests/test_workarounds.py` that says what to do when a release changes it. The
+module imports none of these libraries before a function needs it.
 """
 
 import inspect
@@ -43,3 +43,31 @@ def cpu_multiplies_bf16() -> bool:
     import torch
 
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+class TrackingSwitch:
+    """Base of datasets that log to MLflow: `tracking_enabled` is False where conf disables tracking.
+
+    `tracking.disable_tracking.pipelines` in mlflow.yml names pipelines that are not tracked. Before it
+    runs one of them, kedro-mlflow sets `_logging_activated` to False on each dataset whose class has a
+    name that begins with "Mlflow". It documents no other way to learn of it.
+    """
+
+    _logging_activated = True
+
+    @property
+    def tracking_enabled(self) -> bool:
+        """Whether a save logs to MLflow."""
+        return self._logging_activated
+
+
+def release_semaphores() -> None:
+    """Release the semaphores of multiprocessing's queues, as Python does when it exits.
+
+    A process that ends by `os._exit` skips this. Python's resource tracker, a helper process, then
+    releases the semaphores and complains on the terminal that they have leaked. No public function of
+    Python releases them.
+    """
+    from multiprocessing import util
+
+    util._run_finalizers(0)  # type: ignore[attr-defined]

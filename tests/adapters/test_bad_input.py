@@ -208,6 +208,28 @@ def test_a_pipeline_that_is_not_there(project: Path) -> None:
     assert "Did you mean 'dropout'?" in message
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--env=dmeo", "--env: no environment 'dmeo' in"),
+        ("--tags=droput", "--tags: no tag 'droput' in __default__. Did you mean 'dropout'?"),
+        ("--runner=ParallelRunner", "'ParallelRunner' cannot run the pipelines"),
+        ("--async", "--async: nodes that save each trial once it is trained cannot use it"),
+        ("--params=seeds=[0,1", "'seeds=[0,1' does not end as YAML"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_line(project: Path, option: str, expected: str) -> None:
+    assert expected in " ".join(error_of(project, option).split())
+
+
+def test_other_commands_report_the_configuration_in_the_same_way(project: Path) -> None:
+    result = kedro(project, "catalog", "describe-datasets", "--env=dmeo")
+    assert result.returncode == 1
+    output = " ".join(result.stderr.split())
+    assert "Did you mean 'demo'?" in output
+    assert "Traceback" not in output
+
+
 def test_a_tracking_server_that_cannot_be_reached(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(

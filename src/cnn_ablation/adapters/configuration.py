@@ -4,22 +4,38 @@ Kedro calls `register_pipelines` without arguments, but the pipelines depend on 
 context therefore announces its configuration here.
 """
 
+import json
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.framework.project import pipelines
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from cnn_ablation.errors import ParameterError
+from cnn_ablation.errors import InputError, ParameterError
 from cnn_ablation.study.discovery import Experiment, find_experiments
 
+_checkout = Path(__file__).resolve().parents[3]
+PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
+"""Folder of the project. For an installed package, it is the working directory."""
 
-class InputError(click.ClickException):
-    """The run cannot start with this input. A command ends with its message and no traceback."""
+
+def mlflow_view(name: str, state: DictConfig) -> str:
+    """A view of an experiment's runs, as MLflow's page keeps it in a tag of the experiment."""
+    container = OmegaConf.to_container(state)
+    return json.dumps({"name": name, "createdAt": 0, "state": json.dumps(container)})
+
+
+LOADER_ARGUMENTS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment needs only the keys that differ from base, inside groups too.
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
+    "custom_resolvers": {"project_root": PROJECT_ROOT.as_posix, "mlflow_view": mlflow_view},
+}
+"""Arguments of Kedro's `OmegaConfigLoader`."""
 
 
 class Configuration(NamedTuple):
@@ -87,14 +103,10 @@ def current() -> Configuration:
     """The configuration of the newest context; before there is one, that of the project itself."""
     if _current is not None:
         return _current
-    from cnn_ablation import settings
-
     loader = OmegaConfigLoader(
-        conf_source=str(settings.PROJECT_ROOT / "conf"),
-        env=os.getenv("KEDRO_ENV"),
-        **settings.CONFIG_LOADER_ARGS,
+        conf_source=str(PROJECT_ROOT / "conf"), env=os.getenv("KEDRO_ENV"), **LOADER_ARGUMENTS
     )
-    return Configuration(loader, settings.PROJECT_ROOT)
+    return Configuration(loader, PROJECT_ROOT)
 
 
 def reaches(tree: Any, path: Sequence[str]) -> int:

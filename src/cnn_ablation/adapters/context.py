@@ -1,22 +1,22 @@
 """The project's Kedro context: parameters that are not valid are reported by file and key."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol, DatasetError
 from kedro.validation import ParameterValidationError, TypeExtractor
 from pydantic import BaseModel, ValidationError
 
 from cnn_ablation.adapters import configuration
-from cnn_ablation.adapters.configuration import Configuration, InputError, reaches
+from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.adapters.configuration import Configuration, reaches
+from cnn_ablation.errors import InputError
 
 
 class ProjectContext(KedroContext):
-    """Kedro's context, with an answer to what is wrong in which file."""
+    """Kedro's context, which reports what is wrong in which file."""
 
     config_loader: OmegaConfigLoader
 
@@ -26,42 +26,28 @@ class ProjectContext(KedroContext):
         configuration.use(self.configuration)
 
     @property
+    @click_errors()
     def params(self) -> dict[str, Any]:
         """The validated parameters.
 
         Raises:
-            InputError: Some are not valid; the message names file, key and what is allowed.
+            InputError: Some are not valid. The message names file, key and what is allowed.
         """
         try:
             return super().params
         except ParameterValidationError as error:
+            # Kedro's error is text. What pydantic says of each key is lost in it, so ask again.
             problems = list(self._problems())
-            message = "\n".join(
-                [
-                    f"{len(problems)} parameters are not valid:"
-                    if len(problems) > 1
-                    else "A parameter is not valid:",
-                    *(f"  {problem}" for problem in problems),
-                ]
-            )
-            raise InputError(message if problems else str(error)) from None
-
-    def _get_catalog(self, *args: Any, **kwargs: Any) -> CatalogProtocol[Any, Any]:
-        """Kedro's catalog; an entry that makes no dataset is reported by file and name."""
-        try:
-            return super()._get_catalog(*args, **kwargs)
-        except DatasetError as error:
-            message = " ".join(str(error).split())
-            named = re.search(r"[Dd]ataset '(.+?)'", message)
-            place = f"{self.place_of(named[1], 'catalog')}: {named[1]}: " if named else ""
-            raise InputError(f"{place}{message}") from None
+            many = len(problems) > 1
+            head = f"{len(problems)} parameters are not valid:" if many else "A parameter is not valid:"
+            raise InputError("\n  ".join([head, *problems]) if problems else str(error)) from None
 
     def place_of(self, key: str, kind: str = "parameters") -> str:
         """The file, or `--params`, that gives this dotted key of the configuration its value."""
         return self.configuration.place_of(key.split("."), kind) or "conf"
 
     def _problems(self) -> Iterator[str]:
-        groups = self.config_loader["parameters"]  # Which reads all the files anew.
+        groups = self.config_loader["parameters"]
         for key, kind in TypeExtractor(dict(pipelines)).extract_types_from_pipelines().items():
             value = groups.get(key)
             if not issubclass(kind, BaseModel) or value is None:
@@ -78,13 +64,13 @@ class ProjectContext(KedroContext):
 
 
 def _names(location: tuple[int | str, ...], tree: Any) -> list[str]:
-    """The part of a pydantic location that stands in the file: without names of union members."""
+    """The part of pydantic's location that is in the file. Pydantic adds names of union members."""
     names = []
     for place, step in enumerate(location):
         inside = reaches(tree, [str(step)])
         if inside:
             tree = tree[step]
-        # What is missing in the file has a name all the same, at the end of the location.
+        # The last step is the name of a key even if the file does not have it.
         if inside or (place == len(location) - 1 and isinstance(step, str) and step.isidentifier()):
             names.append(str(step))
     return names

@@ -1,8 +1,6 @@
-"""What surrounds a run: checks before it, a word about its results after it."""
+"""Hooks around a run: checks before it, its results after it."""
 
 import logging
-import urllib.error
-import urllib.request
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -12,9 +10,10 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters.configuration import InputError
+from cnn_ablation.adapters import checks
+from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
-from cnn_ablation.errors import ParameterError, StudyError
+from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
 from cnn_ablation.study.discovery import SHARED_GROUPS
 from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
 from cnn_ablation.study.parameters import ExecutionParameters, SeedParameters
@@ -26,38 +25,35 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SERVER_TIMEOUT = 5
-"""Seconds in which a tracking server must answer."""
-
 
 class StudyHooks:
-    """Fail early and in plain words; end with the results."""
+    """Report what is wrong before anything is trained; print the results at the end."""
 
     @hook_impl(tryfirst=True)
+    @click_errors()
     def after_context_created(self, context: ProjectContext) -> None:
-        """Check that the tracking server answers, before kedro-mlflow waits minutes for it."""
+        """Check what the configuration says of the environment, the tracking server and the catalog."""
         self._context = context
         self._engine: Engine | None = None
+        checks.check_environment(context.configuration)
+        # kedro-mlflow adds these patterns later.
         context.config_loader.config_patterns.setdefault(
             "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
         )
-        uri = context.config_loader["mlflow"].get("server", {}).get("mlflow_tracking_uri") or ""
-        if uri.startswith(("http://", "https://")):
-            try:
-                urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT)
-            except urllib.error.HTTPError:
-                pass  # It answers, be it with a refusal that MLflow's own credentials will lift.
-            except OSError as error:
-                key = "server.mlflow_tracking_uri"
-                raise InputError(
-                    f"{context.place_of(key, 'mlflow')}: {key}: {uri} cannot be reached "
-                    f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
-                    "leave the key out: then conf/base/mlflow.yml has the project's own store"
-                ) from None
+        checks.check_server(context.configuration)
+        checks.check_catalog_entries(context.configuration)
 
     @hook_impl(tryfirst=True)
+    @click_errors()
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Create the datasets of the catalog."""
+        checks.create_datasets(self._context.configuration, catalog, catalog.keys())
+
+    @hook_impl(tryfirst=True)
+    @click_errors()
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
+        checks.create_datasets(self._context.configuration, catalog, pipeline.datasets())
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
@@ -76,23 +72,25 @@ class StudyHooks:
             catalog["engine"] = MemoryDataset(self._engine, copy_mode="assign")
 
     @hook_impl(trylast=True)
+    @click_errors()
     def on_pipeline_error(self, error: Exception) -> None:
-        """Let the workers go; report what the user can mend without a traceback."""
+        """Stop the workers. If an error of this package is the cause, raise it in place of Kedro's."""
         self._close_engine()
-        reported: BaseException | None = error
-        while reported is not None:
-            if isinstance(reported, ParameterError):
-                raise self._invalid(reported.key, reported.reason) from None
-            if isinstance(reported, StudyError):
-                raise InputError(str(reported)) from None
-            reported = reported.__cause__  # Kedro wraps what a dataset raises.
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ParameterError):
+                raise self._invalid(cause.key, cause.reason) from None
+            if isinstance(cause, AblationError):
+                raise cause from None
+            cause = cause.__cause__
 
     @hook_impl(trylast=True)
+    @click_errors()
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Print a table per experiment that was evaluated, and where the run's results are.
 
         Raises:
-            InputError: Trials have failed: the run's exit code tells so.
+            StudyError: Trials have failed, which the exit code is to show.
         """
         from cnn_ablation.report.summary_table import print_summary
 
@@ -121,7 +119,7 @@ class StudyHooks:
         ]
         if failed:
             count = "1 trial has" if len(failed) == 1 else f"{len(failed)} trials have"
-            raise InputError("\n  ".join([f"{count} failed; the same command tries again:", *failed]))
+            raise StudyError("\n  ".join([f"{count} failed; the same command tries again:", *failed]))
 
     def _check_groups(self, groups: Collection[str]) -> None:
         """Reject parameters without one of the groups that all experiments share."""

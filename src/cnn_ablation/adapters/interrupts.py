@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from cnn_ablation.adapters.abandoned_runs import mark_killed
-from cnn_ablation.adapters.workarounds import release_semaphores
+from cnn_ablation.workarounds import release_semaphores
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

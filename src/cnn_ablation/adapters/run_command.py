@@ -57,8 +57,22 @@ def _fault(key: str, separator: str, text: str) -> str | None:
 @click.pass_context
 def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
     """Run as Kedro does. Ctrl-C and TERM end the run, with a word on how to go on."""
+    _check_runner(options["runner"])
+    if options["is_async"] or options["runner_params"].get("is_async"):
+        raise click.UsageError("--async: nodes that save each trial once it is trained cannot use it")
     with interruptible():
         return context.invoke(kedro_run, **options)
+
+
+def _check_runner(name: str | None) -> None:
+    allowed = ("SequentialRunner", "ThreadRunner")
+    # A dotted name is a runner of the user's own.
+    if name is not None and name not in allowed and "." not in name:
+        raise click.BadParameter(
+            f"{name!r} cannot run the pipelines, which train in parallel by themselves; "
+            f"allowed: {', '.join(allowed)}",
+            param_hint="--runner",
+        )
 
 
 run = click.Command(

@@ -5,28 +5,28 @@ from typing import Any
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
-from cnn_ablation.adapters.configuration import InputError
-from cnn_ablation.errors import suggestion
+from cnn_ablation.adapters.checks import wrong_selection
+from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.errors import InputError
 
 
 class ProjectSession(KedroSession):
-    """Kedro's session, which reports a pipeline that does not exist without a traceback."""
+    """Kedro's session, which reports names that do not exist without a traceback."""
 
+    @click_errors()
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run pipelines as `KedroSession.run` does.
 
         Raises:
-            InputError: There is no pipeline of a requested name.
+            InputError: There is no pipeline, node, tag, dataset or namespace of a requested name, or
+                nothing is left to run.
         """
         try:
             result: dict[str, Any] = super().run(*args, **kwargs)
-        except ValueError as error:
-            match error.__cause__:
-                case KeyError(args=(str(name),)) if name not in pipelines:
-                    allowed = [other for other in pipelines if other != "__default__"]
-                    raise InputError(
-                        f"--pipeline: no pipeline {name!r}; allowed: {', '.join(allowed)}."
-                        f"{suggestion(name, allowed)}"
-                    ) from None
-            raise
+        except ValueError:
+            # Kedro has no error of its own for them.
+            problem = wrong_selection(kwargs, pipelines)
+            if problem is None:
+                raise
+            raise InputError(problem) from None
         return result

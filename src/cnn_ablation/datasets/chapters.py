@@ -7,8 +7,8 @@ from typing import Any
 
 from kedro_datasets.json import JSONDataset
 
-from cnn_ablation.adapters.workarounds import TrackingSwitch
 from cnn_ablation.datasets.files import JSONPreview
+from cnn_ablation.workarounds import TrackingSwitch
 
 
 class MlflowChapterDataset(TrackingSwitch, JSONDataset):  # type: ignore[misc]

@@ -6,10 +6,10 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from cnn_ablation.adapters.workarounds import TrackingSwitch
 from cnn_ablation.datasets.base import ReadOnlyDataset
 from cnn_ablation.errors import StudyError
 from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.workarounds import TrackingSwitch
 
 CHAMPION = "champion"
 """Alias of the best version of the registered model."""

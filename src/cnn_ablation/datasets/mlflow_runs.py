@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from cnn_ablation.adapters.workarounds import TrackingSwitch
 from cnn_ablation.execution.outcomes import TrialRun
+from cnn_ablation.workarounds import TrackingSwitch
 
 
 class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFrame]):

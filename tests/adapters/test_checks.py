@@ -1,0 +1,127 @@
+"""Options of a run that select nothing, and configurations that nothing can be run with."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline, node
+
+from cnn_ablation.adapters.checks import (
+    check_catalog_entries,
+    check_environment,
+    create_datasets,
+    wrong_selection,
+)
+from cnn_ablation.adapters.configuration import Configuration
+from cnn_ablation.errors import InputError
+from tests.conftest import write_yaml
+
+
+def identity(value: Any) -> Any:
+    return value
+
+
+def stage(name: str, namespace: str) -> Pipeline:
+    return Pipeline(
+        [node(identity, "images", "trained", name="train", tags="training")],
+        namespace=namespace,
+        inputs="images",
+        tags=name,
+    )
+
+
+PIPELINES = {
+    "__default__": stage("dropout", "dropout") + stage("pooling", "pooling"),
+    "dropout": stage("dropout", "dropout"),
+    "pooling": stage("pooling", "pooling"),
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {"pipeline_names": ["droput"]},
+            "--pipeline: no pipeline 'droput'; allowed: dropout, pooling. Did you mean 'dropout'?",
+        ),
+        ({"tags": ["trianing"]}, "--tags: no tag 'trianing' in __default__. Did you mean 'training'?"),
+        (
+            {"pipeline_names": ["pooling"], "node_names": ["pooling.trian"]},
+            "--nodes: no node 'pooling.trian' in pooling. Did you mean 'pooling.train'?",
+        ),
+        ({"from_nodes": ["train"]}, "--from-nodes: no node 'train'"),
+        ({"to_nodes": ["dropout.tran"]}, "--to-nodes: no node 'dropout.tran'"),
+        (
+            {"from_inputs": ["image"]},
+            "--from-inputs: no dataset 'image' in __default__. Did you mean 'images'?",
+        ),
+        ({"to_outputs": ["dropout.trainde"]}, "Did you mean 'dropout.trained'?"),
+        ({"namespaces": ["drpout"]}, "--namespaces: no namespace 'drpout'"),
+        (
+            {"pipeline_names": ["pooling"], "tags": ["dropout"]},
+            "--tags: no tag 'dropout' in pooling.",
+        ),
+        (
+            {"tags": ["dropout"], "namespaces": ["pooling"]},
+            "the options together leave no node to run",
+        ),
+    ],
+)
+def test_a_selection_of_nothing_names_the_option(options: dict[str, Any], expected: str) -> None:
+    assert expected in (wrong_selection(options, PIPELINES) or "")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tags": ("training",), "from_inputs": ["images"]}, {"pipeline_names": ["dropout"]}]
+)
+def test_a_selection_of_something_is_right(options: dict[str, Any]) -> None:
+    assert wrong_selection(options, PIPELINES) is None
+
+
+class Loader(dict[str, Any]):
+    """What the checks use of Kedro's loader, which registers its resolvers for the whole process."""
+
+    base_env, default_run_env, runtime_params = "base", "local", None
+
+    def __init__(self, conf_source: str, env: str | None, catalog: dict[str, Any]) -> None:
+        super().__init__(catalog=catalog)
+        self.conf_source, self.env = conf_source, env
+
+
+def configuration_of(folder: Path, catalog: dict[str, Any], env: str | None = None) -> Configuration:
+    write_yaml(folder / "conf/base/catalog.yml", catalog)
+    (folder / "conf/local").mkdir()
+    return Configuration(Loader(str(folder / "conf"), env, catalog), folder)  # type: ignore[arg-type]
+
+
+def test_an_environment_without_a_folder_is_named(tmp_path: Path) -> None:
+    check_environment(configuration_of(tmp_path, {}))
+    misspelt = configuration_of(tmp_path / "project", {}, env="locl")
+    with pytest.raises(InputError, match=r"'locl' in .*; allowed: base, local\. Did you mean 'local'\?"):
+        check_environment(misspelt)
+
+
+@pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None])
+def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> None:
+    configuration = configuration_of(tmp_path, {"_shared": {"filepath": "x"}, "images": entry})
+    with pytest.raises(
+        InputError, match=r"^conf/base/catalog\.yml: images: needs a mapping with a type"
+    ):
+        check_catalog_entries(configuration)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "entry"), [("images", "images"), ("dropout.runs", "{experiment}.runs")]
+)
+def test_a_dataset_that_cannot_be_created_is_named_by_its_entry(
+    tmp_path: Path, dataset: str, entry: str
+) -> None:
+    entries = {entry: {"type": "pandas.CSVDataset", "filepath": "x.csv", "nothing": 1}}
+    configuration = configuration_of(tmp_path, entries)
+    catalog = DataCatalog.from_config(entries)
+    with pytest.raises(InputError) as raised:
+        create_datasets(configuration, catalog, [dataset])
+    assert str(raised.value).startswith(f"conf/base/catalog.yml: {entry}: ")
+    assert "unexpected keyword argument 'nothing'" in str(raised.value)
+    assert "\n" not in str(raised.value)
