@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnn_ablation.parts.optimizers import Adam
 from cnn_ablation.training.data import Normalize, TrainingData
@@ -33,18 +33,16 @@ class BatchedTrials:
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.mixed = torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16")
         shapes = {"conv1": (9, 32), "conv2": (288, 64), "hidden": (3136, 128), "output": (128, 10)}
-        self.weights: dict[str, Tensor] = {}
+        initial: dict[str, Tensor] = {}
         for name, (inputs, outputs) in shapes.items():
             bound = inputs**-0.5
             for part, shape in (("weight", (k, inputs, outputs)), ("bias", (k, 1, outputs))):
                 values = torch.empty(shape).uniform_(-bound, bound, generator=generator)
-                self.weights[f"{name}.{part}"] = values
+                initial[f"{name}.{part}"] = values
             if name.startswith("conv"):
-                self.weights[f"{name}.scale"] = torch.ones(k, 1, outputs)
-                self.weights[f"{name}.shift"] = torch.zeros(k, 1, outputs)
-        self.weights = {
-            name: values.to(data.device).requires_grad_() for name, values in self.weights.items()
-        }
+                initial[f"{name}.scale"] = torch.ones(k, 1, outputs)
+                initial[f"{name}.shift"] = torch.zeros(k, 1, outputs)
+        self.weights = {name: nn.Parameter(values.to(data.device)) for name, values in initial.items()}
         self.optimizer = Adam().build(self.weights.values())
         self.optimizer.param_groups[0]["capturable"] = data.device.type == "cuda"
 

@@ -4,8 +4,8 @@
     python3 benchmarks/gpu.py --device cpu --images 640   # every section that needs no GPU, in short
 
 It needs only PyTorch, NumPy, Numba, pydantic and the files in data/01_raw/fashion_mnist. Each section
-prints a table as soon as it is measured. After an error, the next section starts in a new process, because
-CUDA may be unusable in the old one. Sections that no longer fit into `--minutes` are skipped.
+prints a table as soon as it is measured. After an error, the next section starts in a new process,
+because CUDA may be unusable in the old one. Sections that no longer fit into `--minutes` are skipped.
 """
 
 import argparse
@@ -448,17 +448,18 @@ def measure_batched(bench: Bench) -> None:
             order = torch.stack([torch.randperm(bench.train_images) for _ in range(k)])
             order = order.to(bench.device)
             steps = bench.train_images // 64
+            warm_up = min(10, steps // 2)
             with graphed.own_stream(bench.device):
                 step = graphed.Graphed(trials.step) if bench.graphs else trials.step
-                losses = [step(order[:, i * 64 : (i + 1) * 64]).mean().clone() for i in range(10)]
+                losses = [step(order[:, i * 64 : (i + 1) * 64]).mean().clone() for i in range(warm_up)]
                 bench.wait()
                 start = time.perf_counter()
-                for i in range(10, steps):
+                for i in range(warm_up, steps):
                     loss = step(order[:, i * 64 : (i + 1) * 64])
                 bench.wait()
                 seconds = time.perf_counter() - start
-                last = loss.mean() if steps > 10 else losses[-1]
-            rate = k * 64 * max(steps - 10, 0) / seconds
+                last = loss.mean()
+            rate = k * 64 * (steps - warm_up) / seconds
             bench.together["batched", variant_name(precision, True), k] = rate
             row(precision, k, f"{rate:,.0f}", f"{losses[0]:.3f}, {last:.3f}")
 
