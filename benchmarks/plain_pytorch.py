@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.datasets import FashionMNIST
 
 from cnn_ablation.parts.architectures import ConvNet
 
@@ -59,6 +57,10 @@ class PlainTraining:
     """
 
     def __init__(self, folder: Path, model: ConvNet, batch_size: int = 64) -> None:
+        # Here, because `make_network` needs PyTorch alone.
+        from torchvision import transforms
+        from torchvision.datasets import FashionMNIST
+
         transform = transforms.Compose(
             [transforms.ToTensor(), transforms.Normalize((0.2860,), (0.3530,))]
         )

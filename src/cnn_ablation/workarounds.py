@@ -31,6 +31,8 @@ def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
         "add_param_group": inspect.unwrap(kind.add_param_group),
         # One of the decorators that are left out turns gradients off.
         "step": torch.no_grad()(inspect.unwrap(kind.step)),
+        # The steps before a CUDA graph is recorded are meant to run without it: no warning.
+        "_warned_capturable_if_run_uncaptured": True,
     }
     return cast("Callable[..., Optimizer]", type(kind.__name__, (kind,), methods))
 

@@ -19,6 +19,7 @@ from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.data import Normalize, TrainingData
 from cnn_ablation.training.devices import resolve_layers
+from cnn_ablation.training.graphed import Graphed, generators_in, own_stream
 from cnn_ablation.training.results import TrainedTrial
 from cnn_ablation.training.seeding import seed_network
 
@@ -40,6 +41,7 @@ def train(
     *,
     precision: str = "fp32",
     layers: str = "fast",
+    graphs: bool = False,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> TrainedTrial:
     """Train a network from scratch on the data's device.
@@ -54,13 +56,15 @@ def train(
         num_classes: Number of classes.
         precision: fp32, or bf16 for mixed precision: weights, sums and normalization stay in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
+        graphs: Replay steps and evaluation as CUDA graphs, on a CUDA device. The optimizer then reads a
+            learning rate that is rounded to float32.
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
     # cuDNN would multiply with ten bits of mantissa and call it fp32.
     torch.backends.cudnn.allow_tf32 = False
     training = configuration.training
-    with _seeded_process(seed, data.device):
+    with own_stream(data.device), _seeded_process(seed, data.device):
         with torch.device(data.device):
             net = configuration.model.build(data.image_shape, num_classes)
         if resolve_layers(layers, data.device, configuration.model) == "fast":
@@ -68,15 +72,15 @@ def train(
         net = net.to(memory_format=torch.channels_last)
         step = _Step(net, training, seed, data, precision)
         seed_network(net, training.initialization, seed, data.device)
+        trained = _GraphedStep(step) if graphs else step
         order = random_streams.generator(seed, "order of batches")
 
         history: list[dict[str, float]] = []
         logits = torch.empty(0)
         for epoch in range(1, training.epochs + 1):
             start = time.perf_counter()
-            train_loss, train_accuracy = _train_one_epoch(step, training.batch_size, order)
-            with step.mixed:
-                logits = predict(net, data.validation_images, step.normalize)
+            train_loss, train_accuracy = _train_one_epoch(trained, training.batch_size, order)
+            logits = trained.evaluate(data.validation_images)
             row = {
                 "epoch": epoch,
                 "train_loss": train_loss,
@@ -141,12 +145,12 @@ class _Step:
         self.mixed = torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16")
         self._compile()
         self._weights = list(network.parameters())
-        self._optimizer = training.optimizer.build(self._weights)
+        self.optimizer = training.optimizer.build(self._weights)
         self._learning_rate = training.optimizer.learning_rate
         self._schedule: Schedule = training.schedule
         self._done = 0
         self._steps = training.epochs * math.ceil(len(data.train_labels) / training.batch_size)
-        self._augmentations: list[tuple[Augmentation, torch.Generator]] = [
+        self.augmentations: list[tuple[Augmentation, torch.Generator]] = [
             (
                 augmentation,
                 random_streams.generator(
@@ -163,19 +167,42 @@ class _Step:
             batch: Indices of training images, (N,), on the device.
             labels: Their labels, (N,), on the device.
         """
-        images = self.data.train_images.index_select(0, batch)
-        for augmentation, generator in self._augmentations:
-            images = augmentation.apply(images, generator)
+        self.set_learning_rate()
+        return self.update(batch, labels)
+
+    def evaluate(self, images: Tensor) -> Tensor:
+        """Logits, float32 (N, classes), of uint8 images (N, channels, height, width), not training."""
+        with self.mixed:
+            return predict(self.network, images, self.normalize)
+
+    def set_learning_rate(self) -> None:
+        """Set the optimizer's learning rate for the next step."""
         factor = self._schedule.factor((self._done + 0.5) / self._steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate * factor
         self._done += 1
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self._learning_rate * factor)
+            else:
+                group["lr"] = self._learning_rate * factor
+
+    def update(self, batch: Tensor, labels: Tensor) -> Tensor:
+        """Change the weights; see `__call__`."""
+        images = self.data.train_images.index_select(0, batch)
+        for augmentation, generator in self.augmentations:
+            images = augmentation.apply(images, generator)
         # What optimizer.zero_grad does, without its bookkeeping: a hundredth of a small network's step.
         for weight in self._weights:
             weight.grad = None
         logits = self._descend(self.network, images, labels)
-        self._optimizer.step()
+        self.optimizer.step()
         return logits
+
+    def infer(self, images: Tensor) -> Tensor:
+        """Logits of a batch, float32 (N, classes), in the network's mode."""
+        # Inside: a graph must not read casts of the weights that autocast drops when it is left.
+        with self.mixed:
+            logits: Tensor = self.network(self.normalize(images))
+        return logits.float()
 
     def _descend(self, network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Compute gradients; returns the logits."""
@@ -198,7 +225,44 @@ class _Step:
             predict(clone, images, self.normalize)
 
 
-def _train_one_epoch(step: _Step, batch_size: int, order: torch.Generator) -> tuple[float, float]:
+class _GraphedStep:
+    """A step whose kernels, and those of evaluation, are replayed as CUDA graphs.
+
+    Args:
+        step: On a CUDA device. Its network has all its generators.
+    """
+
+    def __init__(self, step: _Step) -> None:
+        self.network = step.network
+        self.data = step.data
+        self._step = step
+        for group in step.optimizer.param_groups:
+            group["lr"] = torch.tensor(group["lr"], device=step.data.device)
+            if "capturable" in group:
+                group["capturable"] = True
+        drawn_from = [
+            *generators_in(step.network),
+            *(generator for _, generator in step.augmentations),
+        ]
+        self._update = Graphed(step.update, drawn_from)
+        self._infer = Graphed(step.infer)
+
+    def __call__(self, batch: Tensor, labels: Tensor) -> Tensor:
+        """See `_Step`. The next step may overwrite the logits."""
+        self._step.set_learning_rate()
+        return self._update(batch, labels)
+
+    def evaluate(self, images: Tensor) -> Tensor:
+        """See `_Step`."""
+        self.network.eval()
+        # Not inference mode: its tensors could not be written to by a training that is recorded later.
+        with torch.no_grad():
+            return _joined(map(self._infer, images.split(EVALUATION_BATCH)), len(images))
+
+
+def _train_one_epoch(
+    step: _Step | _GraphedStep, batch_size: int, order: torch.Generator
+) -> tuple[float, float]:
     """Mean loss and top-1 accuracy, percent, over the epoch's images as they were trained on."""
     step.network.train()
     permutation = torch.randperm(len(step.data.train_labels), generator=order).to(step.data.device)

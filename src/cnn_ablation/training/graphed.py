@@ -1,0 +1,124 @@
+"""Functions of tensors, recorded once as CUDA graphs and replayed from then on.
+
+A step of a small network is a hundred kernels of a few microseconds each. Launching them one by one from
+Python takes longer than running them. A graph launches all of them at once.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+WARM_UP_CALLS = 3
+"""Calls with inputs of one shape that run before a graph is recorded, so that libraries are set up.
+
+PyTorch's documentation of CUDA graphs makes three.
+"""
+
+_RECORDING = threading.Lock()
+"""CUDA records one graph at a time in a process."""
+
+Shapes = tuple[torch.Size, ...]
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A recorded graph: it reads `inputs` and overwrites `output`, always in the same memory."""
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    replay: Callable[[], None]
+
+
+class Graphed:
+    """A function of tensors that is replayed as a CUDA graph: one graph for inputs of one shape.
+
+    Only kernels are recorded. The function's Python code does not run again, so whatever changes from
+    call to call must be in tensors that keep their memory, and random numbers must come from the
+    generators named here or from the device's default generator. These continue their streams as they
+    would without a graph.
+
+    All calls must be made on one stream, which is not the default stream; see `own_stream`.
+
+    Args:
+        function: Takes tensors on a CUDA device, and returns one.
+        generators: What the function draws from.
+    """
+
+    def __init__(
+        self, function: Callable[..., Tensor], generators: Iterable[torch.Generator] = ()
+    ) -> None:
+        self._function = function
+        self._generators = list(generators)
+        self._calls: Counter[Shapes] = Counter()
+        self._graphs: dict[Shapes, _Graph] = {}
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """The function's result. The next call with inputs of the same shapes overwrites it."""
+        shapes = tuple(tensor.shape for tensor in inputs)
+        if shapes not in self._graphs:
+            self._calls[shapes] += 1
+            if self._calls[shapes] <= WARM_UP_CALLS:
+                return self._function(*inputs)
+            self._graphs[shapes] = self._record(inputs)
+        graph = self._graphs[shapes]
+        for place, value in zip(graph.inputs, inputs, strict=True):
+            place.copy_(value)
+        graph.replay()
+        return graph.output
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> _Graph:
+        places = tuple(tensor.clone() for tensor in inputs)
+        output, replay = record(lambda: self._function(*places), self._generators)
+        return _Graph(places, output, replay)
+
+
+def record(
+    function: Callable[[], Tensor], generators: Iterable[torch.Generator]
+) -> tuple[Tensor, Callable[[], None]]:
+    """Record the kernels of a function without running them, on the current stream.
+
+    Returns:
+        The tensor that holds the result after a replay, and the function that replays.
+    """
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    # Other threads may train on other streams meanwhile.
+    with (
+        _RECORDING,
+        torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"),
+    ):
+        output = function()
+    return output, graph.replay
+
+
+def generators_in(network: nn.Module) -> list[torch.Generator]:
+    """The generators that the modules of a network draw from."""
+    return [
+        value
+        for module in network.modules()
+        for value in vars(module).values()
+        if isinstance(value, torch.Generator)
+    ]
+
+
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """Run what is inside on a stream of its own, if the device is a CUDA device.
+
+    The default stream cannot be recorded, and the work of two trials overlaps only on different streams.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    outside = torch.cuda.current_stream(device)
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(outside)
+    with torch.cuda.stream(stream):
+        yield
+    outside.wait_stream(stream)

@@ -1,0 +1,146 @@
+"""Steps that are replayed as CUDA graphs train as steps that are not."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from cnn_ablation.data.splits import Arrays, split_images
+from cnn_ablation.parts.layers import SeededDropout
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.training import graphed
+from cnn_ablation.training.data import TrainingData
+from cnn_ablation.training.graphed import WARM_UP_CALLS, Graphed, generators_in
+from cnn_ablation.training.loop import train
+from cnn_ablation.training.results import TrainedTrial
+from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, needs_cuda
+
+EXACT_RATE = 2**-10
+"""A learning rate that float32 holds exactly: the optimizer reads the rate of a graph in float32."""
+
+
+def on_device(raw_images: Arrays, device: str) -> TrainingData:
+    splits = split_images(raw_images, ALL_IMAGES)
+    return TrainingData.from_arrays(splits, [0.286], [0.353], torch.device(device))
+
+
+def configured(**training: Any) -> Configuration:
+    return Configuration.model_validate(
+        {
+            "model": JOURNAL_MODEL,
+            "training": {
+                "epochs": 5,
+                "batch_size": 64,
+                "optimizer": {"kind": "adam", "learning_rate": EXACT_RATE},
+                **training,
+            },
+        }
+    )
+
+
+def same_weights(first: TrainedTrial, second: TrainedTrial) -> bool:
+    return all((value == second.weights[name]).all() for name, value in first.weights.items())
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.Generator]]:
+    """Replace graphs by calls that, like them, read and write memory that stays where it is.
+
+    Returns:
+        A list that gains the generators of each graph that is recorded.
+    """
+    recorded: list[list[torch.Generator]] = []
+
+    def record(
+        function: Callable[[], Tensor], generators: Iterable[torch.Generator]
+    ) -> tuple[Tensor, Callable[[], None]]:
+        recorded.append(list(generators))
+        output = torch.empty(0)
+
+        def replay() -> None:
+            result = function()
+            output.data = output.data.to(result.dtype).resize_(result.shape).copy_(result)
+
+        return output, replay
+
+    monkeypatch.setattr(graphed, "record", record)
+    return recorded
+
+
+def test_each_shape_of_inputs_is_recorded_once_after_the_warm_up(replays: list[Any]) -> None:
+    double = Graphed(lambda values: 2 * values)
+    for call in range(2 * WARM_UP_CALLS):
+        for length in (2, 3):
+            values = torch.full((length,), float(call))
+            assert torch.equal(double(values), 2 * values)
+        assert len(replays) == (2 if call >= WARM_UP_CALLS else 0)
+
+
+@pytest.mark.parametrize(
+    ("precision", "training"),
+    [
+        ("fp32", {"augmentation": ["horizontal_flip"]}),
+        ("fp32", {"optimizer": {"kind": "sgd", "learning_rate": EXACT_RATE}}),
+        ("bf16", {}),
+    ],
+)
+def test_a_trial_that_is_replayed_is_the_same(
+    raw_images: Arrays, replays: list[list[torch.Generator]], precision: str, training: dict[str, Any]
+) -> None:
+    data = on_device(raw_images, "cpu")
+    plain, replayed = (
+        train(configured(**training), 0, data, 10, precision=precision, graphs=graphs)
+        for graphs in (False, True)
+    )
+    assert same_weights(plain, replayed)
+    assert (plain.validation_logits == replayed.validation_logits).all()
+    for one, other in zip(plain.history, replayed.history, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    # Steps and evaluation, of whole batches and of the last one, which is smaller.
+    draws = 1 + len(training.get("augmentation", []))
+    assert [len(generators) for generators in replays] == [draws, draws, 0, 0]
+
+
+def test_a_schedule_reaches_a_step_that_is_replayed(raw_images: Arrays, replays: list[Any]) -> None:
+    data = on_device(raw_images, "cpu")
+    constant, cosine = (
+        train(configured(schedule=schedule), 0, data, 10, graphs=True)
+        for schedule in ("constant", "cosine")
+    )
+    assert not same_weights(constant, cosine)
+    assert cosine.history[-1]["train_loss"] < cosine.history[0]["train_loss"]
+
+
+def test_generators_are_found_wherever_a_module_has_one() -> None:
+    dropout = SeededDropout(0.5)
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(dropout))
+    assert generators_in(network) == []
+    dropout.generator = generator = torch.Generator()
+    assert generators_in(network) == [generator]
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("training", [{}, {"augmentation": ["horizontal_flip"], "schedule": "cosine"}])
+def test_graphs_on_cuda_learn_and_give_the_same_bits_again(
+    raw_images: Arrays, precision: str, training: dict[str, Any]
+) -> None:
+    data = on_device(raw_images, "cuda")
+    first, again = (
+        train(configured(**training), 0, data, 10, precision=precision, graphs=True) for _ in range(2)
+    )
+    assert first.history[-1]["val_accuracy"] > 50
+    assert same_weights(first, again)
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_graphs_on_cuda_give_the_bits_of_the_same_kernels_launched_one_by_one(
+    raw_images: Arrays, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = on_device(raw_images, "cuda")
+    replayed = train(configured(), 0, data, 10, precision=precision, graphs=True)
+    monkeypatch.setattr(graphed, "WARM_UP_CALLS", 10**9)
+    assert same_weights(replayed, train(configured(), 0, data, 10, precision=precision, graphs=True))
