@@ -1,4 +1,4 @@
-"""A study that is killed, stopped or doubled: nothing lost, nothing wrong, nothing left running."""
+"""Studies that are killed, stopped or run twice at once lose no trial and leave no process."""
 
 import json
 import os
@@ -392,7 +392,7 @@ def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: 
     assert "val_accuracy" in shown.stdout
     missing = kedro(project, "trials", "show", "nothing")
     assert missing.returncode != 0
-    assert "is no trial's" in missing.stderr
+    assert "no trial matches 'nothing'" in missing.stderr
     pruned = kedro(project, "trials", "prune", "--yes")
     assert "Removed 1 unfinished or damaged and 0 older trials" in pruned.stdout
     training = project / "src/cnn_ablation/training/loop.py"

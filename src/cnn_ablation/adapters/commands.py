@@ -34,7 +34,7 @@ def trials() -> None:
 @env_option
 @click.pass_obj
 def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
-    """List the trained trials: when, what, and how accurate; keys are cut short."""
+    """List the trained trials with their settings and accuracy. Keys are cut short."""
     from cnn_ablation.execution.identity import is_current, settings_of
 
     store = _store(metadata, env)
@@ -82,11 +82,11 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     store = _store(metadata, env)
     matches = [name for name in store if name.startswith(key)]
     if len(matches) != 1:
-        found = f"fits {len(matches)} trials" if matches else "is no trial's"
-        raise click.ClickException(f"{key} {found}: `kedro trials list` names them")
+        found = f"{len(matches)} trials match" if matches else "no trial matches"
+        raise click.ClickException(f"{found} {key!r}: `kedro trials list` shows all keys")
     entry = store.get(matches[0])
     if entry is None:
-        raise click.ClickException(f"{matches[0]} was damaged, and is set aside")
+        raise click.ClickException(f"{matches[0]} is damaged and was set aside")
     console = Console()
     for name, value in settings_of(entry.identity).items():
         console.print(f"{name}: {value}")
@@ -98,12 +98,12 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
 
 
 @trials.command("prune")
-@click.option("--older", is_flag=True, help="Also remove trials of older code: none will be reused.")
+@click.option("--older", is_flag=True, help="Also remove trials of older code, which no run reuses.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @env_option
 @click.pass_obj
 def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | None) -> None:
-    """Remove what was left unfinished or found damaged, and with --older what no run can reuse."""
+    """Remove trials that are unfinished or damaged, and with --older those that no run can reuse."""
     import shutil
 
     store = _store(metadata, env)
@@ -118,7 +118,7 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
         click.echo("Nothing to remove.")
         return
     if not yes:
-        click.confirm(f"Remove {summary} from {store.root}? A study that runs must be over", abort=True)
+        click.confirm(f"Remove {summary} from {store.root}? No study may be running", abort=True)
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     for key in outdated:

@@ -32,10 +32,9 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
                 self.fail(fault, param, ctx)
             try:
                 OmegaConf.from_dotlist([f"{key}={text}"])
-            except yaml.MarkedYAMLError as error:
-                unfinished, reason = f"{item},", f"{error.problem}"
-            except OmegaConfBaseException as error:
-                unfinished, reason = f"{item},", str(error).splitlines()[0]
+            except (yaml.YAMLError, OmegaConfBaseException) as error:
+                unfinished = f"{item},"  # The value may go on after the comma.
+                reason = getattr(error, "problem", None) or str(error).splitlines()[0]
             else:
                 items.append(f"{key}={text}")
         if unfinished:
@@ -44,7 +43,7 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
 
 
 def _fault(key: str, separator: str, text: str) -> str | None:
-    """The reason why this is no parameter, whatever comes after it."""
+    """The reason why this is no parameter, or None; a value that is not YAML is no fault here."""
     if not separator:
         if not key:
             return "a parameter is empty; write key=value pairs, such as seeds=[0,1]"
