@@ -117,7 +117,7 @@ def _valid(key: str, group: Mapping[str, Any]) -> Any:
 
 
 def _unknown_group(name: str, experiments: Iterable[str]) -> ParameterError:
-    allowed = [str(group) for group in (*SHARED_GROUPS, *experiments)]
+    allowed = [*SHARED_GROUPS, *sorted(str(experiment) for experiment in experiments)]
     return ParameterError(
         str(name),
         f"no such group; allowed: {', '.join(allowed)}, and further experiments, each with "
