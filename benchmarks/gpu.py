@@ -533,7 +533,7 @@ def likeness(name: str) -> str:
 def run_study(bench: Bench) -> None:
     """The study's 50 trials, in threads of one process."""
     measured = {key: rate for key, rate in bench.together.items() if key[0] == "threads"}
-    _, name, k = max(measured, key=lambda key: measured[key], default=("", "bf16, graphs", 4))
+    _, name, k = max(measured, key=lambda key: measured[key], default=("", "bf16, graphs", 8))
     precision = name.split(",")[0]
     epochs = STUDY_EPOCHS if bench.cuda else 1
     seeds = STUDY_SEEDS if bench.cuda else 1

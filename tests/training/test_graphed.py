@@ -1,6 +1,7 @@
 """Steps that are replayed as CUDA graphs train as steps that are not."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -123,7 +124,15 @@ def test_generators_are_found_wherever_a_module_has_one() -> None:
 
 @needs_cuda
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("training", [{}, {"augmentation": ["horizontal_flip"], "schedule": "cosine"}])
+@pytest.mark.parametrize(
+    "training",
+    [
+        {},
+        {"optimizer": "sgd"},
+        {"optimizer": "adamw"},
+        {"augmentation": ["horizontal_flip"], "schedule": "cosine"},
+    ],
+)
 def test_graphs_on_cuda_learn_and_give_the_same_bits_again(
     raw_images: Arrays, precision: str, training: dict[str, Any]
 ) -> None:
@@ -144,3 +153,18 @@ def test_graphs_on_cuda_give_the_bits_of_the_same_kernels_launched_one_by_one(
     replayed = train(configured(), 0, data, 10, precision=precision, graphs=True)
     monkeypatch.setattr(graphed, "WARM_UP_CALLS", 10**9)
     assert same_weights(replayed, train(configured(), 0, data, 10, precision=precision, graphs=True))
+
+
+@needs_cuda
+def test_trials_in_threads_give_the_bits_of_trials_alone(raw_images: Arrays) -> None:
+    """They begin, are recorded and end at different times."""
+    data = on_device(raw_images, "cuda")
+    trials = [(seed, epochs) for seed, epochs in enumerate([1, 7, 2, 6, 3, 5, 4, 8, 2, 9, 3, 6])]
+
+    def run(trial: tuple[int, int]) -> TrainedTrial:
+        seed, epochs = trial
+        return train(configured(epochs=epochs), seed, data, 10)
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(run, trials))
+    assert all(same_weights(one, run(trial)) for one, trial in zip(together, trials, strict=True))

@@ -14,6 +14,9 @@ from cnn_ablation.study.parameters import ExecutionParameters
 WORKER_MEMORY = 1.2 * 2**30
 """Bytes that a worker may take on the base network, its data included."""
 
+TRIALS_PER_GPU = 8
+"""Trials that train at once on a GPU: with more the throughput of an H200 does not grow."""
+
 CONNECT_TIMEOUT = 10
 """Seconds in which a scheduler must answer."""
 
@@ -32,11 +35,20 @@ WORKER_ENVIRONMENT = {
 }
 
 
+def trials_at_once(device: str) -> int:
+    """How many trials this machine trains at once unless the parameters say otherwise."""
+    return {
+        "cuda": TRIALS_PER_GPU * torch.cuda.device_count(),
+        "mps": 1,
+        "cpu": max(1, min(CPU_COUNT, math.floor(MEMORY_LIMIT / WORKER_MEMORY))),
+    }[device]
+
+
 def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
     """A client of the scheduler that the parameters name, or of a local cluster.
 
-    A local cluster has a worker of one thread per core, memory permitting, or one per GPU; none listens
-    beyond loopback.
+    A local cluster has a worker of one thread per core, memory permitting, or one of several threads per
+    GPU. None listens beyond loopback.
 
     Args:
         execution: Cluster parameters.
@@ -65,11 +77,8 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
                 "scheduler and its workers, or leave the key out to train on this machine"
             ) from error
         return client
-    available = {
-        "cuda": torch.cuda.device_count(),
-        "mps": 1,
-        "cpu": max(1, min(CPU_COUNT, math.floor(MEMORY_LIMIT / WORKER_MEMORY))),
-    }
+    at_once = min(execution.workers or trials_at_once(device), trials)
+    processes = min(at_once, torch.cuda.device_count()) if device == "cuda" else at_once
     settings = {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         # Dask's profiler, ticks and monitor interrupt the one thread that trains, a hundred times a
@@ -85,8 +94,8 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
     }
     with dask.config.set(settings):
         cluster = LocalCluster(
-            n_workers=min(execution.workers or available[device], trials),
-            threads_per_worker=1,
+            n_workers=processes,
+            threads_per_worker=math.ceil(at_once / processes),
             host="127.0.0.1",
             # Dask serves pages whether anyone looks or not: at ports that disturb nobody.
             dashboard_address="127.0.0.1:0",

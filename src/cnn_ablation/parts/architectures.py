@@ -19,6 +19,12 @@ class Architecture(Part):
     fast_layers: ClassVar[bool] = False
     """Whether the network is made of `layers.ConvLayer`, which `kernels` can replace by faster ones."""
 
+    draws_from_process: ClassVar[bool] = True
+    """Whether modules may draw from PyTorch's process-wide generators, as its own dropout does.
+
+    Trials of such a network do not share a GPU's worker while they train.
+    """
+
     @abstractmethod
     def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
         """The network: normalized images, float (N, channels, height, width), to logits, (N, classes).
@@ -46,6 +52,7 @@ class ConvNet(Architecture):
     """The published journal's network: convolutional layers, then fully connected ones."""
 
     fast_layers: ClassVar[bool] = True
+    draws_from_process: ClassVar[bool] = False
 
     kind: Literal["convnet"] = Field(default="convnet", description="Which part it is.")
     conv_channels: Annotated[list[PositiveInt], Field(min_length=1)] = Field(

@@ -68,7 +68,7 @@ class ExecutionParameters(Parameters):
     )
     workers: PositiveInt | None = Field(
         description="Trials that run at once on this machine; null: one per core, memory permitting, "
-        "or one per GPU."
+        "or 8 per GPU."
     )
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://.+:\d+$")] | None = Field(
         description="Address of a Dask scheduler to train on; null: a cluster on this machine alone."

@@ -19,8 +19,11 @@ WARM_UP_CALLS = 3
 PyTorch's documentation of CUDA graphs makes three.
 """
 
-_RECORDING = threading.Lock()
-"""CUDA records one graph at a time in a process."""
+TURN = threading.RLock()
+"""Held by the thread that gives work to the device, where several threads train on one device.
+
+A graph cannot be recorded while another thread allocates memory on the device or frees it.
+"""
 
 Shapes = tuple[torch.Size, ...]
 
@@ -59,17 +62,23 @@ class Graphed:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The function's result. The next call with inputs of the same shapes overwrites it."""
-        shapes = tuple(tensor.shape for tensor in inputs)
-        if shapes not in self._graphs:
-            self._calls[shapes] += 1
-            if self._calls[shapes] <= WARM_UP_CALLS:
-                return self._function(*inputs)
-            self._graphs[shapes] = self._record(inputs)
-        graph = self._graphs[shapes]
-        for place, value in zip(graph.inputs, inputs, strict=True):
-            place.copy_(value)
-        graph.replay()
-        return graph.output
+        with TURN:
+            shapes = tuple(tensor.shape for tensor in inputs)
+            if shapes not in self._graphs:
+                self._calls[shapes] += 1
+                if self._calls[shapes] <= WARM_UP_CALLS:
+                    return self._function(*inputs)
+                self._graphs[shapes] = self._record(inputs)
+            graph = self._graphs[shapes]
+            for place, value in zip(graph.inputs, inputs, strict=True):
+                place.copy_(value)
+            graph.replay()
+            return graph.output
+
+    def close(self) -> None:
+        """Free the memory of all graphs. The device must have finished with them."""
+        with TURN:
+            self._graphs.clear()
 
     def _record(self, inputs: tuple[Tensor, ...]) -> _Graph:
         places = tuple(tensor.clone() for tensor in inputs)
@@ -88,13 +97,16 @@ def record(
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
-    # Other threads may train on other streams meanwhile.
-    with (
-        _RECORDING,
-        torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"),
-    ):
+    # Relaxed: other threads wait for results on other streams meanwhile.
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="relaxed"):
         output = function()
     return output, graph.replay
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done the work of this thread: reading results then takes no time."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
 
 
 def generators_in(network: nn.Module) -> list[torch.Generator]:

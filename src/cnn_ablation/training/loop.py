@@ -2,9 +2,10 @@
 
 import copy
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import starmap
 
 import torch
@@ -19,7 +20,7 @@ from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.data import Normalize, TrainingData
 from cnn_ablation.training.devices import resolve_layers
-from cnn_ablation.training.graphed import Graphed, generators_in, own_stream
+from cnn_ablation.training.graphed import TURN, Graphed, generators_in, own_stream, wait_for
 from cnn_ablation.training.results import TrainedTrial
 from cnn_ablation.training.seeding import seed_network
 
@@ -28,6 +29,9 @@ VERSION = 1
 
 EVALUATION_BATCH = 125
 """Images per forward pass without gradients. Larger batches are slower on a CPU and take more memory."""
+
+_PROCESS = threading.RLock()
+"""Held by the thread that has seeded the process-wide generators."""
 
 WARM_UP_IMAGES = 2
 """Images of the step that compiles what is compiled before the clock starts."""
@@ -41,7 +45,7 @@ def train(
     *,
     precision: str = "fp32",
     layers: str = "fast",
-    graphs: bool = False,
+    graphs: bool | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> TrainedTrial:
     """Train a network from scratch on the data's device.
@@ -56,49 +60,58 @@ def train(
         num_classes: Number of classes.
         precision: fp32, or bf16 for mixed precision: weights, sums and normalization stay in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
-        graphs: Replay steps and evaluation as CUDA graphs, on a CUDA device. The optimizer then reads a
-            learning rate that is rounded to float32.
+        graphs: Replay steps and evaluation as CUDA graphs, which gives the same bits; None: on a CUDA
+            device.
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
     # cuDNN would multiply with ten bits of mantissa and call it fp32.
     torch.backends.cudnn.allow_tf32 = False
     training = configuration.training
-    with own_stream(data.device), _seeded_process(seed, data.device):
-        with torch.device(data.device):
-            net = configuration.model.build(data.image_shape, num_classes)
-        if resolve_layers(layers, data.device, configuration.model) == "fast":
-            kernels.accelerate(net)
-        net = net.to(memory_format=torch.channels_last)
-        step = _Step(net, training, seed, data, precision)
-        seed_network(net, training.initialization, seed, data.device)
-        trained = _GraphedStep(step) if graphs else step
+    seeded = _seeded_process(seed, "training", data.device)
+    with own_stream(data.device), seeded if configuration.model.draws_from_process else nullcontext():
+        with _seeded_process(seed, "building", data.device), TURN:
+            with torch.device(data.device):
+                net = configuration.model.build(data.image_shape, num_classes)
+            if resolve_layers(layers, data.device, configuration.model) == "fast":
+                kernels.accelerate(net)
+            net = net.to(memory_format=torch.channels_last)
+            eager = _Step(net, training, seed, data, precision)
+            seed_network(net, training.initialization, seed, data.device)
+            replayed = data.device.type == "cuda" if graphs is None else graphs
+            step = _GraphedStep(eager) if replayed else eager
         order = random_streams.generator(seed, "order of batches")
 
         history: list[dict[str, float]] = []
         logits = torch.empty(0)
         for epoch in range(1, training.epochs + 1):
             start = time.perf_counter()
-            train_loss, train_accuracy = _train_one_epoch(trained, training.batch_size, order)
-            logits = trained.evaluate(data.validation_images)
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "train_accuracy": train_accuracy,
-                "val_loss": F.cross_entropy(logits, data.validation_labels).item(),
-                "val_accuracy": _percent(logits.argmax(1) == data.validation_labels),
-                "seconds": time.perf_counter() - start,
-            }
+            train_loss, train_accuracy = _train_one_epoch(step, training.batch_size, order)
+            logits = step.evaluate(data.validation_images)
+            wait_for(data.device)
+            with TURN:
+                row = {
+                    "epoch": epoch,
+                    "train_loss": train_loss,
+                    "train_accuracy": train_accuracy,
+                    "val_loss": F.cross_entropy(logits, data.validation_labels).item(),
+                    "val_accuracy": _percent(logits.argmax(1) == data.validation_labels),
+                    "seconds": time.perf_counter() - start,
+                }
             history.append(row)
             on_epoch(row)
             if not math.isfinite(train_loss):
                 break
-    return TrainedTrial(
-        history=history,
-        total_params=count_parameters(net),
-        validation_logits=logits.cpu().numpy(),
-        weights={name: value.cpu().contiguous().numpy() for name, value in net.state_dict().items()},
-    )
+        step.close()
+        with TURN:
+            return TrainedTrial(
+                history=history,
+                total_params=count_parameters(net),
+                validation_logits=logits.cpu().numpy(),
+                weights={
+                    name: value.cpu().contiguous().numpy() for name, value in net.state_dict().items()
+                },
+            )
 
 
 @torch.inference_mode()
@@ -110,13 +123,13 @@ def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
 
 
 @contextmanager
-def _seeded_process(seed: int, device: torch.device) -> Iterator[None]:
+def _seeded_process(seed: int, stream: str, device: torch.device) -> Iterator[None]:
     """Seed the process-wide generators for modules that draw from them, and restore them afterwards.
 
-    The layers of this package have generators of their own. Another architecture may not.
+    Other threads that want them wait. The layers of this package have generators of their own.
     """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(random_streams.number(seed, "process"))
+    with _PROCESS, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(random_streams.number(seed, "process", stream))
         yield
 
 
@@ -174,6 +187,9 @@ class _Step:
         """Logits, float32 (N, classes), of uint8 images (N, channels, height, width), not training."""
         with self.mixed:
             return predict(self.network, images, self.normalize)
+
+    def close(self) -> None:
+        """Nothing holds memory of the device but the network; see `_GraphedStep`."""
 
     def set_learning_rate(self) -> None:
         """Set the optimizer's learning rate for the next step."""
@@ -252,6 +268,12 @@ class _GraphedStep:
         self._step.set_learning_rate()
         return self._update(batch, labels)
 
+    def close(self) -> None:
+        """Free the graphs."""
+        wait_for(self.data.device)
+        self._update.close()
+        self._infer.close()
+
     def evaluate(self, images: Tensor) -> Tensor:
         """See `_Step`."""
         self.network.eval()
@@ -264,13 +286,18 @@ def _train_one_epoch(
     step: _Step | _GraphedStep, batch_size: int, order: torch.Generator
 ) -> tuple[float, float]:
     """Mean loss and top-1 accuracy, percent, over the epoch's images as they were trained on."""
+    device = step.data.device
     step.network.train()
-    permutation = torch.randperm(len(step.data.train_labels), generator=order).to(step.data.device)
-    labels = step.data.train_labels[permutation]
+    with TURN:
+        permutation = torch.randperm(len(step.data.train_labels), generator=order).to(device)
+        labels = step.data.train_labels[permutation]
     batches = zip(permutation.split(batch_size), labels.split(batch_size), strict=True)
     # Logits stay on the device until the epoch ends: reading them at each step would wait for it.
-    logits = _joined(starmap(step, batches), len(labels)).float()
-    return F.cross_entropy(logits, labels).item(), _percent(logits.argmax(1) == labels)
+    logits = _joined(starmap(step, batches), len(labels))
+    wait_for(device)
+    with TURN:
+        logits = logits.float()
+        return F.cross_entropy(logits, labels).item(), _percent(logits.argmax(1) == labels)
 
 
 def _joined(batches: Iterable[Tensor], length: int) -> Tensor:
@@ -283,9 +310,10 @@ def _joined(batches: Iterable[Tensor], length: int) -> Tensor:
     end = 0
     for batch in batches:
         start, end = end, end + len(batch)
-        if start == 0:
-            rows = batch.new_empty(length, *batch.shape[1:])
-        rows[start:end] = batch
+        with TURN:
+            if start == 0:
+                rows = batch.new_empty(length, *batch.shape[1:])
+            rows[start:end] = batch
     return rows
 
 
