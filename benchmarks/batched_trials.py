@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_ablation.parts.optimizers import Adam
-from cnn_ablation.training.data import Normalize, TrainingData
+from cnn_ablation.training.training_data import Normalize, TrainingData
 
 BATCH = 64
 DROPOUT = 0.5

@@ -45,10 +45,10 @@ from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.parts.optimizers import Adam
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.study.parameters import DataParameters
-from cnn_ablation.training import graphed
-from cnn_ablation.training.data import TRAINING_ARRAYS, TrainingData
+from cnn_ablation.training import cuda_graphs
 from cnn_ablation.training.loop import train
 from cnn_ablation.training.results import TrainedTrial
+from cnn_ablation.training.training_data import TRAINING_ARRAYS, TrainingData
 
 RAW = ROOT / "data/01_raw/fashion_mnist"
 CPU_SUMMARY = ROOT / "docs/study/dropout/condition_summary.csv"
@@ -240,12 +240,12 @@ def check_bits(bench: Bench) -> None:
 @contextmanager
 def no_graphs() -> Iterator[None]:
     """Prepare steps for graphs, but launch their kernels one by one."""
-    kept = graphed.WARM_UP_CALLS
-    graphed.WARM_UP_CALLS = 10**9
+    kept = cuda_graphs.WARM_UP_CALLS
+    cuda_graphs.WARM_UP_CALLS = 10**9
     try:
         yield
     finally:
-        graphed.WARM_UP_CALLS = kept
+        cuda_graphs.WARM_UP_CALLS = kept
 
 
 def count_waits(bench: Bench, batch_size: int) -> int:
@@ -449,8 +449,8 @@ def measure_batched(bench: Bench) -> None:
             order = order.to(bench.device)
             steps = bench.train_images // 64
             warm_up = min(10, steps // 2)
-            with graphed.own_stream(bench.device):
-                step = graphed.Graphed(trials.step) if bench.graphs else trials.step
+            with cuda_graphs.own_stream(bench.device):
+                step = cuda_graphs.Graphed(trials.step) if bench.graphs else trials.step
                 losses = [step(order[:, i * 64 : (i + 1) * 64]).mean().clone() for i in range(warm_up)]
                 bench.wait()
                 start = time.perf_counter()

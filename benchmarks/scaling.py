@@ -26,7 +26,7 @@ from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.execution.worker import TrialData
 from cnn_ablation.pipelines.training.nodes import train_trials
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
 from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, SeedParameters
 from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.results import TrainedTrial

@@ -36,7 +36,7 @@ from cnn_ablation.execution.worker import TrialData
 from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.report.layer_table import describe_network
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
 from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, SeedParameters
 from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.devices import resolve_precision

@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT / "src"))
 from cnn_ablation.parts.base import kind_of, parts_in
 from cnn_ablation.study import claims
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
-from cnn_ablation.study.discovery import SHARED_GROUPS
-from cnn_ablation.study.experiments import ExperimentParameters, Factors, Overrides
+from cnn_ablation.study.experiment import ExperimentParameters, Factors, Overrides
+from cnn_ablation.study.groups import SHARED_GROUPS
 
 FILE = ROOT / "docs" / "parameters.md"
 CLAIMS = (

@@ -32,7 +32,7 @@ PACKAGE = "cnn_ablation"
 Place = tuple[str, str]
 """A module, and the name of a definition in it."""
 
-BOUNDARIES = ("cnn_ablation.errors", "cnn_ablation.schema", "cnn_ablation.parts.base")
+BOUNDARIES = ("cnn_ablation.errors", "cnn_ablation.base_parameters", "cnn_ablation.parts.base")
 """Modules that describe and report, but compute nothing."""
 
 

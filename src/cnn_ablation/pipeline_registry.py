@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 from kedro.pipeline import Pipeline
 
 from cnn_ablation import pipelines as stages
-from cnn_ablation.adapters import configuration
+from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.pipelines import (
     data_ingestion,
@@ -18,7 +18,7 @@ from cnn_ablation.pipelines import (
     training,
     visualization,
 )
-from cnn_ablation.study.discovery import MAIN_STUDY, SHARED_GROUPS, Experiment, group_by_study
+from cnn_ablation.study.groups import MAIN_STUDY, SHARED_GROUPS, Experiment, group_by_study
 
 BUILT_IN = ("pursuit", "journal", "predict", "data_ingestion")
 """Pipelines that do not depend on what the experiments are called."""
@@ -39,7 +39,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         InputError: The configuration has a group of parameters that is neither shared nor an experiment,
             or a name that cannot be used.
     """
-    experiments = configuration.current().find_experiments(reserved={*BUILT_IN, *STAGES})
+    experiments = conf_files.current().find_experiments(reserved={*BUILT_IN, *STAGES})
     studies = group_by_study(experiments)
     main = studies.pop(MAIN_STUDY)
     ingestion = data_ingestion.create_pipeline()

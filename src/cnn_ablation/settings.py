@@ -13,7 +13,7 @@ import yaml
 from kedro.framework.project import configure_logging
 
 from cnn_ablation.adapters.abandoned_runs import AbandonedRunHooks
-from cnn_ablation.adapters.configuration import LOADER_ARGUMENTS, PROJECT_ROOT
+from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, PROJECT_ROOT
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession

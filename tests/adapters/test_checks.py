@@ -11,9 +11,9 @@ from cnn_ablation.adapters.checks import (
     check_catalog_entries,
     check_environment,
     create_datasets,
-    wrong_selection,
 )
-from cnn_ablation.adapters.configuration import Configuration
+from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.session import wrong_selection
 from cnn_ablation.errors import InputError
 from tests.conftest import write_yaml
 
@@ -89,10 +89,10 @@ class Loader(dict[str, Any]):
         self.conf_source, self.env = conf_source, env
 
 
-def configuration_of(folder: Path, catalog: dict[str, Any], env: str | None = None) -> Configuration:
+def configuration_of(folder: Path, catalog: dict[str, Any], env: str | None = None) -> ConfFiles:
     write_yaml(folder / "conf/base/catalog.yml", catalog)
     (folder / "conf/local").mkdir()
-    return Configuration(Loader(str(folder / "conf"), env, catalog), folder)  # type: ignore[arg-type]
+    return ConfFiles(Loader(str(folder / "conf"), env, catalog), folder)  # type: ignore[arg-type]
 
 
 def test_an_environment_without_a_folder_is_named(tmp_path: Path) -> None:

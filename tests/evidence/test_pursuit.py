@@ -10,7 +10,7 @@ import pytest
 
 from cnn_ablation.evidence.pursuit import pursue
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
 from cnn_ablation.study.trials import Trial
 

@@ -26,8 +26,9 @@ from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.errors import ClusterError
 from cnn_ablation.execution.cluster import connect
-from cnn_ablation.execution.engine import Engine, Outcome
+from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.identity import identify
+from cnn_ablation.execution.outcomes import Outcome
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.execution.worker import TrialData, train_on_worker

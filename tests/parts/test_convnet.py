@@ -9,7 +9,7 @@ from cnn_ablation.parts.convnet import ConvNetwork
 from cnn_ablation.parts.initializations import PyTorchDefault
 from cnn_ablation.parts.layers import SeededDropout, count_parameters
 from cnn_ablation.report.layer_table import describe_network
-from cnn_ablation.training.seeding import seed_network
+from cnn_ablation.training.initial_weights import seed_network
 from tests.conftest import JOURNAL_MODEL
 
 GREY = (1, 28, 28)

@@ -2,7 +2,7 @@
 
 from cnn_ablation.pipelines.model_construction.nodes import describe_networks, expand_trials
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import SeedParameters
 
 

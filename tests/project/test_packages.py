@@ -79,7 +79,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import torch
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.training.data import TrainingData
+from cnn_ablation.training.training_data import TrainingData
 from cnn_ablation.training.loop import train
 
 images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)

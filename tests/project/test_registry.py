@@ -12,8 +12,8 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 from kedro.validation import TypeExtractor
 
 from cnn_ablation import settings
-from cnn_ablation.adapters import configuration
-from cnn_ablation.adapters.configuration import Configuration
+from cnn_ablation.adapters import conf_files
+from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import EXPERIMENTS, ROOT, STUDY, kedro, make_project, write_yaml
 
@@ -24,7 +24,7 @@ LOADER = OmegaConfigLoader(
     runtime_params={"combined_as_published": {"study": "more"}},
     **settings.CONFIG_LOADER_ARGS,
 )
-configuration.use(Configuration(LOADER, ROOT))
+conf_files.use(ConfFiles(LOADER, ROOT))
 PIPELINES = register_pipelines()
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.serving.model import encode
+from cnn_ablation.serving.served_classifier import encode
 from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, write_yaml
 
 FIGURES = {

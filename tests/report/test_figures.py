@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.datasets import FigureDataset
 from cnn_ablation.evidence.scores import summarize_conditions
 from cnn_ablation.report.figures import (
@@ -19,7 +20,6 @@ from cnn_ablation.report.figures import (
     Samples,
 )
 from cnn_ablation.report.figures.style import axis_label, level_text
-from cnn_ablation.schema import Parameters
 
 
 def trial_metrics(accuracies: dict[str, list[float]]) -> pd.DataFrame:

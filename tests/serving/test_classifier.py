@@ -14,7 +14,7 @@ from cnn_ablation.parts.initializations import PyTorchDefault
 from cnn_ablation.pipelines.prediction.nodes import classify_images
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 from cnn_ablation.study.parameters import PredictionParameters
-from cnn_ablation.training.seeding import seed_network
+from cnn_ablation.training.initial_weights import seed_network
 from tests.conftest import JOURNAL_MODEL
 
 DATA: dict[str, Any] = {

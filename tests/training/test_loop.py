@@ -13,18 +13,18 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.splits import Arrays, split_images
 from cnn_ablation.errors import ParameterError
 from cnn_ablation.parts.architectures import Architecture
 from cnn_ablation.parts.layers import SeededDropout
 from cnn_ablation.parts.optimizers import SGD, Adam, AdamW, Optimizer
-from cnn_ablation.schema import ImageShape
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.training import random_streams
-from cnn_ablation.training.data import TrainingData
 from cnn_ablation.training.devices import resolve_device
 from cnn_ablation.training.loop import WARM_UP_IMAGES, train
 from cnn_ablation.training.results import TrainedTrial, summarize_history
+from cnn_ablation.training.training_data import TrainingData
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
 
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]

@@ -1,28 +1,26 @@
-"""Checks of the configuration and of the command's options, before anything runs."""
+"""Checks of the configuration, before anything runs."""
 
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from kedro.io import DataCatalog, DatasetError
-from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters.configuration import Configuration
+from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.errors import InputError, suggestion
 
 SERVER_TIMEOUT = 5
 """Seconds in which a tracking server must answer."""
 
 
-def check_environment(configuration: Configuration) -> None:
+def check_environment(conf_files: ConfFiles) -> None:
     """Reject an environment that has no folder.
 
     Raises:
         InputError: There is no such folder. The message names those that there are.
     """
-    loader = configuration.loader
+    loader = conf_files.loader
     source, name = Path(loader.conf_source), loader.env or loader.default_run_env
     if not source.is_dir() or (source / name).is_dir():
         return  # Kedro can also read an archive or a remote folder, which is not looked into here.
@@ -33,13 +31,13 @@ def check_environment(configuration: Configuration) -> None:
     )
 
 
-def check_server(configuration: Configuration) -> None:
+def check_server(conf_files: ConfFiles) -> None:
     """Check that a tracking server answers, because kedro-mlflow waits for it for minutes.
 
     Raises:
         InputError: It does not answer.
     """
-    uri = configuration.loader["mlflow"].get("server", {}).get("mlflow_tracking_uri") or ""
+    uri = conf_files.loader["mlflow"].get("server", {}).get("mlflow_tracking_uri") or ""
     if not uri.startswith(("http://", "https://")):
         return
     try:
@@ -47,7 +45,7 @@ def check_server(configuration: Configuration) -> None:
     except urllib.error.HTTPError:
         pass  # It answers. MLflow's own credentials may be needed for more.
     except OSError as error:
-        place = configuration.place_of(["server", "mlflow_tracking_uri"], "mlflow")
+        place = conf_files.place_of(["server", "mlflow_tracking_uri"], "mlflow")
         raise InputError(
             f"{place}: server.mlflow_tracking_uri: {uri} cannot be reached "
             f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
@@ -55,19 +53,19 @@ def check_server(configuration: Configuration) -> None:
         ) from None
 
 
-def check_catalog_entries(configuration: Configuration) -> None:
+def check_catalog_entries(conf_files: ConfFiles) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
         InputError: An entry is no mapping, or has no type.
     """
-    for name, entry in configuration.loader["catalog"].items():
+    for name, entry in conf_files.loader["catalog"].items():
         if not (isinstance(entry, Mapping) and "type" in entry) and not name.startswith("_"):
-            place = configuration.place_of([name], "catalog")
+            place = conf_files.place_of([name], "catalog")
             raise InputError(f"{place}: {name}: needs a mapping with a type, the class of the dataset")
 
 
-def create_datasets(configuration: Configuration, catalog: DataCatalog, names: Iterable[str]) -> None:
+def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable[str]) -> None:
     """Create the datasets, which Kedro does when they are first used.
 
     kedro-mlflow switches tracking off only in those that exist before the run.
@@ -80,48 +78,6 @@ def create_datasets(configuration: Configuration, catalog: DataCatalog, names: I
             catalog.get(name, fallback_to_runtime_pattern=True)
         except DatasetError as error:
             entry = catalog.config_resolver.match_dataset_pattern(name) or name
-            place = configuration.place_of([entry], "catalog")
+            place = conf_files.place_of([entry], "catalog")
             reason = " ".join(str(error.__cause__ or error).split())
             raise InputError(f"{place}: {entry}: {reason}") from None
-
-
-def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline]) -> str | None:
-    """Find out why the options of a run select nothing.
-
-    Args:
-        options: Arguments of `KedroSession.run`.
-        pipelines: All pipelines by name.
-
-    Returns:
-        The option that names something unknown, or that no node is left; None if there is something to
-        run.
-    """
-    names = options.get("pipeline_names") or ["__default__"]
-    for name in names:
-        if name not in pipelines:
-            allowed = [other for other in pipelines if other != "__default__"]
-            listed = ", ".join(allowed)
-            return f"--pipeline: no pipeline {name!r}; allowed: {listed}.{suggestion(name, allowed)}"
-    pipeline = sum((pipelines[name] for name in names), Pipeline([]))
-    nodes = {node.name for node in pipeline.nodes}
-    tags = {tag for node in pipeline.nodes for tag in node.tags}
-    namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
-    filters = {}
-    for option, argument, kind, known in (
-        ("--tags", "tags", "tag", tags),
-        ("--nodes", "node_names", "node", nodes),
-        ("--from-nodes", "from_nodes", "node", nodes),
-        ("--to-nodes", "to_nodes", "node", nodes),
-        ("--from-inputs", "from_inputs", "dataset", pipeline.datasets()),
-        ("--to-outputs", "to_outputs", "dataset", pipeline.datasets()),
-        ("--namespaces", "namespaces", "namespace", namespaces),
-    ):
-        given = filters[argument] = options.get(argument) or ()
-        for name in given:
-            if name not in known:
-                return f"{option}: no {kind} {name!r} in {', '.join(names)}.{suggestion(name, known)}"
-    try:
-        pipeline.filter(node_namespaces=filters.pop("namespaces"), **filters)
-    except ValueError:
-        return "the options together leave no node to run"
-    return None

@@ -9,9 +9,9 @@ from kedro.framework.project import pipelines
 from kedro.validation import ParameterValidationError, TypeExtractor
 from pydantic import BaseModel, ValidationError
 
-from cnn_ablation.adapters import configuration
+from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.click_errors import click_errors
-from cnn_ablation.adapters.configuration import Configuration, reaches
+from cnn_ablation.adapters.conf_files import ConfFiles, reaches
 from cnn_ablation.errors import InputError
 
 
@@ -22,8 +22,8 @@ class ProjectContext(KedroContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.configuration = Configuration(self.config_loader, self.project_path)
-        configuration.use(self.configuration)
+        self.conf_files = ConfFiles(self.config_loader, self.project_path)
+        conf_files.use(self.conf_files)
 
     @property
     @click_errors()
@@ -44,7 +44,7 @@ class ProjectContext(KedroContext):
 
     def place_of(self, key: str, kind: str = "parameters") -> str:
         """The file, or `--params`, that gives this dotted key of the configuration its value."""
-        return self.configuration.place_of(key.split("."), kind) or "conf"
+        return self.conf_files.place_of(key.split("."), kind) or "conf"
 
     def _problems(self) -> Iterator[str]:
         groups = self.config_loader["parameters"]

@@ -14,14 +14,14 @@ from cnn_ablation.adapters import checks
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
-from cnn_ablation.study.discovery import SHARED_GROUPS
-from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
+from cnn_ablation.study.groups import SHARED_GROUPS
 from cnn_ablation.study.parameters import ExecutionParameters, SeedParameters
 from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
+    from cnn_ablation.base_parameters import ImageShape
     from cnn_ablation.execution.engine import Engine
-    from cnn_ablation.schema import ImageShape
 
 logger = logging.getLogger(__name__)
 
@@ -35,25 +35,25 @@ class StudyHooks:
         """Check what the configuration says of the environment, the tracking server and the catalog."""
         self._context = context
         self._engine: Engine | None = None
-        checks.check_environment(context.configuration)
+        checks.check_environment(context.conf_files)
         # kedro-mlflow adds these patterns later.
         context.config_loader.config_patterns.setdefault(
             "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
         )
-        checks.check_server(context.configuration)
-        checks.check_catalog_entries(context.configuration)
+        checks.check_server(context.conf_files)
+        checks.check_catalog_entries(context.conf_files)
 
     @hook_impl(tryfirst=True)
     @click_errors()
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Create the datasets of the catalog."""
-        checks.create_datasets(self._context.configuration, catalog, catalog.keys())
+        checks.create_datasets(self._context.conf_files, catalog, catalog.keys())
 
     @hook_impl(tryfirst=True)
     @click_errors()
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
-        checks.create_datasets(self._context.configuration, catalog, pipeline.datasets())
+        checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets())
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return

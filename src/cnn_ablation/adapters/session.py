@@ -1,13 +1,14 @@
 """The session that `kedro run` runs in."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters.checks import wrong_selection
 from cnn_ablation.adapters.click_errors import click_errors
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, suggestion
 
 
 class ProjectSession(KedroSession):
@@ -30,3 +31,45 @@ class ProjectSession(KedroSession):
                 raise
             raise InputError(problem) from None
         return result
+
+
+def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline]) -> str | None:
+    """Find out why the options of a run select nothing.
+
+    Args:
+        options: Arguments of `KedroSession.run`.
+        pipelines: All pipelines by name.
+
+    Returns:
+        The option that names something unknown, or that no node is left; None if there is something to
+        run.
+    """
+    names = options.get("pipeline_names") or ["__default__"]
+    for name in names:
+        if name not in pipelines:
+            allowed = [other for other in pipelines if other != "__default__"]
+            listed = ", ".join(allowed)
+            return f"--pipeline: no pipeline {name!r}; allowed: {listed}.{suggestion(name, allowed)}"
+    pipeline = sum((pipelines[name] for name in names), Pipeline([]))
+    nodes = {node.name for node in pipeline.nodes}
+    tags = {tag for node in pipeline.nodes for tag in node.tags}
+    namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
+    filters = {}
+    for option, argument, kind, known in (
+        ("--tags", "tags", "tag", tags),
+        ("--nodes", "node_names", "node", nodes),
+        ("--from-nodes", "from_nodes", "node", nodes),
+        ("--to-nodes", "to_nodes", "node", nodes),
+        ("--from-inputs", "from_inputs", "dataset", pipeline.datasets()),
+        ("--to-outputs", "to_outputs", "dataset", pipeline.datasets()),
+        ("--namespaces", "namespaces", "namespace", namespaces),
+    ):
+        given = filters[argument] = options.get(argument) or ()
+        for name in given:
+            if name not in known:
+                return f"{option}: no {kind} {name!r} in {', '.join(names)}.{suggestion(name, known)}"
+    try:
+        pipeline.filter(node_namespaces=filters.pop("namespaces"), **filters)
+    except ValueError:
+        return "the options together leave no node to run"
+    return None

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cnn_ablation.schema import ImageShape
+from cnn_ablation.base_parameters import ImageShape
 
 
 def read_folder(folder: Path) -> dict[str, Image.Image | str]:

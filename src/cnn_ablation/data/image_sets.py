@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import ImageSetError
-from cnn_ablation.schema import ImageShape
 
 
 @dataclass(frozen=True)

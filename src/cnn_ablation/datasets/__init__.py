@@ -6,7 +6,6 @@ catalog, but only runs load and save data.
 """
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset
-from cnn_ablation.datasets.execution import TrialStoreDataset
 from cnn_ablation.datasets.figures import FigureDataset
 from cnn_ablation.datasets.files import ArraysDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
@@ -22,7 +21,8 @@ from cnn_ablation.datasets.mlflow_models import (
     MlflowModelDataset,
     MlflowRegisteredModelDataset,
 )
-from cnn_ablation.datasets.mlflow_runs import MlflowTrialRunsDataset
+from cnn_ablation.datasets.mlflow_trials import MlflowTrialRunsDataset
+from cnn_ablation.datasets.trial_store import TrialStoreDataset
 
 __all__ = [
     "ArraysDataset",

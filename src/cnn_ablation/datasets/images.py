@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data import fashion_mnist, image_sets
 from cnn_ablation.data.image_sets import ImageSet
 from cnn_ablation.datasets.base import FolderDataset
 from cnn_ablation.errors import StudyError
-from cnn_ablation.schema import ImageShape
 
 
 class ImageSetDataset(FolderDataset[ImageSet]):

@@ -72,7 +72,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         from mlflow.exceptions import MlflowException
 
         from cnn_ablation.serving.classifier import Classifier
-        from cnn_ablation.serving.model import ARTIFACT
+        from cnn_ablation.serving.served_classifier import ARTIFACT
 
         separator = "/" if self._version.isdigit() else "@"
         uri = f"models:/{self._name}{separator}{self._version}"
@@ -143,7 +143,7 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
 
     import mlflow
 
-    from cnn_ablation.serving import model as serving
+    from cnn_ablation.serving import served_classifier as serving
 
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / serving.ARTIFACT

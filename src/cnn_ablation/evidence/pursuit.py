@@ -16,12 +16,12 @@ import pandas as pd
 from cnn_ablation.evidence.verdicts import decide
 from cnn_ablation.study.claims import deciding_conditions
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
 from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
-    from cnn_ablation.execution.engine import Outcome
+    from cnn_ablation.execution.outcomes import Outcome
 
 logger = logging.getLogger(__name__)
 

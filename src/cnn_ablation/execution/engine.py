@@ -14,28 +14,18 @@ from typing import Any
 from dask.distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.errors import ClusterError
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.identity import identify
+from cnn_ablation.execution.outcomes import Outcome
 from cnn_ablation.execution.progress import StudyProgress
-from cnn_ablation.execution.store import StoredTrial, TrialStore, trial_key
+from cnn_ablation.execution.store import TrialStore, trial_key
 from cnn_ablation.execution.worker import EPOCHS_TOPIC, DataOnWorker, TrialData, train_on_worker
-from cnn_ablation.schema import ImageShape
 from cnn_ablation.study.parameters import ExecutionParameters
 from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.devices import resolve_device, resolve_layers, resolve_precision
 from cnn_ablation.training.results import TrainedTrial
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended: `stored` is its entry in the store, None where it failed with `error`."""
-
-    trial: Trial
-    key: str
-    stored: StoredTrial | None
-    reused: bool = False
-    error: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,21 @@
 """How trials end."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from cnn_ablation.execution.store import Status, StoredTrial
 from cnn_ablation.study.trials import Trial
 
-Status = Literal["finished", "diverged", "failed"]
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended: `stored` is its entry in the store, None where it failed with `error`."""
+
+    trial: Trial
+    key: str
+    stored: StoredTrial | None
+    reused: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True)

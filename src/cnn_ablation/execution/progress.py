@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cnn_ablation.schema import ImageShape
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.study.trials import Trial
 
 SPEED_WINDOW = 1800

@@ -1,4 +1,4 @@
-"""Trials that have been trained, kept by all that decides their results."""
+"""The store of trained trials. Whether a stored trial may be reused is decided by `identity`."""
 
 import hashlib
 import json
@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from cnn_ablation.execution.outcomes import Status
 from cnn_ablation.training.results import TrainedTrial, summarize_history
 
 logger = logging.getLogger(__name__)
+
+Status = Literal["finished", "diverged", "failed"]
+"""How a trial ended."""
 
 MANIFEST = "manifest.json"
 PREDICTIONS = "predictions.safetensors"

@@ -9,13 +9,13 @@ from typing import Any, cast
 import torch
 from dask.distributed import WorkerPlugin, get_worker
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.identity import code_versions, library_versions
-from cnn_ablation.schema import ImageShape
 from cnn_ablation.study.trials import Trial
-from cnn_ablation.training.data import TRAINING_ARRAYS, TrainingData
 from cnn_ablation.training.loop import train
 from cnn_ablation.training.results import TrainedTrial
+from cnn_ablation.training.training_data import TRAINING_ARRAYS, TrainingData
 
 EPOCHS_TOPIC = "cnn-ablation-epochs"
 """Dask's topic of the rows that a training's history gains."""

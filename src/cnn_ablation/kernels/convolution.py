@@ -14,27 +14,20 @@ With more channels, 3x3 kernels in fp32 use Winograd's algorithm.
 Outputs and gradients equal those of PyTorch's layers, up to rounding.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cnn_ablation.kernels import tile_loops
+from cnn_ablation.kernels.arrays import flat_array
 from cnn_ablation.kernels.map_loops import CONSTANT, MEAN, ROWS, SCALE, SHIFT, SLOPE, compile_loops
+from cnn_ablation.kernels.winograd import suits_winograd, winograd_convolution
 
 MAX_PATCH = 32
 """Largest number of kernel elements (channels times area) for which the matrix product is faster."""
-
-MIN_CHANNELS = 16
-"""Smallest number of input and output channels for which Winograd's algorithm is faster."""
-
-PLACES = tile_loops.SPAN**2
-"""Number of elements per tile."""
 
 
 def convolve(
@@ -62,8 +55,8 @@ def convolve(
         count, _, height, width = images.shape
         windows = _normalize_pool_rectify(_product_convolution(images, weight, bias, side), norm, side)
         return windows.view(count, -1, height // side, width // side)
-    if _suits_tiles(images, weight):
-        maps = cast(Tensor, _WinogradConvolution.apply(images, weight, bias))
+    if suits_winograd(images, weight):
+        maps = winograd_convolution(images, weight, bias)
     else:
         maps = F.conv2d(images, weight, bias, padding=conv.padding)
     return _normalize_pool_rectify(maps, norm, side)
@@ -148,89 +141,6 @@ class _ProductConvolution(torch.autograd.Function):
         return None, d_rows[:-1].t().reshape(weight.shape), d_rows[-1], None, None
 
 
-def _suits_tiles(images: Tensor, weight: Tensor) -> bool:
-    """Whether to use Winograd's algorithm, which is slow if tiles reach far beyond the images."""
-    height, width = images.shape[2:]
-    outputs = tile_loops.count_tiles(height, width) * tile_loops.STRIDE**2
-    return (
-        weight.shape[2:] == (3, 3)
-        and min(weight.shape[:2]) >= MIN_CHANNELS
-        and outputs <= 2 * height * width
-        and not torch.is_autocast_enabled("cpu")
-    )
-
-
-class _WinogradConvolution(torch.autograd.Function):
-    """Winograd's F(4x4, 3x3) (Lavin & Gray, 2016): 36 multiplications for 16 outputs instead of 144."""
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        count, channels, *size = images.shape
-        images = images.permute(0, 2, 3, 1).contiguous()
-        kernels = (_kernel_transform(weight.dtype) @ weight.reshape(-1, 9).t()).view(
-            PLACES, -1, channels
-        )
-        result = bias.repeat(count, *size, 1)
-        tiles = images.new_zeros(PLACES, tile_loops.ROWS, channels)
-        products = images.new_empty(PLACES, tile_loops.ROWS, len(weight))
-        inputs, outputs = (
-            tile_loops.compile_loops(number, str(images.dtype)) for number in (channels, len(weight))
-        )
-        flat_images, flat_tiles, flat_products, flat_result = map(
-            _flat, (images, tiles, products, result)
-        )
-        for first, some in _portions(count * tile_loops.count_tiles(*size)):
-            inputs.split(flat_images, *size, first, some, flat_tiles)
-            torch.bmm(tiles, kernels.transpose(1, 2), out=products)
-            outputs.join(flat_products, first, some, flat_result, *size)
-        ctx.save_for_backward(images, kernels)
-        return result.permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        images, kernels = ctx.saved_tensors
-        count, *size, channels = images.shape
-        gradient = gradients[0].permute(0, 2, 3, 1).contiguous()
-        d_images, d_kernels = torch.zeros_like(images), torch.zeros_like(kernels)
-        tiles = images.new_zeros(PLACES, tile_loops.ROWS, channels)
-        d_products = images.new_zeros(PLACES, tile_loops.ROWS, gradient.shape[-1])
-        inputs, outputs = (
-            tile_loops.compile_loops(number, str(images.dtype))
-            for number in (channels, gradient.shape[-1])
-        )
-        flat_images, flat_gradient, flat_d_images = map(_flat, (images, gradient, d_images))
-        flat_tiles, flat_d_products = map(_flat, (tiles, d_products))
-        for first, some in _portions(count * tile_loops.count_tiles(*size)):
-            if some < tile_loops.TILES:
-                d_products.zero_()
-            inputs.split(flat_images, *size, first, some, flat_tiles)
-            outputs.unjoin(flat_gradient, *size, first, some, flat_d_products)
-            d_kernels.baddbmm_(d_products.transpose(1, 2), tiles)
-            torch.bmm(d_products, kernels, out=tiles)
-            inputs.unsplit(flat_tiles, first, some, flat_d_images, *size)
-        d_weight = (_kernel_transform(kernels.dtype).t() @ d_kernels.flatten(1)).t()
-        return (
-            d_images.permute(0, 3, 1, 2),
-            d_weight.reshape(-1, channels, 3, 3),
-            gradient.sum((0, 1, 2)),
-        )
-
-
-def _portions(count: int) -> Iterator[tuple[int, int]]:
-    """Split `count` tiles into portions; yield the first tile and the number of tiles of each."""
-    for first in range(0, count, tile_loops.TILES):
-        yield first, min(tile_loops.TILES, count - first)
-
-
-@cache
-def _kernel_transform(dtype: torch.dtype) -> Tensor:
-    """Matrix, (36, 9), that transforms the elements of a 3x3 kernel to those of a 6x6 tile."""
-    one_way = torch.tensor(
-        [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.double
-    )
-    return (torch.kron(one_way, one_way) / 24**2).to(dtype)
-
-
 def _normalize_pool_rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int) -> Tensor:
     """Apply normalization (in training), max pooling and ReLU. The backward pass overwrites the maps."""
     if norm is None:
@@ -256,7 +166,7 @@ class _NormalizePoolRectify(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         count, channels, height, width = maps.shape
         maps = maps.permute(0, 2, 3, 1).contiguous()
-        flat = _flat(maps)
+        flat = flat_array(maps)
         vectors = np.zeros((ROWS, channels), np.float64 if maps.dtype == torch.double else np.float32)
         loops = compile_loops(height, width, channels, side, str(maps.dtype))
         mean = variance = inverse = None
@@ -272,7 +182,7 @@ class _NormalizePoolRectify(torch.autograd.Function):
             vectors[SHIFT] = offset.numpy() - vectors[SCALE] * mean
             vectors[MEAN] = mean
         result = maps.new_empty(count, height // side, width // side, channels)
-        loops.rectify(flat, vectors.ravel(), _flat(result))
+        loops.rectify(flat, vectors.ravel(), flat_array(result))
         ctx.loops, ctx.vectors, ctx.inverse, ctx.gain = loops, vectors, inverse, gain
         ctx.save_for_backward(maps)
         moments = [
@@ -284,8 +194,8 @@ class _NormalizePoolRectify(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         (maps,) = ctx.saved_tensors
-        flat = _flat(maps)
-        gradient = _flat(gradients[0].permute(0, 2, 3, 1).contiguous())
+        flat = flat_array(maps)
+        gradient = flat_array(gradients[0].permute(0, 2, 3, 1).contiguous())
         vectors = ctx.vectors
         d_gain = d_offset = None
         if ctx.inverse is not None:
@@ -300,9 +210,3 @@ class _NormalizePoolRectify(torch.autograd.Function):
             )
         ctx.loops.spread(flat, gradient, vectors.ravel())
         return maps.permute(0, 3, 1, 2), None, d_gain, d_offset, None
-
-
-def _flat(maps: Tensor) -> NDArray[Any]:
-    """View maps as the flat array that the loops expect, with bf16 as int16."""
-    flat = maps.flatten()
-    return (flat.view(torch.int16) if flat.dtype == torch.bfloat16 else flat).numpy()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.parts.base import OneOf, Part
-from cnn_ablation.schema import ImageShape
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, get_args
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import suggestion
-from cnn_ablation.schema import Parameters
 
 
 class Part(Parameters):

@@ -8,8 +8,8 @@ from cnn_ablation.errors import ParameterError
 from cnn_ablation.parts.layers import ConvLayer, SeededDropout
 
 if TYPE_CHECKING:
+    from cnn_ablation.base_parameters import ImageShape
     from cnn_ablation.parts.architectures import ConvNet
-    from cnn_ablation.schema import ImageShape
 
 
 class ConvNetwork(nn.Module):

@@ -21,7 +21,7 @@ from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.verdicts import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
 

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.parts.architectures import Architecture
 from cnn_ablation.parts.layers import count_parameters
-from cnn_ablation.schema import ImageShape
 
 
 def describe_network(

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cnn_ablation import kernels
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.image_files import prepare
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
-from cnn_ablation.schema import ImageShape
-from cnn_ablation.training.data import Normalize
 from cnn_ablation.training.loop import predict
+from cnn_ablation.training.training_data import Normalize
 
 DESCRIPTION = "classifier.json"
 WEIGHTS = "weights.safetensors"

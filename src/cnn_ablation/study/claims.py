@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from cnn_ablation.schema import Parameters
+from cnn_ablation.base_parameters import Parameters
 
 PRIMARY_METRIC = "final_val_accuracy"
 """The metric by which conditions are compared, unless a claim names another one."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
+from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import suggestion
 from cnn_ablation.parts.architectures import AnyArchitecture
 from cnn_ablation.parts.augmentations import AnyAugmentation
@@ -12,7 +13,6 @@ from cnn_ablation.parts.base import Part
 from cnn_ablation.parts.initializations import AnyInitialization, PyTorchDefault
 from cnn_ablation.parts.optimizers import AnyOptimizer
 from cnn_ablation.parts.schedules import AnySchedule, Constant
-from cnn_ablation.schema import Parameters
 
 SettingPath = tuple[str, ...]
 """Where a setting stands in a configuration, such as ("training", "optimizer", "learning_rate")."""

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from cnn_ablation.schema import Parameters
+from cnn_ablation.base_parameters import Parameters
 
 
 class DataParameters(Parameters):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from cnn_ablation.schema import ImageShape, Parameters
+from cnn_ablation.base_parameters import ImageShape, Parameters
 from cnn_ablation.study.configuration import Configuration
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

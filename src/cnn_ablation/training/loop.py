@@ -18,11 +18,11 @@ from cnn_ablation.parts.layers import count_parameters
 from cnn_ablation.parts.schedules import Schedule
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
-from cnn_ablation.training.data import Normalize, TrainingData
+from cnn_ablation.training.cuda_graphs import TURN, Graphed, generators_in, own_stream, wait_for
 from cnn_ablation.training.devices import resolve_layers
-from cnn_ablation.training.graphed import TURN, Graphed, generators_in, own_stream, wait_for
+from cnn_ablation.training.initial_weights import seed_network
 from cnn_ablation.training.results import TrainedTrial
-from cnn_ablation.training.seeding import seed_network
+from cnn_ablation.training.training_data import Normalize, TrainingData
 
 VERSION = 1
 """Raise it when a change of the loop changes numbers: all stored trials are retrained."""

@@ -8,7 +8,7 @@ from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import NoResultError
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.parts.architectures import Architecture
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, PursuitParameters
 from cnn_ablation.study.trials import Trial
 

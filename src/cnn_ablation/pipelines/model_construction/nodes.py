@@ -7,9 +7,9 @@ import pandas as pd
 
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study import experiments
+from cnn_ablation.study import experiment as experiments
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import (
     EvidenceParameters,
     ExecutionParameters,
@@ -19,7 +19,7 @@ from cnn_ablation.study.parameters import (
 from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
-    from cnn_ablation.execution.engine import Outcome
+    from cnn_ablation.execution.outcomes import Outcome
 
 
 def expand_trials(

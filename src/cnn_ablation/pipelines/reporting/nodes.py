@@ -6,7 +6,7 @@ import pandas as pd
 
 from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
 

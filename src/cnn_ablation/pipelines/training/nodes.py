@@ -11,7 +11,7 @@ from cnn_ablation.study.parameters import DataParameters, ExecutionParameters
 from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
-    from cnn_ablation.execution.engine import Outcome
+    from cnn_ablation.execution.outcomes import Outcome
 
 logger = logging.getLogger(__name__)
 

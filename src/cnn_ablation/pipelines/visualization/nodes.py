@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from cnn_ablation.report.figures import Claims, Comparison, ConfusionMatrix, LearningCurves
-from cnn_ablation.study.experiments import ExperimentParameters
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
 

@@ -12,7 +12,7 @@ from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.parts.optimizers import SGD, Adam
 from cnn_ablation.parts.schedules import Cosine
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.study.experiments import ExperimentParameters, expand_trials
+from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
 from cnn_ablation.study.parameters import SeedParameters
 from tests.conftest import ROOT
 

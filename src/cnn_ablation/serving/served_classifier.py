@@ -15,7 +15,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
-from cnn_ablation.schema import ImageShape
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 
 ARTIFACT = "classifier"

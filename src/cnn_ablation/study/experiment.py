@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import ParameterError, suggestion
-from cnn_ablation.schema import Parameters
 from cnn_ablation.study.claims import Claim, unknown_conditions
 from cnn_ablation.study.configuration import (
     Configuration,

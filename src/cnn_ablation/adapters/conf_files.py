@@ -15,7 +15,7 @@ from kedro.framework.project import pipelines
 from omegaconf import DictConfig, OmegaConf
 
 from cnn_ablation.errors import InputError, ParameterError
-from cnn_ablation.study.discovery import Experiment, find_experiments
+from cnn_ablation.study.groups import Experiment, find_experiments
 
 _checkout = Path(__file__).resolve().parents[3]
 PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
@@ -38,8 +38,8 @@ LOADER_ARGUMENTS: dict[str, Any] = {
 """Arguments of Kedro's `OmegaConfigLoader`."""
 
 
-class Configuration(NamedTuple):
-    """Configuration files of one project and environment.
+class ConfFiles(NamedTuple):
+    """ConfFiles files of one project and environment.
 
     Args:
         loader: Reads and merges the files.
@@ -72,7 +72,7 @@ class Configuration(NamedTuple):
         return place
 
     def find_experiments(self, reserved: Collection[str]) -> list[Experiment]:
-        """Find the experiments among the parameters; see `study.discovery.find_experiments`.
+        """Find the experiments among the parameters; see `study.groups.find_experiments`.
 
         Raises:
             InputError: The parameters cannot be read, or describe something that is no experiment.
@@ -92,21 +92,21 @@ class Configuration(NamedTuple):
             raise InputError(f"{place}: {error}") from None
 
 
-def use(configuration: Configuration) -> None:
+def use(conf_files: ConfFiles) -> None:
     """Build the pipelines from this configuration when they are next asked for."""
     global _current
-    _current = configuration
+    _current = conf_files
     pipelines.configure("cnn_ablation.pipeline_registry")
 
 
-def current() -> Configuration:
+def current() -> ConfFiles:
     """The configuration of the newest context; before there is one, that of the project itself."""
     if _current is not None:
         return _current
     loader = OmegaConfigLoader(
         conf_source=str(PROJECT_ROOT / "conf"), env=os.getenv("KEDRO_ENV"), **LOADER_ARGUMENTS
     )
-    return Configuration(loader, PROJECT_ROOT)
+    return ConfFiles(loader, PROJECT_ROOT)
 
 
 def reaches(tree: Any, path: Sequence[str]) -> int:
@@ -131,4 +131,4 @@ def _files(folder: Path, kind: str) -> list[Path]:
     ]
 
 
-_current: Configuration | None = None
+_current: ConfFiles | None = None

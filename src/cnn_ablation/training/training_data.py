@@ -6,8 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.schema import ImageShape
 
 TRAINING_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
 """The arrays of a split that a training needs."""

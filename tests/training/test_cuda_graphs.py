@@ -11,11 +11,11 @@ from torch import Tensor
 from cnn_ablation.data.splits import Arrays, split_images
 from cnn_ablation.parts.layers import SeededDropout
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.training import graphed
-from cnn_ablation.training.data import TrainingData
-from cnn_ablation.training.graphed import WARM_UP_CALLS, Graphed, generators_in
+from cnn_ablation.training import cuda_graphs
+from cnn_ablation.training.cuda_graphs import WARM_UP_CALLS, Graphed, generators_in
 from cnn_ablation.training.loop import train
 from cnn_ablation.training.results import TrainedTrial
+from cnn_ablation.training.training_data import TrainingData
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, needs_cuda
 
 EXACT_RATE = 2**-10
@@ -66,7 +66,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.Generator]]:
 
         return output, replay
 
-    monkeypatch.setattr(graphed, "record", record)
+    monkeypatch.setattr(cuda_graphs, "record", record)
     return recorded
 
 
@@ -151,7 +151,7 @@ def test_graphs_on_cuda_give_the_bits_of_the_same_kernels_launched_one_by_one(
 ) -> None:
     data = on_device(raw_images, "cuda")
     replayed = train(configured(), 0, data, 10, precision=precision, graphs=True)
-    monkeypatch.setattr(graphed, "WARM_UP_CALLS", 10**9)
+    monkeypatch.setattr(cuda_graphs, "WARM_UP_CALLS", 10**9)
     assert same_weights(replayed, train(configured(), 0, data, 10, precision=precision, graphs=True))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cnn_ablation.errors import ParameterError
-from cnn_ablation.study.discovery import Experiment, find_experiments, group_by_study
+from cnn_ablation.study.groups import Experiment, find_experiments, group_by_study
 
 SHARED = {"seeds": [0, 1], "baseline": {"model": {}}}
 TEXTS = {"title": "T", "question": "Q?", "hypothesis": "H."}
