@@ -22,8 +22,7 @@ CONNECT_TIMEOUT = 10
 
 
 WORKER_ENVIRONMENT = {
-    # By default, glibc maps and unmaps memory for each large tensor, which causes page faults at each
-    # step.
+    # Avoid page faults at each step: by default, glibc maps and unmaps memory for each large tensor.
     "MALLOC_TRIM_THRESHOLD_": 2**32,
     # Larger than any tensor of a step and smaller than the data: the buffers that brought the data to
     # the worker are returned to the system.
@@ -91,7 +90,7 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         "distributed.worker.preload": ["cnn_ablation.execution.worker"],
         # A worker gets a trial only when it is free.
         "distributed.scheduler.worker-saturation": 1.0,
-        # Workers can die for other reasons than a trial, so it gets more attempts than Dask's default.
+        # A worker can also die for other reasons than its trial, which gets more attempts than Dask's 3.
         "distributed.scheduler.allowed-failures": 5,
     }
     with dask.config.set(settings):
