@@ -21,7 +21,7 @@ class Part(Parameters):
     kind: str = Field(description="Name of the part.")
 
     version: ClassVar[int] = 1
-    """Raise it when a change of the code changes numbers. Trials with the part are then trained again."""
+    """Raise it when a change of code changes numbers. Trials with the part are then trained again."""
 
     def __str__(self) -> str:
         """The label: `sgd`, or `sgd(momentum=0.5)` if settings differ from the defaults."""

@@ -56,7 +56,7 @@ class TrainingData:
 
 
 class Normalize(nn.Module):
-    """Converts pixels from 0 to 255 to floats with zero mean and unit variance in the training images."""
+    """Converts pixels (0 to 255) to floats with zero mean and unit variance over the training images."""
 
     scale: Tensor
     shift: Tensor
