@@ -214,7 +214,7 @@ def test_a_pipeline_that_is_not_there(project: Path) -> None:
         ("--env=dmeo", "--env: no environment 'dmeo' in"),
         ("--tags=droput", "--tags: no tag 'droput' in __default__. Did you mean 'dropout'?"),
         ("--runner=ParallelRunner", "'ParallelRunner' cannot run the pipelines"),
-        ("--async", "--async: nodes that save each trial once it is trained cannot use it"),
+        ("--async", "--async: not supported, because nodes save each trial when it ends"),
         ("--params=seeds=[0,1", "'seeds=[0,1' does not end as YAML"),
     ],
 )

@@ -20,12 +20,12 @@ def check_environment(configuration: Configuration) -> None:
     """Reject an environment that has no folder.
 
     Raises:
-        InputError: There is no such folder. The message names those that there are.
+        InputError: There is no such folder. The message names the environments that exist.
     """
     loader = configuration.loader
     source, name = Path(loader.conf_source), loader.env or loader.default_run_env
     if not source.is_dir() or (source / name).is_dir():
-        return  # Kedro can also read an archive or a remote folder, which is not looked into here.
+        return  # Kedro can also read an archive or a remote folder, which are not checked.
     allowed = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     raise InputError(
         f"--env: no environment {name!r} in {source}; allowed: {', '.join(allowed)}."
@@ -34,7 +34,7 @@ def check_environment(configuration: Configuration) -> None:
 
 
 def check_server(configuration: Configuration) -> None:
-    """Check that a tracking server answers, because kedro-mlflow waits for it for minutes.
+    """Check that a tracking server answers. Without this check, kedro-mlflow would wait for minutes.
 
     Raises:
         InputError: It does not answer.
@@ -45,13 +45,13 @@ def check_server(configuration: Configuration) -> None:
     try:
         urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT)
     except urllib.error.HTTPError:
-        pass  # It answers. MLflow's own credentials may be needed for more.
+        pass  # The server answers, although it may require credentials.
     except OSError as error:
         place = configuration.place_of(["server", "mlflow_tracking_uri"], "mlflow")
         raise InputError(
             f"{place}: server.mlflow_tracking_uri: {uri} cannot be reached "
             f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
-            "leave the key out: then conf/base/mlflow.yml has the project's own store"
+            "leave the key out to track in mlflow.db"
         ) from None
 
 
@@ -59,7 +59,7 @@ def check_catalog_entries(configuration: Configuration) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
-        InputError: An entry is no mapping, or has no type.
+        InputError: An entry is not a mapping, or has no type.
     """
     for name, entry in configuration.loader["catalog"].items():
         if not (isinstance(entry, Mapping) and "type" in entry) and not name.startswith("_"):
@@ -68,12 +68,12 @@ def check_catalog_entries(configuration: Configuration) -> None:
 
 
 def create_datasets(configuration: Configuration, catalog: DataCatalog, names: Iterable[str]) -> None:
-    """Create the datasets, which Kedro does when they are first used.
+    """Create the datasets before the run instead of at their first use.
 
-    kedro-mlflow switches tracking off only in those that exist before the run.
+    kedro-mlflow can switch tracking off only in datasets that exist before the run.
 
     Raises:
-        InputError: A dataset cannot be created with what its entry says.
+        InputError: A dataset cannot be created from its entry.
     """
     for name in names:
         try:
@@ -86,15 +86,14 @@ def create_datasets(configuration: Configuration, catalog: DataCatalog, names: I
 
 
 def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline]) -> str | None:
-    """Find out why the options of a run select nothing.
+    """Explain why the options of a run select nothing.
 
     Args:
         options: Arguments of `KedroSession.run`.
         pipelines: All pipelines by name.
 
     Returns:
-        The option that names something unknown, or that no node is left; None if there is something to
-        run.
+        An error message that names the option, or None if there is something to run.
     """
     names = options.get("pipeline_names") or ["__default__"]
     for name in names:

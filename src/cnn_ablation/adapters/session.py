@@ -11,7 +11,7 @@ from cnn_ablation.errors import InputError
 
 
 class ProjectSession(KedroSession):
-    """Kedro's session, which reports names that do not exist without a traceback."""
+    """Kedro's session, which reports unknown names without a traceback."""
 
     @click_errors()
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ class ProjectSession(KedroSession):
         try:
             result: dict[str, Any] = super().run(*args, **kwargs)
         except ValueError:
-            # Kedro has no error of its own for them.
+            # Kedro has no specific type of error for them.
             problem = wrong_selection(kwargs, pipelines)
             if problem is None:
                 raise
