@@ -1,4 +1,4 @@
-"""Several trainings of the base network as one: layers of all trials are batched matrix products."""
+"""Several trainings of the base network in one: each layer is a batched matrix product of all trials."""
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,11 @@ from cnn_ablation.training.training_data import Normalize, TrainingData
 BATCH = 64
 DROPOUT = 0.5
 EPSILON = 1e-5
-"""Of batch normalization."""
+"""Epsilon of batch normalization."""
 
 
 class BatchedTrials:
-    """k trainings of the journal's base network with Adam, each with weights and batches of its own.
+    """k trainings of the published journal's base network with Adam, with separate weights and batches.
 
     Convolutions are products of patches and weights. Running statistics are not kept, because only the
     speed of steps is measured.
@@ -23,7 +23,7 @@ class BatchedTrials:
         k: Number of trials.
         data: Images to train on.
         precision: fp32, or bf16 for mixed precision.
-        generator: On the CPU, of the initial weights.
+        generator: Generator of the initial weights, on the CPU.
     """
 
     def __init__(self, k: int, data: TrainingData, precision: str, generator: torch.Generator) -> None:

@@ -1,7 +1,7 @@
-"""What one GPU does: same bits twice, accuracy, and throughput of several ways to train on it.
+"""Reproducibility, accuracy and throughput of training on one GPU, in several ways.
 
     python3 benchmarks/gpu.py                        # on a CUDA device, about 7 minutes
-    python3 benchmarks/gpu.py --device cpu --images 640   # every section that needs no GPU, in short
+    python3 benchmarks/gpu.py --device cpu --images 640   # short: the sections without a GPU
 
 It needs only PyTorch, NumPy, Numba, pydantic and the files in data/01_raw/fashion_mnist. Each section
 prints a table as soon as it is measured. After an error, the next section starts in a new process,
@@ -68,16 +68,16 @@ STUDY: dict[str, ConvNet] = {
     "three layers": ConvNet(conv_channels=[32, 64, 128]),
     "no pooling": ConvNet(use_pooling=False),
 }
-"""The distinct configurations of the journal's study, as conf/base/parameters_overall.yml has them."""
+"""The distinct configurations of the study, as in conf/base/parameters_overall.yml."""
 
 STUDY_SEEDS = 5
 STUDY_EPOCHS = 10
 T_QUANTILE = {3: 4.303, 5: 2.776}
-"""97.5 % quantiles of Student's t for so many values."""
+"""97.5 % quantiles of Student's t, by number of values."""
 
 
 def configuration(model: ConvNet, epochs: int, learning_rate: float = 0.001) -> Configuration:
-    """The journal's training of a network."""
+    """A network with the training of the published journal."""
     training = TrainingParameters(
         epochs=epochs, batch_size=64, optimizer=Adam(learning_rate=learning_rate)
     )
@@ -93,7 +93,7 @@ def load_data(device: torch.device, images: int | None) -> TrainingData:
 
 @dataclass
 class Bench:
-    """What all sections use, and what later ones learn from earlier ones."""
+    """Data and settings that all sections share, and measurements that later sections need."""
 
     device: torch.device
     data: TrainingData
@@ -102,7 +102,7 @@ class Bench:
     graphs: bool = True
     """Whether steps can be replayed as graphs."""
     together: dict[tuple[str, str, int], float] = field(default_factory=dict)
-    """Images per second of k trials at once, by way, variant and k."""
+    """Images per second of k trials at once, by method, variant and k."""
 
     @property
     def cuda(self) -> bool:
@@ -116,12 +116,12 @@ class Bench:
 
     @property
     def seconds_left(self) -> float:
-        """Until the sections must be done."""
+        """Seconds until the time limit."""
         return self.ends - time.monotonic()
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """Those to compare."""
+        """The precisions to compare."""
         return ("bf16", "fp32") if self.cuda else ("fp32",)
 
     def variants(self) -> Iterator[tuple[str, str, bool]]:
@@ -139,7 +139,7 @@ class Bench:
         graphs: bool = False,
         learning_rate: float = 0.001,
     ) -> TrainedTrial:
-        """One trial."""
+        """Train one trial."""
         return train(
             configuration(model, epochs, learning_rate),
             seed,
@@ -151,18 +151,18 @@ class Bench:
         )
 
     def rate(self, trained: TrainedTrial) -> float:
-        """Images per second of the median epoch, validation included, without the first."""
+        """Images per second of the median epoch, including validation, without the first epoch."""
         rows = trained.history[1:] or trained.history
         return self.train_images / statistics.median(row["seconds"] for row in rows)
 
     def wait(self) -> None:
-        """Until the device is idle."""
+        """Wait until the device is idle."""
         if self.cuda:
             torch.cuda.synchronize()
 
 
 def variant_name(precision: str, graphs: bool) -> str:
-    """How tables call a variant."""
+    """Name of a variant in tables."""
     return f"{precision}, {'graphs' if graphs else 'eager'}"
 
 
@@ -175,7 +175,7 @@ def weights_hash(trained: TrainedTrial) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print at once."""
+    """Print immediately."""
     print(text, flush=True)
 
 
@@ -191,7 +191,7 @@ def head(*names: str) -> None:
 
 
 def show_device(bench: Bench) -> None:
-    """Device, driver and versions."""
+    """Print device, driver and versions."""
     head("", "value")
     row("Python, torch", f"{sys.version.split()[0]}, {torch.__version__}")
     row("CPU threads of torch", torch.get_num_threads())
@@ -212,7 +212,7 @@ def show_device(bench: Bench) -> None:
 
 
 def check_bits(bench: Bench) -> None:
-    """Same bits twice, and whether graphs change them."""
+    """Check that training gives the same bits twice, and the same bits with graphs."""
     head("one epoch of the base network", "first", "again", "same bits", "val. accuracy, %")
     for name, precision, graphs in bench.variants():
         first, again = (bench.train(precision=precision, graphs=graphs) for _ in range(2))
@@ -249,7 +249,7 @@ def no_graphs() -> Iterator[None]:
 
 
 def count_waits(bench: Bench, batch_size: int) -> int:
-    """How often the host waits for the device in a training of one epoch."""
+    """Number of times that the host waits for the device in a training of one epoch."""
     base = configuration(STUDY["base"], 1)
     training = base.training.model_copy(update={"batch_size": batch_size})
     torch.cuda.set_sync_debug_mode("warn")
@@ -263,7 +263,7 @@ def count_waits(bench: Bench, batch_size: int) -> int:
 
 
 def measure_single(bench: Bench) -> None:
-    """Images per second of one trial at a time."""
+    """Measure images per second of one trial at a time."""
     head("base network, one trial, validation included", "images/s", "seconds per epoch", "first epoch")
     for name, precision, graphs in bench.variants():
         trained = bench.train(precision=precision, graphs=graphs, epochs=8 if graphs else 4)
@@ -273,9 +273,9 @@ def measure_single(bench: Bench) -> None:
 
 
 def measure_plain(bench: Bench) -> None:
-    """Scripts as users write them: the network, Adam, and loss and accuracy read at each step."""
+    """Measure scripts as users write them: the network, Adam, and metrics that are read at each step."""
     kept = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
-    # PyTorch's defaults, which train() changes.
+    # Restore PyTorch's defaults, which train() changes.
     torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = True, False
     head("plain script, fp32 with PyTorch's defaults, training alone", "images/s")
     rows: dict[str, Callable[[], Any]] = {
@@ -297,7 +297,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 def device_batches(bench: Bench) -> Batches:
-    """Shuffled batches of tensors that are on the device."""
+    """Shuffled batches of tensors on the device."""
     images = (bench.data.train_images.float() / 255 - 0.286) / 0.353
     while True:
         order = torch.randperm(len(images), device=bench.device)
@@ -336,7 +336,7 @@ def plain_rate(bench: Bench, batches: Batches, seconds: float = 3.0) -> float:
         optimizer.step()
         total_loss += loss.item() * len(labels)
         correct += int((logits.argmax(1) == labels).sum())
-        if step == 10:  # What came before was warm-up.
+        if step == 10:  # Earlier steps are warm-up.
             seen, start = 0, time.perf_counter()
         else:
             seen += len(labels)
@@ -346,7 +346,7 @@ def plain_rate(bench: Bench, batches: Batches, seconds: float = 3.0) -> float:
 
 
 def measure_threads(bench: Bench) -> None:
-    """Several trials at once in one process, each in a thread and on a stream of its own."""
+    """Measure several trials at once in one process, each in its own thread and stream."""
     head("trials at once, threads of one process", "k", "images/s, all", "same bits as alone")
     for precision in bench.precisions:
         name = variant_name(precision, bench.graphs)
@@ -361,7 +361,7 @@ def measure_threads(bench: Bench) -> None:
 def train_in_threads(
     bench: Bench, k: int, precision: str, trials: list[tuple[ConvNet, int, int]]
 ) -> list[TrainedTrial]:
-    """Trials (network, seed, epochs), k at once."""
+    """Train trials, (network, seed, epochs), k at once."""
     with ThreadPoolExecutor(k) as pool:
         return list(
             pool.map(
@@ -374,7 +374,7 @@ def train_in_threads(
 
 
 def measure_processes(bench: Bench) -> None:
-    """Several trials at once, each in a process of its own."""
+    """Measure several trials at once, each in its own process."""
     counts = (1, 2, 4, 8) if bench.cuda else (1, 2)
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
@@ -410,7 +410,7 @@ def measure_processes(bench: Bench) -> None:
 
 
 def serve(pipe: Connection, device: str, images: int | None) -> None:
-    """Train what comes through the pipe; sends images per second and the hash of the weights."""
+    """Train the trials that the pipe delivers; send images per second and the hash of the weights."""
     torch.set_num_threads(1)
     data = load_data(torch.device(device), images)
     bench = Bench(torch.device(device), data, images, math.inf)
@@ -428,7 +428,7 @@ def serve(pipe: Connection, device: str, images: int | None) -> None:
 
 
 def answer(pipe: Connection, seconds: float) -> Any:
-    """What a process answers."""
+    """Wait for the answer of a process."""
     if not pipe.poll(seconds):
         raise TimeoutError(f"no answer in {seconds} s")
     received = pipe.recv()
@@ -438,7 +438,7 @@ def answer(pipe: Connection, seconds: float) -> Any:
 
 
 def measure_batched(bench: Bench) -> None:
-    """Several trials as one network: their layers are batched matrix products."""
+    """Measure several trials as one network, whose layers are batched matrix products."""
     head(
         "trials at once, one batched network, training alone", "k", "images/s, all", "loss, first, last"
     )
@@ -465,7 +465,7 @@ def measure_batched(bench: Bench) -> None:
 
 
 def measure_accuracy(bench: Bench) -> None:
-    """Accuracy of ten epochs, against the CPU's."""
+    """Compare the accuracy after ten epochs with that on a CPU."""
     with CPU_SUMMARY.open() as file:
         cpu = next(line for line in csv.DictReader(file) if line["condition"] == "dropout_0.5")
     seeds = 5 if bench.cuda else 3
@@ -501,7 +501,7 @@ def interval(mean: float, sd: float, n: int) -> str:
 
 
 def estimate_study(bench: Bench) -> None:
-    """Seconds of the study's 50 trials, one at a time, from epochs of its networks."""
+    """Estimate the time of the study's 50 trials, one at a time, from epochs of its networks."""
     head("networks, one trial at a time", *(f"{p}, images/s" for p in bench.precisions))
     rates: dict[str, dict[str, float]] = {}
     # Dropout's rate does not change the cost.
@@ -524,20 +524,20 @@ def estimate_study(bench: Bench) -> None:
 
 
 def likeness(name: str) -> str:
-    """The measured network that costs as much."""
+    """The measured network with the same cost."""
     if name in ("one layer", "three layers", "no pooling"):
         return name
     return "no batch norm" if "no batch norm" in name else "base"
 
 
 def run_study(bench: Bench) -> None:
-    """The study's 50 trials, in threads of one process."""
+    """Train the study's 50 trials in threads of one process."""
     measured = {key: rate for key, rate in bench.together.items() if key[0] == "threads"}
     _, name, k = max(measured, key=lambda key: measured[key], default=("", "bf16, graphs", 8))
     precision = name.split(",")[0]
     epochs = STUDY_EPOCHS if bench.cuda else 1
     seeds = STUDY_SEEDS if bench.cuda else 1
-    # The longest first, so that all threads end together.
+    # Start the longest trials first, so that all threads end together.
     order = ["no pooling", *(name for name in STUDY if name != "no pooling")]
     trials = [(STUDY[name], seed, epochs) for name in order for seed in range(seeds)]
     start = time.perf_counter()
@@ -553,7 +553,7 @@ def run_study(bench: Bench) -> None:
 
 
 def show_kernels(bench: Bench) -> None:
-    """Where a step's time goes on the device."""
+    """Print the kernels that a step's time on the device consists of."""
     from torch.profiler import ProfilerActivity, profile
 
     few = TrainingData(
@@ -588,12 +588,12 @@ def show_kernels(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the output."""
+    """A section of the output."""
 
     title: str
     run: Callable[[Bench], None]
     seconds: float
-    """It needs about so many on a GPU."""
+    """Approximate duration on a GPU."""
 
 
 SECTIONS = [
@@ -615,14 +615,14 @@ def main() -> None:
     """Run all sections."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda", help="cuda or cpu")
-    parser.add_argument("--minutes", type=float, default=7, help="no section starts that ends later")
-    parser.add_argument("--images", type=int, default=None, help="only so many images per split")
+    parser.add_argument("--minutes", type=float, default=7, help="skip sections that would end later")
+    parser.add_argument("--images", type=int, default=None, help="number of images per split")
     parser.add_argument("--start", type=int, default=0, help="number of the first section to run")
     parser.add_argument("--no-graphs", action="store_true", help="do not use CUDA graphs")
     options = parser.parse_args()
 
     ends = time.monotonic() + 60 * options.minutes
-    # Show where it hangs, if it does.
+    # If the benchmark hangs, show where.
     faulthandler.dump_traceback_later(60 * options.minutes + 60, exit=True)
     device = torch.device(options.device)
     if device.type == "cpu":
@@ -642,7 +642,7 @@ def main() -> None:
             again = ["--device", options.device, "--minutes", str(bench.seconds_left / 60)]
             again += ["--start", str(place + 1)]
             again += ["--images", str(options.images)] if options.images else []
-            # The first section that uses graphs says whether they work.
+            # The first section that uses graphs shows whether they work.
             again += ["--no-graphs"] if not bench.graphs or section.run is check_bits else []
             sys.stdout.flush()
             os.execv(sys.executable, [sys.executable, __file__, *again])

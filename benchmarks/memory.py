@@ -1,7 +1,7 @@
 """Memory of a worker after training the base network, and after every network of the study.
 
     .venv/bin/python benchmarks/memory.py            # the base network
-    .venv/bin/python benchmarks/memory.py --study    # followed by every other network of the journal
+    .venv/bin/python benchmarks/memory.py --study    # followed by every other network of the study
 
 One worker trains an epoch of each network on all of Fashion-MNIST. The peak is the worker's largest
 resident memory since its start. It includes mapped files, mostly PyTorch's libraries, although the
@@ -44,7 +44,7 @@ def main() -> None:
     from throughput import BASELINE, FASTEST, load_data, study_trials
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", action="store_true", help="measure every network of the journal")
+    parser.add_argument("--study", action="store_true", help="measure every network of the study")
     options = parser.parse_args()
 
     training = BASELINE.training.model_copy(update={"epochs": 1})

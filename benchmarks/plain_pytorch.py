@@ -1,7 +1,7 @@
-"""The journal's training as a tutorial would write it: the reference of the benchmarks.
+"""The published journal's training as a tutorial would write it: the reference of the benchmarks.
 
 It uses torchvision's dataset with a transform per image, DataLoaders, a network with ReLU before
-pooling, Adam, and the journal's four metrics per epoch: training and validation loss and accuracy.
+pooling, Adam, and the published journal's four metrics per epoch: loss and accuracy of both splits.
 """
 
 import gzip
@@ -25,7 +25,7 @@ def unpack(folder: Path, target: Path) -> None:
 
 
 def make_network(model: ConvNet) -> nn.Module:
-    """The journal's network: convolution, batch norm, ReLU, pooling; fully connected with dropout."""
+    """The published journal's network: convolutions, batch norm, ReLU, pooling; dense with dropout."""
     layers: list[nn.Module] = []
     channels, side = 1, 28
     for out_channels in model.conv_channels:
@@ -57,7 +57,7 @@ class PlainTraining:
     """
 
     def __init__(self, folder: Path, model: ConvNet, batch_size: int = 64) -> None:
-        # Here, because `make_network` needs PyTorch alone.
+        # Imported here, so that `make_network` needs only PyTorch.
         from torchvision import transforms
         from torchvision.datasets import FashionMNIST
 

@@ -1,14 +1,14 @@
 """Training throughput of a plain PyTorch script, of one worker, and of all workers together.
 
     .venv/bin/python benchmarks/throughput.py            # on the base network
-    .venv/bin/python benchmarks/throughput.py --study    # the journal's 19 runs
+    .venv/bin/python benchmarks/throughput.py --study    # the published journal's 19 runs
 
 One run measures all of them, alternating, on all of Fashion-MNIST. An epoch trains on 60,000 images and
 validates on 10,000; the first epoch of each is warm-up. Shares of the peak count the multiplications of
 direct convolutions. Winograd's algorithm needs fewer, so its share can exceed 100 %.
 
-`--study` measures epochs of the plain script on each network of the study, and extrapolates to the
-journal's 10 epochs. The engine trains the distinct trials of the study in full, start-up included.
+`--study` measures epochs of the plain script on each network of the study, and extrapolates to 10
+epochs. The engine trains the distinct trials of the study in full, including start-up.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def load_data() -> TrialData:
 
 
 def study_trials() -> list[Trial]:
-    """Trials of the journal's 19 runs."""
+    """Trials of the published journal's 19 runs."""
     return [
         trial
         for name in JOURNAL
@@ -198,7 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=2, help="epochs measured per round")
     parser.add_argument("--rounds", type=int, default=2, help="number of alternations")
-    parser.add_argument("--study", action="store_true", help="measure the journal's 19 runs")
+    parser.add_argument("--study", action="store_true", help="measure the published journal's 19 runs")
     options = parser.parse_args()
 
     data = load_data()

@@ -1,4 +1,4 @@
-"""The reference of all parameters, from their types and conf/base: writes docs/parameters.md.
+"""Write docs/parameters.md, the reference of all parameters, from their types and conf/base.
 
 .venv/bin/python scripts/parameter_reference.py
 """
@@ -29,18 +29,19 @@ CLAIMS = (
 HEAD = """\
 # Parameters
 
-Written from the types in `src/cnn_ablation` by `scripts/parameter_reference.py`; do not edit. The values
-are those of `conf/base/parameters.yml`: change them there, in `conf/local` or for one run with
-`--params=baseline.training.epochs=5`. A value of another kind, or one that is not allowed, ends a run
-before anything is trained. What the metrics of claims can be is in [statistics](statistics.md#claims).
+This page is generated from the types in `src/cnn_ablation` by `scripts/parameter_reference.py`; do not
+edit it. The values are those of `conf/base/parameters.yml`. Change them there, in `conf/local`, or for
+one run with `--params=baseline.training.epochs=5`. A value of a wrong kind, or one that is not allowed,
+ends a run before any training. The metrics that a claim can name are listed in [how verdicts are
+computed](statistics.md#claims).
 
-A part is given by its name, which stands for the part with its defaults, or as a mapping with its `kind`
-and settings: `optimizer: sgd`, or `optimizer: {kind: sgd, momentum: 0.5}`.
+A part is given by its name, which stands for the part with its defaults, or by a mapping with its `kind`
+and its settings: `optimizer: sgd`, or `optimizer: {kind: sgd, momentum: 0.5}`.
 """
 
 
 def rows(model: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Key, kind, value and meaning of each field, those of groups in it included."""
+    """Key, kind, value and meaning of each field, including the fields of nested groups."""
     for name, field in model.model_fields.items():
         inner = next((kind for kind in _kinds(field) if _is_group(kind)), None)
         given = values.get(name) if isinstance(values, dict) else None
@@ -82,7 +83,7 @@ def reference() -> str:
 
 
 def _part_settings() -> Iterator[tuple[str, type[BaseModel]]]:
-    """The settings that are parts, and the groups that they belong to."""
+    """The settings that are parts, and the groups that contain them."""
     yield "model", Configuration
     for name, field in TrainingParameters.model_fields.items():
         if parts_in(field.annotation):

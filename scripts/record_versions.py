@@ -1,8 +1,8 @@
-"""The code that decides a trial's numbers, by version: writes tests/execution/code_versions.json.
+"""Record versions of the code that determines a trial's numbers in tests/execution/code_versions.json.
 
 A stored trial is reused as long as the versions of the loop, of its parts and of the fast layers stay
-the same. This script keeps a hash of the code beside each version, without comments, docstrings and
-messages: tests/execution/test_versions.py fails where code changed and its version did not.
+the same. This script records a hash of the code beside each version, without comments, docstrings and
+messages. tests/execution/test_versions.py fails if code changes and its version does not.
 
 .venv/bin/python scripts/record_versions.py
 """
@@ -33,14 +33,14 @@ Place = tuple[str, str]
 """A module, and the name of a definition in it."""
 
 BOUNDARIES = ("cnn_ablation.errors", "cnn_ablation.base_parameters", "cnn_ablation.parts.base")
-"""Modules that describe and report, but compute nothing."""
+"""Modules that describe and report but do not compute."""
 
 
 def current() -> dict[str, dict[str, Any]]:
     """Version and hash of the code of the loop, of the fast layers and of every part."""
     units: dict[str, tuple[int, list[Place]]] = {
         "loop": (loop.VERSION, [(loop.__name__, "train")]),
-        # All of them: Numba finds some functions by decorators, not by their names.
+        # All definitions, because Numba finds some functions by decorators instead of names.
         "kernels": (kernels.VERSION, list(_everything_in(kernels))),
         **{kind_of(part): (part.version, [(part.__module__, part.__name__)]) for part in all_parts()},
     }
@@ -57,9 +57,9 @@ def all_parts() -> list[type[Part]]:
 
 
 def code_hash(places: list[Place]) -> str:
-    """Hash of definitions and of all that they use in this package, wherever it stands.
+    """Hash of definitions and of everything in this package that they use, in any module.
 
-    The loop, the fast layers and the parts have hashes of their own: one does not reach into another.
+    The loop, the fast layers and the parts have separate hashes, which do not include each other's code.
     """
     texts = {}
     module = places[0][0]
@@ -73,7 +73,7 @@ def code_hash(places: list[Place]) -> str:
             continue
         texts[place] = ast.unparse(_Bare().visit(ast.parse(ast.unparse(node))))
         pending += _uses(place[0], node)
-    # Sorted by content: moving a definition to another module changes nothing.
+    # Sorted by content, so that moving a definition to another module does not change the hash.
     return hashlib.sha256("\n".join(sorted(texts.values())).encode()).hexdigest()[:16]
 
 
@@ -141,7 +141,7 @@ def _module_named(origin: Place | None) -> ModuleType | None:
 
 
 class _Bare(ast.NodeTransformer):
-    """Drops what decides no number: docstrings, descriptions of fields, messages made with f-strings."""
+    """Drops code without influence on numbers: docstrings, descriptions of fields, f-strings."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

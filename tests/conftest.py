@@ -1,4 +1,4 @@
-"""Fixtures and helpers, above all a small project: the real code and conf with 600 real images."""
+"""Fixtures and helpers. The main one is a small project: the real code and conf with 600 real images."""
 
 import os
 import random
@@ -199,7 +199,7 @@ def make_project(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project shared by the tests of a module, including the results of earlier tests."""
+    """A project that the tests of a module share, including the results of earlier tests."""
     return make_project(tmp_path_factory.mktemp("project"))
 
 

@@ -1,4 +1,4 @@
-"""Private names of other libraries: all in the module of workarounds, and as it expects them."""
+"""Private names of other libraries are used only in workarounds.py, and are as it expects them."""
 
 import ast
 import importlib
@@ -47,7 +47,7 @@ def is_private(name: str) -> bool:
 
 
 def names_of_its_own(tree: ast.Module) -> Iterator[str]:
-    """Names that the module defines, attributes that it sets included."""
+    """Names that the module defines, including attributes that it sets."""
     extended = {node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign)}
     for node in ast.walk(tree):
         match node:
@@ -82,7 +82,7 @@ def overridden(module: str, tree: ast.Module) -> Iterator[str]:
                 yield f"{node.name}.{name}"
 
 
-def test_private_names_of_other_libraries_are_used_by_the_workarounds_alone() -> None:
+def test_only_the_workarounds_use_private_names_of_other_libraries() -> None:
     trees = {module_of(file): ast.parse(file.read_text()) for file in SOURCES.rglob("*.py")}
     own = {name for tree in trees.values() for name in names_of_its_own(tree)}
     found = {
@@ -131,7 +131,7 @@ print(json.dumps([imports_the_compiler(kind) for kind in kinds]))
 """
 
 
-def test_light_optimizers_leave_the_compiler_out() -> None:
+def test_light_optimizers_do_not_import_the_compiler() -> None:
     printed = subprocess.run(
         [sys.executable, "-c", IMPORTS],
         env=clean_environment() | {"PYTHONPATH": str(SOURCES)},
@@ -150,7 +150,7 @@ def test_light_optimizers_leave_the_compiler_out() -> None:
     )
 
 
-def test_pytorch_says_whether_the_cpu_multiplies_bf16() -> None:
+def test_pytorch_reports_whether_the_cpu_multiplies_bf16() -> None:
     assert hasattr(torch.cpu, "_is_avx512_bf16_supported"), (
         "this release of PyTorch has no torch.cpu._is_avx512_bf16_supported: use "
         'torch.cpu.get_capabilities()["avx512_bf16"] in cpu_multiplies_bf16'
@@ -176,7 +176,7 @@ def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> No
     tracking = [name for name, dataset in datasets.items() if dataset.tracking_enabled]
     assert not tracking, (
         f"kedro-mlflow leaves tracking on in {tracking}: this release no longer sets "
-        "_logging_activated on datasets whose class has a name that begins with Mlflow. Read "
+        "_logging_activated on datasets whose class name begins with Mlflow. Read "
         "kedro_mlflow/io/catalog/switch_catalog_logging.py and mend TrackingSwitch"
     )
 
@@ -212,7 +212,7 @@ def test_pythons_resource_tracker_complains_of_semaphores(semaphores: str, compl
 @pytest.mark.parametrize(
     ("own", "theirs"), [(TrialsDataset, JSONDataset), (FigureDataset, MatplotlibDataset)]
 )
-def test_previews_have_the_names_that_kedro_viz_goes_by(
+def test_previews_have_the_type_names_that_kedro_viz_expects(
     own: type[AbstractDataset[Any, Any]], theirs: type[AbstractDataset[Any, Any]]
 ) -> None:
     assert preview_type(own) == preview_type(theirs), (

@@ -1,4 +1,4 @@
-"""The base class of everything that conf describes, and a type that all packages share."""
+"""The base class of all settings in conf, and a type that all packages share."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,10 +17,10 @@ class Parameters(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     moved: ClassVar[Mapping[str, str]] = {}
-    """Keys of earlier versions, and where they went."""
+    """Keys of earlier versions, and their replacements."""
 
     def __str__(self) -> str:
-        """JSON, which is what MLflow shows of a group."""
+        """The group as JSON, which MLflow shows."""
         return self.model_dump_json()
 
     @model_validator(mode="before")

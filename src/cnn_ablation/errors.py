@@ -3,13 +3,13 @@
     AblationError
     ├── InputError              the configuration or an option of a command cannot be used
     ├── ParameterError          a parameter cannot be used
-    └── StudyError              a run cannot go on
+    └── StudyError              a run cannot continue
         ├── ImageSetError       a set of images cannot be used
-        ├── DataUnavailableError  a data set is neither in place nor to be had
+        ├── DataUnavailableError  a data set is missing and cannot be downloaded
         ├── NoResultError       an experiment has no finished trial
         └── ClusterError        there is no cluster to train on
 
-Commands print the message of any of them without a traceback; `adapters.click_errors` sees to it.
+Commands print the message of each of them without a traceback; see `adapters.click_errors`.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ class ParameterError(AblationError, ValueError):
 
     Args:
         key: Dotted key of the parameter, such as `model.conv_channels`.
-        reason: What is wrong with it, and what is allowed.
+        reason: The reason, and the allowed values.
     """
 
     def __init__(self, key: str, reason: str) -> None:
@@ -39,7 +39,7 @@ class ParameterError(AblationError, ValueError):
 
 
 class StudyError(AblationError, RuntimeError):
-    """A run cannot go on, although the code is right."""
+    """A run cannot continue, for a reason outside the code, such as missing data."""
 
 
 class ImageSetError(StudyError):
@@ -47,7 +47,7 @@ class ImageSetError(StudyError):
 
 
 class DataUnavailableError(StudyError):
-    """A data set is neither in place nor to be had; the message names each place tried."""
+    """A data set is missing and cannot be downloaded. The message names each place that was tried."""
 
 
 class NoResultError(StudyError):

@@ -21,7 +21,7 @@ from cnn_ablation.pipelines import (
 from cnn_ablation.study.groups import MAIN_STUDY, SHARED_GROUPS, Experiment, group_by_study
 
 BUILT_IN = ("pursuit", "journal", "predict", "data_ingestion")
-"""Pipelines that do not depend on what the experiments are called."""
+"""Names of the pipelines that exist whatever the experiments are."""
 
 STAGES = tuple(module.name for module in iter_modules(stages.__path__))
 """Names of the stages, which are tags of their nodes."""
@@ -31,9 +31,9 @@ STAGES = tuple(module.name for module in iter_modules(stages.__path__))
 def register_pipelines() -> dict[str, Pipeline]:
     """Create a pipeline per experiment, one per study, and the built-in ones.
 
-    `__default__` is the main study with its journal. `pursuit` is the same with as many seeds as its
-    claims need. `journal` writes the journal of all experiments that were run before. `data_ingestion`
-    prepares the images. `predict` classifies a folder of images.
+    `__default__` runs the main study and writes the journal. `pursuit` does the same with as many seeds
+    as the claims need. `journal` writes the journal of all experiments that were run before.
+    `data_ingestion` prepares the images. `predict` classifies a folder of images.
 
     Raises:
         InputError: The configuration has a group of parameters that is neither shared nor an experiment,

@@ -3,10 +3,10 @@
 import gc
 import os
 
-# Before MLflow is imported: a study makes no network call but the download of its data.
+# Set before MLflow is imported. A study makes no network calls, except to download its data.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-# Before Dask is imported, here and in workers: the engine reports what happens to trials.
+# Set before Dask is imported, here and in workers. The engine itself reports what happens to trials.
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
 import yaml
@@ -18,13 +18,13 @@ from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
 
-# Libraries make a million objects that stay. By default the collector looks at all of them again and
-# again, which takes a seventh of a run that has nothing to train.
+# Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
+# scans them again and again, which takes a seventh of the time of a run that trains nothing.
 gc.set_threshold(50_000, 20, 100)
 
 _logging = PROJECT_ROOT / "conf" / "logging.yml"
 if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
-    # Kedro looks for it in the working directory alone.
+    # Kedro looks for this file only in the working directory.
     configure_logging(yaml.safe_load(_logging.read_text()))
 
 HOOKS = (StudyHooks(), AbandonedRunHooks())

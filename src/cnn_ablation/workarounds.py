@@ -1,7 +1,7 @@
-"""Private parts of PyTorch, kedro-mlflow and Python that this package uses, each with the reason.
+"""Uses of private names of PyTorch, kedro-mlflow and Python, each with the reason.
 
-Every one has a test in `tests/test_workarounds.py` that says what to do when a release changes it. The
-module imports none of these libraries before a function needs it.
+Each use has a test in `tests/test_workarounds.py`, which says what to do when a release changes it.
+PyTorch is imported only when a function needs it.
 """
 
 import inspect
@@ -16,8 +16,8 @@ def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
     """The optimizer class without the decorators that import torch.compile.
 
     PyTorch decorates `step` and `add_param_group` for torch.compile. The decorators import the compiler
-    even if nothing is compiled, which takes each worker 2.7 s and 142 MiB. Weights are updated in the
-    same way, bit for bit.
+    even if nothing is compiled, which costs each worker 2.7 s and 142 MiB. The updates of the weights
+    are the same, bit for bit.
 
     Args:
         kind: A class of `torch.optim`, such as `torch.optim.Adam`.
@@ -29,9 +29,9 @@ def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
 
     methods: dict[str, Any] = {
         "add_param_group": inspect.unwrap(kind.add_param_group),
-        # One of the decorators that are left out turns gradients off.
+        # One of the removed decorators turns gradients off.
         "step": torch.no_grad()(inspect.unwrap(kind.step)),
-        # The steps before a CUDA graph is recorded are meant to run without it: no warning.
+        # Suppress a warning: steps before a CUDA graph is recorded run without it on purpose.
         "_warned_capturable_if_run_uncaptured": True,
     }
     return cast("Callable[..., Optimizer]", type(kind.__name__, (kind,), methods))
@@ -40,7 +40,7 @@ def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
 def cpu_multiplies_bf16() -> bool:
     """Whether this machine's CPU has instructions for matrix products in bf16 (AVX-512 BF16).
 
-    The public `torch.cpu.get_capabilities` says the same, but PyTorch 2.9 does not have it.
+    The public `torch.cpu.get_capabilities` reports the same, but PyTorch 2.9 does not have it.
     """
     import torch
 
@@ -48,11 +48,11 @@ def cpu_multiplies_bf16() -> bool:
 
 
 class TrackingSwitch:
-    """Base of datasets that log to MLflow: `tracking_enabled` is False where conf disables tracking.
+    """Base of datasets that log to MLflow. `tracking_enabled` is False if conf disables tracking.
 
-    `tracking.disable_tracking.pipelines` in mlflow.yml names pipelines that are not tracked. Before it
-    runs one of them, kedro-mlflow sets `_logging_activated` to False on each dataset whose class has a
-    name that begins with "Mlflow". It documents no other way to learn of it.
+    `tracking.disable_tracking.pipelines` in mlflow.yml names pipelines that are not tracked. Before such
+    a pipeline runs, kedro-mlflow sets `_logging_activated` to False on each dataset whose class name
+    begins with "Mlflow". It documents no other way to find out.
     """
 
     _logging_activated = True
@@ -67,8 +67,8 @@ def release_semaphores() -> None:
     """Release the semaphores of multiprocessing's queues, as Python does when it exits.
 
     A process that ends by `os._exit` skips this. Python's resource tracker, a helper process, then
-    releases the semaphores and complains on the terminal that they have leaked. No public function of
-    Python releases them.
+    releases the semaphores and warns on the terminal that they have leaked. Python has no public
+    function that releases them.
     """
     from multiprocessing import util
 

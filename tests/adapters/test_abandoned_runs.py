@@ -1,4 +1,4 @@
-"""Runs of processes that have ended are marked as killed; runs that may be alive are left alone."""
+"""Runs are marked as killed if their process has ended. All other runs are left alone."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ HERE = Process.current()
 EARLIER_BOOT = replace(HERE, boot="earlier", machine="ours", namespace=INITIAL_NAMESPACE)
 AFTER_REBOOT = replace(HERE, boot="later", machine="ours", namespace=INITIAL_NAMESPACE)
 
-needs_proc = pytest.mark.skipif(not HERE.boot, reason="processes can be told apart on Linux alone")
+needs_proc = pytest.mark.skipif(not HERE.boot, reason="only Linux identifies processes")
 
 
 @pytest.fixture(scope="module")
@@ -27,26 +27,26 @@ def ended() -> Process:
 
 
 @needs_proc
-def test_a_process_that_runs_has_not_ended() -> None:
+def test_a_running_process_has_not_ended() -> None:
     assert not HERE.has_ended(HERE)
     assert not replace(HERE, pid=str(os.getppid()), started="").has_ended(replace(HERE, host="other"))
 
 
 @needs_proc
-def test_a_process_that_is_gone_has_ended(ended: Process) -> None:
+def test_a_process_that_does_not_exist_has_ended(ended: Process) -> None:
     assert ended.has_ended(HERE)
 
 
 @needs_proc
-def test_a_process_whose_id_another_one_has_now_has_ended() -> None:
+def test_a_process_whose_id_was_reused_has_ended() -> None:
     assert replace(HERE, started="1").has_ended(HERE)
 
 
 @needs_proc
-def test_a_process_that_nobody_has_waited_for_has_ended() -> None:
+def test_a_zombie_has_ended() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert process.stdout is not None
-    process.stdout.read()  # Until its end: the process is a zombie moments later.
+    process.stdout.read()  # Read to the end. Moments later, the process is a zombie.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
     assert replace(HERE, pid=str(process.pid), started=started).has_ended(HERE)
@@ -54,7 +54,7 @@ def test_a_process_that_nobody_has_waited_for_has_ended() -> None:
     process.stdout.close()
 
 
-def test_a_restart_of_the_host_has_ended_its_processes() -> None:
+def test_a_restart_of_the_host_ends_its_processes() -> None:
     assert EARLIER_BOOT.has_ended(AFTER_REBOOT)
 
 
@@ -73,7 +73,7 @@ def test_a_restart_of_the_host_has_ended_its_processes() -> None:
     ],
     ids=["host", "name", "unknown machine", "container", "container of the host", "other system"],
 )
-def test_a_process_that_cannot_be_seen_from_here_is_left_alone(
+def test_a_process_of_unknown_state_is_left_alone(
     process: Process, here: Process, ended: Process
 ) -> None:
     assert not replace(process, pid=ended.pid).has_ended(here)

@@ -171,25 +171,25 @@ def test_looks_that_do_not_rise(project: Path) -> None:
     assert "--params: pursuit: seeds: must rise from look to look" in message
 
 
-def test_a_bad_experiment_stops_the_study_before_another_one_is_trained(project: Path) -> None:
+def test_an_error_in_one_experiment_stops_the_study_before_any_training(project: Path) -> None:
     error_of(project, "--params=pooling.factors.model.use_pooling=[1]")
 
 
-def test_an_experiment_is_not_stopped_by_another_ones_file(tmp_path: Path) -> None:
+def test_an_error_in_another_experiment_does_not_stop_a_run(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(project / "conf/local/parameters_pooling.yml", {"pooling": {"factors": {"model": {}}}})
     result = kedro(project, "run", "--pipeline=batchnorm", "--tags=data_ingestion")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_a_device_that_is_not_there(project: Path) -> None:
+def test_an_unavailable_device(project: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     message = error_of(project, "--pipeline=dropout", "--params=execution.device=cuda")
     assert "--params: execution.device: cuda is not available on this machine; allowed here:" in message
 
 
-def test_a_precision_that_this_machine_is_slow_in_is_warned_of(tmp_path: Path) -> None:
+def test_a_slow_precision_gives_a_warning(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     result = kedro(project, "run", "--pipeline=batchnorm", "--params=execution.precision=bf16,seeds=1")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -198,11 +198,11 @@ def test_a_precision_that_this_machine_is_slow_in_is_warned_of(tmp_path: Path) -
     assert warned != multiplies_bf16(resolve_device("auto"))
 
 
-def test_a_value_that_is_no_pair(project: Path) -> None:
+def test_a_parameter_without_a_key(project: Path) -> None:
     assert "'0.5' is no key=value pair" in error_of(project, "--params=seeds=[0,1],0.5")
 
 
-def test_a_pipeline_that_is_not_there(project: Path) -> None:
+def test_an_unknown_pipeline(project: Path) -> None:
     message = " ".join(error_of(project, "--pipeline=droput").split())
     assert "no pipeline 'droput'; allowed: pursuit, journal, predict" in message
     assert "Did you mean 'dropout'?" in message
@@ -214,11 +214,11 @@ def test_a_pipeline_that_is_not_there(project: Path) -> None:
         ("--env=dmeo", "--env: no environment 'dmeo' in"),
         ("--tags=droput", "--tags: no tag 'droput' in __default__. Did you mean 'dropout'?"),
         ("--runner=ParallelRunner", "'ParallelRunner' cannot run the pipelines"),
-        ("--async", "--async: nodes that save each trial once it is trained cannot use it"),
+        ("--async", "--async: not supported, because nodes save each trial when it ends"),
         ("--params=seeds=[0,1", "'seeds=[0,1' does not end as YAML"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_one_line(project: Path, option: str, expected: str) -> None:
+def test_an_invalid_option_gives_one_line(project: Path, option: str, expected: str) -> None:
     assert expected in " ".join(error_of(project, option).split())
 
 
@@ -230,7 +230,7 @@ def test_other_commands_report_the_configuration_in_the_same_way(project: Path) 
     assert "Traceback" not in output
 
 
-def test_a_tracking_server_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_an_unreachable_tracking_server(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(
         project / "conf/local/mlflow.yml", {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9"}}
@@ -240,7 +240,7 @@ def test_a_tracking_server_that_cannot_be_reached(tmp_path: Path) -> None:
     assert "cannot be reached" in message
 
 
-def test_data_that_is_nowhere_to_be_had(tmp_path: Path) -> None:
+def test_unavailable_data(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(
         project / "conf/local/catalog.yml",

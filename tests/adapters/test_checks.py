@@ -1,4 +1,4 @@
-"""Options of a run that select nothing, and configurations that nothing can be run with."""
+"""Options of a run that select nothing, and configurations that cannot be used."""
 
 from pathlib import Path
 from typing import Any
@@ -68,19 +68,19 @@ PIPELINES = {
         ),
     ],
 )
-def test_a_selection_of_nothing_names_the_option(options: dict[str, Any], expected: str) -> None:
+def test_the_error_names_the_option_that_selects_nothing(options: dict[str, Any], expected: str) -> None:
     assert expected in (wrong_selection(options, PIPELINES) or "")
 
 
 @pytest.mark.parametrize(
     "options", [{}, {"tags": ("training",), "from_inputs": ["images"]}, {"pipeline_names": ["dropout"]}]
 )
-def test_a_selection_of_something_is_right(options: dict[str, Any]) -> None:
+def test_options_that_select_nodes_give_no_error(options: dict[str, Any]) -> None:
     assert wrong_selection(options, PIPELINES) is None
 
 
 class Loader(dict[str, Any]):
-    """What the checks use of Kedro's loader, which registers its resolvers for the whole process."""
+    """A substitute for Kedro's loader, which would register its resolvers for the whole process."""
 
     base_env, default_run_env, runtime_params = "base", "local", None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.conftest import kedro, make_project, write_yaml
 
 
-def test_a_pipeline_that_conf_does_not_track_leaves_no_run(tmp_path: Path) -> None:
+def test_an_untracked_pipeline_creates_no_run(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     disabled = {"tracking": {"disable_tracking": {"pipelines": ["batchnorm"]}}}
     write_yaml(project / "conf/local/mlflow.yml", disabled)

@@ -24,7 +24,7 @@ RUN = [sys.executable, "-m", "kedro", "run", "--pipeline=batchnorm"]
 
 
 def make_longer_project(folder: Path) -> Path:
-    """A project whose trials take a second or two: time to be interrupted."""
+    """A project whose trials take a second or two, so that they can be interrupted."""
     project = make_project(folder)
     write_yaml(
         project / "conf/local/parameters.yml",
@@ -40,9 +40,9 @@ def make_longer_project(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A longer project whose study two runs at once have brought to its end."""
+    """A longer project whose study was completed by two runs at once."""
     project = make_longer_project(tmp_path_factory.mktemp("undisturbed"))
-    kedro(project, "run", "--pipeline=data_ingestion")  # MLflow's tables, made once
+    kedro(project, "run", "--pipeline=data_ingestion")  # creates MLflow's tables
     both = [start(project), start(project)]
     outputs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
@@ -84,7 +84,7 @@ def wait_for_trials(project: Path, count: int) -> None:
 
 
 def processes_of(leader: int) -> list[int]:
-    """Processes of the session that a run has led."""
+    """Processes in the session of a run."""
     return [
         process.pid
         for process in psutil.process_iter()
@@ -113,9 +113,7 @@ def checksums(project: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(
-    tmp_path: Path, undisturbed: Path
-) -> None:
+def test_a_killed_study_continues_and_gives_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
     project = make_longer_project(tmp_path)
     for count in (1, 3):
         process = start(project)
@@ -142,14 +140,14 @@ def test_a_killed_study_goes_on_where_it_was_and_gives_the_same_bits(
 
 def read_to_the_end(terminal: int) -> str:
     chunks = []
-    with suppress(OSError):  # What Linux answers when nothing has the other side open any more.
+    with suppress(OSError):  # Linux raises it when the other side is closed.
         while chunk := os.read(terminal, 65536):
             chunks.append(chunk)
     return b"".join(chunks).decode()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_at_once_and_says_how_to_go_on(
+def test_a_signal_ends_a_run_at_once_and_says_how_to_continue(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     project = make_longer_project(tmp_path / "project")
@@ -177,14 +175,14 @@ def test_a_signal_ends_a_run_at_once_and_says_how_to_go_on(
 
 
 def statuses(project: Path) -> list[str]:
-    """Status of each tracked run of the pipeline, the first one first."""
+    """Status of each tracked run of the pipeline, in the order of their starts."""
     with sqlite3.connect(project / "mlflow.db") as database:
         query = "select status from runs where name = 'batchnorm' order by start_time"
         return [status for (status,) in database.execute(query)]
 
 
 def script(body: str, *arguments: str) -> "subprocess.Popen[str]":
-    """A Python process that calls the body's `run`, interruptibly, and has printed that it is ready."""
+    """Start a Python process that calls the body's `run` interruptibly, and wait until it is ready."""
     code = f"""
 import os, signal, sys, threading, time
 from cnn_ablation.adapters.interrupts import interruptible
@@ -264,7 +262,7 @@ def run():
     ids=["swallowed", "turned into another error", "swallowed at the end"],
 )
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_that_code_catches_ends_the_process_all_the_same(
+def test_an_interrupt_that_code_catches_still_ends_the_process(
     body: str, number: signal.Signals, code: int
 ) -> None:
     process = script(body)
@@ -275,7 +273,7 @@ def test_an_interrupt_that_code_catches_ends_the_process_all_the_same(
     assert "Traceback" not in errors
 
 
-def test_threads_do_not_keep_an_interrupted_process() -> None:
+def test_threads_do_not_keep_an_interrupted_process_alive() -> None:
     process = script(
         """
 def run():
@@ -306,7 +304,7 @@ def run():
     assert process.stdout is not None
     assert process.stdout.readline() == "ending\n"
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=2) == -signal.SIGINT  # A shell says 130 of this too.
+    assert process.wait(timeout=2) == -signal.SIGINT  # A shell reports 130 in this case, too.
     process.communicate()
 
 

@@ -1,4 +1,4 @@
-"""--params: which text gives which parameters, and the reason why a text gives none."""
+"""Parsing of --params, and its errors."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from cnn_ablation.cli import run
 
 
 def parsed(text: str) -> Any:
-    """What `kedro run --params=<text>` hands on."""
+    """The parameters of `kedro run --params=<text>`."""
     return run.make_context("run", [f"--params={text}"]).params["params"]
 
 
@@ -48,7 +48,7 @@ def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
         ("", "a parameter is empty; write key=value pairs, such as seeds=[0,1]"),
     ],
 )
-def test_malformed_params_are_one_line(text: str, reason: str) -> None:
+def test_malformed_params_give_one_line(text: str, reason: str) -> None:
     with pytest.raises(click.BadParameter) as raised:
         parsed(text)
     message = raised.value.format_message()

@@ -57,7 +57,7 @@ def seeds(trials: list[Trial]) -> dict[str, int]:
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
-def test_only_conditions_of_open_claims_get_more_seeds(baseline: Configuration) -> None:
+def test_only_conditions_of_undecided_claims_get_more_seeds(baseline: Configuration) -> None:
     claims = experiment(
         clear={"kind": "above", "condition": "d0.4", "than": "d0.0"},
         close={"kind": "above", "condition": "d0.2", "than": "d0.0"},
@@ -69,7 +69,7 @@ def test_only_conditions_of_open_claims_get_more_seeds(baseline: Configuration) 
     assert [trial.seed for trial in trials[:16]] == list(range(16))
 
 
-def test_it_ends_as_soon_as_all_is_decided(baseline: Configuration) -> None:
+def test_it_ends_as_soon_as_all_claims_are_decided(baseline: Configuration) -> None:
     claims = experiment(trend={"kind": "trend", "direction": "rising"})
     trainer = Trainer(d2=1.0, d4=2.0)
     assert seeds(pursue(claims, baseline, EVIDENCE, PURSUIT, IMAGES, trainer)) == dict.fromkeys(

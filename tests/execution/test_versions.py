@@ -1,4 +1,4 @@
-"""Code that decides numbers changes together with its version; comments and text change freely."""
+"""Code that determines numbers changes together with its version. Comments and text do not count."""
 
 import json
 import runpy
@@ -21,6 +21,6 @@ def test_code_and_version_change_together(name: str) -> None:
     )
 
 
-def test_kinds_of_parts_have_names_of_their_own() -> None:
+def test_names_of_parts_are_unique() -> None:
     kinds = [RECORD["kind_of"](part) for part in RECORD["all_parts"]()]
     assert len(kinds) == len(set(kinds))

@@ -12,7 +12,7 @@ def flipped(probability: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tens
     before = images.clone()
     generator = torch.Generator().manual_seed(seed)
     result = HorizontalFlip(probability=probability).apply(images, generator)
-    assert torch.equal(images, before), "the images given are left as they are"
+    assert torch.equal(images, before), "the input is unchanged"
     assert (result.shape, result.dtype) == (images.shape, images.dtype)
     return images, result
 

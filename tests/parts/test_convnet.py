@@ -42,7 +42,9 @@ def seeded(seed: int, **changes: object) -> ConvNetwork:
         ({"conv_channels": [64, 128], "fc_units": [512, 256]}, 3_420_554),
     ],
 )
-def test_parameter_counts_of_the_journals_networks(changes: dict[str, object], parameters: int) -> None:
+def test_parameter_counts_of_the_published_journals_networks(
+    changes: dict[str, object], parameters: int
+) -> None:
     assert count_parameters(network(**changes)) == parameters
 
 

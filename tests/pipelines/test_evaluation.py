@@ -69,7 +69,7 @@ def test_the_final_model_is_chosen_by_the_mean_first() -> None:
     }
 
 
-def test_a_trial_that_is_gone_from_the_store_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_trial_that_is_missing_from_the_store(tmp_path: Path) -> None:
     runs = pd.DataFrame({"condition": ["a"], "seed": [0], "key": ["k0"], "status": ["finished"]})
     with pytest.raises(LookupError, match=r"trial k0 is not in .*run the training stage"):
         collect_histories(runs, TrialStore(tmp_path))

@@ -42,7 +42,7 @@ def results(project: Path) -> Path:
 
 
 def open_experiment(page: Page, address: str) -> None:
-    """Open Kedro-Viz, check that it lists all experiments, and open one of them."""
+    """Open Kedro-Viz, check that it lists all experiments, and open one experiment."""
     page.add_init_script("localStorage.setItem('KedroViz', '{\"showFeatureHints\": false}')")
     page.goto(address)
     for name in STUDY:

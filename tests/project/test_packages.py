@@ -38,7 +38,7 @@ def imports_of(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room_of(file: Path) -> str:
+def package_of(file: Path) -> str:
     """The package, or the module of the top level, that a file belongs to."""
     return file.relative_to(SOURCE).parts[0].removesuffix(".py")
 
@@ -47,7 +47,7 @@ def test_only_the_edge_imports_kedro_and_mlflow() -> None:
     found = {
         f"{file.relative_to(SOURCE)}: {name}"
         for file in SOURCE.rglob("*.py")
-        if room_of(file) not in EDGE
+        if package_of(file) not in EDGE
         for name in imports_of(file)
         if name.split(".")[0] in ("kedro", "kedro_mlflow", "kedro_datasets", "mlflow")
     }
@@ -55,11 +55,11 @@ def test_only_the_edge_imports_kedro_and_mlflow() -> None:
 
 
 def test_imports_between_packages_form_no_cycle() -> None:
-    rooms = {room_of(file) for file in SOURCE.rglob("*.py")}
-    graph: dict[str, set[str]] = {room: set() for room in rooms}
+    packages = {package_of(file) for file in SOURCE.rglob("*.py")}
+    graph: dict[str, set[str]] = {package: set() for package in packages}
     for file in SOURCE.rglob("*.py"):
         own = [name.split(".") for name in imports_of(file) if name.startswith("cnn_ablation.")]
-        graph[room_of(file)] |= {parts[1] for parts in own} & rooms - {room_of(file)}
+        graph[package_of(file)] |= {parts[1] for parts in own} & packages - {package_of(file)}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the packages
 
 

@@ -17,7 +17,7 @@ from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import EXPERIMENTS, ROOT, STUDY, kedro, make_project, write_yaml
 
-# The project's own experiments, one of them in a study of its own.
+# The project's experiments. One of them belongs to another study than the main one.
 LOADER = OmegaConfigLoader(
     str(ROOT / "conf"),
     env="base",

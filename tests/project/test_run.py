@@ -94,7 +94,9 @@ def test_the_study_ends_with_a_table_per_experiment_and_a_short_log(study: str) 
         assert noise not in study
 
 
-def test_the_study_has_the_runs_of_the_journal_for_each_seed(project: Path, study: str) -> None:
+def test_the_study_has_the_runs_of_the_published_journal_for_each_seed(
+    project: Path, study: str
+) -> None:
     summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
     assert summary["experiment"].unique().tolist() == list(STUDY)
     conditions = summary.groupby("experiment")["condition"].nunique()
@@ -154,7 +156,7 @@ def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study:
     assert 0 <= report["test"]["expected_calibration_error"] <= 1
 
 
-def test_trials_are_nested_runs_named_as_in_the_journal(project: Path, study: str) -> None:
+def test_trials_are_nested_runs_named_as_in_the_published_journal(project: Path, study: str) -> None:
     parent = last_parent(project)
     tracked = children(project, parent)
     assert len(tracked) == 2 * (19 + 10)
@@ -312,7 +314,7 @@ def test_every_claim_has_a_verdict(project: Path, study: str) -> None:
     assert pooling.loc["saves_15_percent", "verdict"] == "contradicted"
 
 
-def test_verdicts_reveal_the_errors_of_the_journal(project: Path, study: str) -> None:
+def test_verdicts_reveal_the_errors_of_the_published_journal(project: Path, study: str) -> None:
     tables = {
         name: pd.read_csv(project / f"data/08_reporting/{name}/reproduction.csv") for name in STUDY
     }

@@ -151,7 +151,7 @@ def test_only_the_least_recognized_of_many_classes_are_drawn() -> None:
     assert "the first 20 of 100" in samples.get_suptitle()
 
 
-def test_a_figure_that_its_file_shows_already_is_not_drawn_again(tmp_path: Path) -> None:
+def test_an_unchanged_figure_is_not_drawn_again(tmp_path: Path) -> None:
     path = tmp_path / "curves.png"
     table = pd.DataFrame({"condition": ["a", "a"], "seed": [0, 0], "epoch": [1, 2]})
     for metric in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):

@@ -74,7 +74,7 @@ def test_the_three_most_probable_classes_are_returned(classifier: Classifier) ->
     assert (table[["probability", "second_probability", "third_probability"]].sum(axis=1) <= 1).all()
 
 
-def test_of_two_classes_there_is_no_third() -> None:
+def test_two_classes_have_no_third() -> None:
     network = JOURNAL_MODEL.build((1, 28, 28), 2)
     two = Classifier(JOURNAL_MODEL, network.state_dict(), {**DATA, "class_names": ["Bag", "Coat"]})
     assert tuple(two.classify([Image.new("L", (9, 9))]).columns) == COLUMNS[:4]

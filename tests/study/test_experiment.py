@@ -252,7 +252,7 @@ def test_the_origin_of_a_setting_is_its_key_in_the_experiment() -> None:
     assert named.origin("a", "model.dropout_rate") is None
 
 
-def test_conf_defines_the_nineteen_runs_of_the_journal() -> None:
+def test_conf_defines_the_nineteen_runs_of_the_published_journal() -> None:
     conf = ROOT / "conf/base"
     base = Configuration.model_validate(read(conf / "parameters.yml")["baseline"])
     names, settings = [], set()

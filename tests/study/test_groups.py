@@ -57,7 +57,11 @@ def test_values_of_a_wrong_type_are_left_to_the_validation_of_types() -> None:
         ({"a": {**TEXTS, "study": "journal"}}, "a.study", "'journal' is taken"),
         ({"a": {**TEXTS, "study": "b"}, "b": TEXTS}, "a.study", "'b' is taken"),
         ({"a": {**TEXTS, "study": "my study"}}, "a.study", "letters, digits and underscores"),
-        ({"a": {**TEXTS, "figure": "claims"}}, "a.figure", "claims.png is another figure of it"),
+        (
+            {"a": {**TEXTS, "figure": "claims"}},
+            "a.figure",
+            "claims.png is another figure of this",
+        ),
     ],
 )
 def test_names_that_cannot_be_used(groups: dict[str, Any], key: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Steps that are replayed as CUDA graphs train as steps that are not."""
+"""Replaying steps as CUDA graphs gives the same results as running them."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from cnn_ablation.training.training_data import TrainingData
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, needs_cuda
 
 EXACT_RATE = 2**-10
-"""A learning rate that float32 holds exactly: the optimizer reads the rate of a graph in float32."""
+"""A learning rate that is exact in float32, in which an optimizer reads it inside of a graph."""
 
 
 def on_device(raw_images: Arrays, device: str) -> TrainingData:
@@ -47,10 +47,10 @@ def same_weights(first: TrainedTrial, second: TrainedTrial) -> bool:
 
 @pytest.fixture
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.Generator]]:
-    """Replace graphs by calls that, like them, read and write memory that stays where it is.
+    """Replace graphs by calls that, like graphs, always read and write the same memory.
 
     Returns:
-        A list that gains the generators of each graph that is recorded.
+        A list to which each recorded graph appends its generators.
     """
     recorded: list[list[torch.Generator]] = []
 
@@ -87,7 +87,7 @@ def test_each_shape_of_inputs_is_recorded_once_after_the_warm_up(replays: list[A
         ("bf16", {}),
     ],
 )
-def test_a_trial_that_is_replayed_is_the_same(
+def test_a_replayed_trial_gives_the_same_bits(
     raw_images: Arrays, replays: list[list[torch.Generator]], precision: str, training: dict[str, Any]
 ) -> None:
     data = on_device(raw_images, "cpu")
@@ -104,7 +104,7 @@ def test_a_trial_that_is_replayed_is_the_same(
     assert [len(generators) for generators in replays] == [draws, draws, 0, 0]
 
 
-def test_a_schedule_reaches_a_step_that_is_replayed(raw_images: Arrays, replays: list[Any]) -> None:
+def test_a_schedule_affects_replayed_steps(raw_images: Arrays, replays: list[Any]) -> None:
     data = on_device(raw_images, "cpu")
     constant, cosine = (
         train(configured(schedule=schedule), 0, data, 10, graphs=True)
@@ -157,7 +157,7 @@ def test_graphs_on_cuda_give_the_bits_of_the_same_kernels_launched_one_by_one(
 
 @needs_cuda
 def test_trials_in_threads_give_the_bits_of_trials_alone(raw_images: Arrays) -> None:
-    """They begin, are recorded and end at different times."""
+    """The trials start, are recorded and end at different times."""
     data = on_device(raw_images, "cuda")
     trials = [(seed, epochs) for seed, epochs in enumerate([1, 7, 2, 6, 3, 5, 4, 8, 2, 9, 3, 6])]
 

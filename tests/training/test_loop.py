@@ -96,7 +96,7 @@ def test_conditions_with_the_same_seed_see_the_same_batches(
         orders.append(list(seen))
     assert orders[0] == orders[1] == orders[2]
     assert len(orders[0]) == 2 * math.ceil(400 / 64)
-    assert orders[0][:7] != orders[0][7:], "epochs have orders of their own"
+    assert orders[0][:7] != orders[0][7:], "each epoch has its own order"
 
 
 def test_random_streams_are_independent() -> None:
@@ -108,7 +108,7 @@ def test_random_streams_are_independent() -> None:
     assert len({tuple(values) for values in draws.values()}) == 6
 
 
-def test_history_has_the_metrics_of_the_journal(data: TrainingData) -> None:
+def test_history_has_the_metrics_of_the_published_journal(data: TrainingData) -> None:
     rows: list[dict[str, float]] = []
     trained = train(configured(), 0, data, 10, on_epoch=rows.append)
     assert rows == trained.history
@@ -218,7 +218,7 @@ def test_every_part_changes_the_training_and_gives_the_same_bits_again(
 def test_a_part_that_draws_leaves_the_draws_of_the_others_alone(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So conditions with and without it stay paired: same batches, same dropout masks."""
+    """Conditions with and without the part stay paired: same batches, same dropout masks."""
     masks: list[torch.Tensor] = []
     forward = SeededDropout.forward
 
@@ -238,10 +238,10 @@ def test_a_part_that_draws_leaves_the_draws_of_the_others_alone(
     assert all(map(torch.equal, *seen))
 
 
-def test_compilation_is_no_part_of_an_epochs_time(
+def test_the_time_of_an_epoch_excludes_compilation(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever a network does for the first time, it does before the clock starts."""
+    """The network runs once before the clock starts."""
     started: list[float] = []
     clock = time.perf_counter
 
@@ -263,7 +263,7 @@ def test_compilation_is_no_part_of_an_epochs_time(
     assert first_forward[-1] is True
 
 
-def test_layers_of_pytorch_train_alike_up_to_rounding(data: TrainingData) -> None:
+def test_pytorchs_layers_give_the_same_results_up_to_rounding(data: TrainingData) -> None:
     fast, slow = (run(data, layers=layers) for layers in ("fast", "torch"))
     assert not same_weights(fast, slow)
     for name, weight in fast.weights.items():

@@ -17,21 +17,21 @@ TAGS = "process."
 RUNNING = "attributes.status = 'RUNNING'"
 
 INITIAL_NAMESPACE = "pid:[4026531836]"
-"""Namespace of process ids outside of any container; Linux has fixed its number."""
+"""Namespace of process ids outside of containers. Its number is fixed in Linux."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """What tells one process from any other. Fields are empty where the system does not say.
+    """The facts that identify a process. Fields are empty if the system does not provide them.
 
-    Everything but the host's name and the id is read from Linux's /proc. On other systems no process can
-    be told from one that had its id before.
+    Most facts are read from Linux's /proc. On other systems, only the host's name and the id are known,
+    so that a process cannot be distinguished from an earlier one with the same id.
 
     Args:
         host: Name of the host.
-        machine: Id of the installation of the system, which a reboot does not change.
+        machine: Id of the system's installation, which a restart does not change.
         boot: Id of the system's current start.
-        namespace: Namespace of process ids: those of a container are of their own.
+        namespace: Namespace of process ids. Each container can have its own.
         pid: Id of the process.
         started: When the process started, in ticks since the system's start.
     """
@@ -45,7 +45,7 @@ class Process:
 
     @classmethod
     def current(cls) -> Self:
-        """The process that calls this."""
+        """The current process."""
         stat = _stat("self")
         return cls(
             host=socket.gethostname(),
@@ -57,16 +57,19 @@ class Process:
         )
 
     def has_ended(self, here: "Process") -> bool:
-        """Whether the process has certainly ended, as seen from another process.
+        """Whether the process has certainly ended.
 
-        False also if that cannot be told from here: the process belongs to another host or container, or
-        the system is not Linux.
+        False also if this cannot be determined, because the process belongs to another host or
+        container, or the system is not Linux.
+
+        Args:
+            here: The current process.
         """
         if self.host != here.host or not self.boot or not here.boot:
             return False
         if self.boot != here.boot:
-            # The host was restarted, unless it is another one of the same name. Containers may share
-            # both the name and the id of a machine.
+            # The host was restarted, or it is another host with the same name. Containers can share both
+            # the name and the id of a machine.
             same_machine = self.machine == here.machine != ""
             return same_machine and self.namespace == here.namespace == INITIAL_NAMESPACE
         if self.namespace != here.namespace:
@@ -78,16 +81,16 @@ class Process:
         except PermissionError:
             pass  # It belongs to another user.
         stat = _stat(self.pid)
-        # A process of the same id that started at another time is another one.
+        # A process with the same id and another start is a different process.
         return stat is not None and (stat[0] in "ZX" or stat[1] != self.started)
 
 
 class AbandonedRunHooks:
-    """Tag each run with its process, and mark runs as killed whose process has ended."""
+    """Tag each run with its process, and mark runs whose process has ended as killed."""
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self) -> None:
-        """Called when kedro-mlflow has started the run, or has not because conf disables tracking."""
+        """Tag the run that kedro-mlflow has started, if conf does not disable tracking."""
         import mlflow
         from mlflow.exceptions import MlflowException
 
@@ -104,14 +107,14 @@ class AbandonedRunHooks:
 
 
 def mark_abandoned(client: Any, here: Process) -> list[str]:
-    """Mark all runs of the tracking store as killed whose process has ended, with their trials.
+    """Mark runs whose process has ended as killed, together with their trials.
 
     Args:
         client: A `mlflow.MlflowClient`.
-        here: The process that looks.
+        here: The current process.
 
     Returns:
-        Ids of the runs of processes, without those of trials.
+        Ids of the marked runs, without those of their trials.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     marked = []
@@ -125,7 +128,7 @@ def mark_abandoned(client: Any, here: Process) -> list[str]:
 
 
 def mark_killed(client: Any, run: Any) -> None:
-    """Mark a `mlflow.entities.Run` as killed, and its trials that seem to be running."""
+    """Mark a `mlflow.entities.Run` as killed, and those of its trials that have the status RUNNING."""
     parent = run.info.run_id
     trials = f"{RUNNING} and tags.`mlflow.parentRunId` = '{parent}'"
     for trial in client.search_runs([run.info.experiment_id], trials):
@@ -134,8 +137,8 @@ def mark_killed(client: Any, run: Any) -> None:
 
 
 def _stat(process: str) -> tuple[str, str] | None:
-    """State and start of a process, or None if the system does not say."""
-    # The name, in parentheses, may hold anything.
+    """State and start of a process, or None if the system does not provide them."""
+    # The name, in parentheses, can contain any character.
     fields = _read(f"/proc/{process}/stat").rpartition(")")[2].split()
     return (fields[0], fields[19]) if fields else None
 

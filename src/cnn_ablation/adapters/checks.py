@@ -18,12 +18,12 @@ def check_environment(conf_files: ConfFiles) -> None:
     """Reject an environment that has no folder.
 
     Raises:
-        InputError: There is no such folder. The message names those that there are.
+        InputError: There is no such folder. The message names the environments that exist.
     """
     loader = conf_files.loader
     source, name = Path(loader.conf_source), loader.env or loader.default_run_env
     if not source.is_dir() or (source / name).is_dir():
-        return  # Kedro can also read an archive or a remote folder, which is not looked into here.
+        return  # Kedro can also read an archive or a remote folder, which are not checked.
     allowed = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     raise InputError(
         f"--env: no environment {name!r} in {source}; allowed: {', '.join(allowed)}."
@@ -32,7 +32,7 @@ def check_environment(conf_files: ConfFiles) -> None:
 
 
 def check_server(conf_files: ConfFiles) -> None:
-    """Check that a tracking server answers, because kedro-mlflow waits for it for minutes.
+    """Check that a tracking server answers. Without this check, kedro-mlflow would wait for minutes.
 
     Raises:
         InputError: It does not answer.
@@ -43,13 +43,13 @@ def check_server(conf_files: ConfFiles) -> None:
     try:
         urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT)
     except urllib.error.HTTPError:
-        pass  # It answers. MLflow's own credentials may be needed for more.
+        pass  # The server answers, although it may require credentials.
     except OSError as error:
         place = conf_files.place_of(["server", "mlflow_tracking_uri"], "mlflow")
         raise InputError(
             f"{place}: server.mlflow_tracking_uri: {uri} cannot be reached "
             f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
-            "leave the key out: then conf/base/mlflow.yml has the project's own store"
+            "leave the key out to track in mlflow.db"
         ) from None
 
 
@@ -57,7 +57,7 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
-        InputError: An entry is no mapping, or has no type.
+        InputError: An entry is not a mapping, or has no type.
     """
     for name, entry in conf_files.loader["catalog"].items():
         if not (isinstance(entry, Mapping) and "type" in entry) and not name.startswith("_"):
@@ -66,12 +66,12 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
 
 
 def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable[str]) -> None:
-    """Create the datasets, which Kedro does when they are first used.
+    """Create the datasets before the run instead of at their first use.
 
-    kedro-mlflow switches tracking off only in those that exist before the run.
+    kedro-mlflow can switch tracking off only in datasets that exist before the run.
 
     Raises:
-        InputError: A dataset cannot be created with what its entry says.
+        InputError: A dataset cannot be created from its entry.
     """
     for name in names:
         try:

@@ -12,8 +12,8 @@ from cnn_ablation.errors import AblationError
 def click_errors() -> Iterator[None]:
     """End a command with an error's message, without a traceback.
 
-    All that Kedro calls of this project, such as hooks, is decorated with this: any command of Kedro and
-    its plugins may call it. Scripts and notebooks, which run no command, get the errors as they are.
+    Every function that Kedro calls, such as a hook, is decorated with this, because any command of Kedro
+    and its plugins can call it. Scripts and notebooks, which run no command, get the original errors.
 
     Raises:
         click.ClickException: A command is running, and an error of this package is raised.

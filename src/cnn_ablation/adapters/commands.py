@@ -34,7 +34,7 @@ def trials() -> None:
 @env_option
 @click.pass_obj
 def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
-    """List the trained trials with their settings and accuracy. Keys are cut short."""
+    """List the trained trials with their settings and accuracy. Keys are abbreviated."""
     from cnn_ablation.execution.identity import is_current, settings_of
 
     store = _store(metadata, env)
@@ -76,7 +76,7 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
 @env_option
 @click.pass_obj
 def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
-    """Show one trial: its settings and its history. KEY may be cut short."""
+    """Show the settings and the history of one trial. KEY may be abbreviated."""
     from cnn_ablation.execution.identity import settings_of
 
     store = _store(metadata, env)
@@ -118,7 +118,7 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
         click.echo("Nothing to remove.")
         return
     if not yes:
-        click.confirm(f"Remove {summary} from {store.root}? No study may be running", abort=True)
+        click.confirm(f"Remove {summary} from {store.root}? Make sure that no study runs", abort=True)
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     for key in outdated:

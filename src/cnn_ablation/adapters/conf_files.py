@@ -53,7 +53,7 @@ class ConfFiles(NamedTuple):
         """Find where a key of the configuration gets its value.
 
         Args:
-            path: The key, one element per level.
+            path: The steps of the key, such as ["dropout", "title"].
             kind: Kind of configuration: its files begin with this.
 
         Returns:
@@ -66,7 +66,7 @@ class ConfFiles(NamedTuple):
         for env in (loader.base_env, loader.env or loader.default_run_env):
             for file in _files(Path(loader.conf_source) / env, kind):
                 depth = reaches(OmegaConf.to_container(OmegaConf.load(file)), path)
-                # Of files that reach the same depth the later one overrides the others.
+                # If several files contain equally many steps, the last one overrides the others.
                 if depth and depth >= best:
                     best, place = depth, os.path.relpath(file, self.project_path)
         return place
@@ -75,7 +75,7 @@ class ConfFiles(NamedTuple):
         """Find the experiments among the parameters; see `study.groups.find_experiments`.
 
         Raises:
-            InputError: The parameters cannot be read, or describe something that is no experiment.
+            InputError: The parameters cannot be read, or a group is neither shared nor an experiment.
         """
         try:
             groups = self.loader["parameters"]
@@ -83,7 +83,7 @@ class ConfFiles(NamedTuple):
             return []
         except ValueError as error:  # Two files of one environment have the same key.
             raise InputError(str(error)) from None
-        # The context takes the parameters from the loader, too: reading all files takes 0.1 s.
+        # Keep the parameters for the context: reading all files takes 0.1 s.
         self.loader["parameters"] = groups
         try:
             return find_experiments(groups, reserved)
@@ -110,7 +110,7 @@ def current() -> ConfFiles:
 
 
 def reaches(tree: Any, path: Sequence[str]) -> int:
-    """How many steps of the path the tree has."""
+    """Number of steps of the path that exist in the tree."""
     for depth, step in enumerate(path):
         if isinstance(tree, list) and step.isdigit() and int(step) < len(tree):
             tree = tree[int(step)]

@@ -1,4 +1,4 @@
-"""The project's Kedro context: parameters that are not valid are reported by file and key."""
+"""The project's Kedro context, which reports invalid parameters by file and key."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from cnn_ablation.errors import InputError
 
 
 class ProjectContext(KedroContext):
-    """Kedro's context, which reports what is wrong in which file."""
+    """Kedro's context, which reports invalid parameters by file and key."""
 
     config_loader: OmegaConfigLoader
 
@@ -36,7 +36,7 @@ class ProjectContext(KedroContext):
         try:
             return super().params
         except ParameterValidationError as error:
-            # Kedro's error is text. What pydantic says of each key is lost in it, so ask again.
+            # Kedro's error is plain text without pydantic's details of each key, so validate again.
             problems = list(self._problems())
             many = len(problems) > 1
             head = f"{len(problems)} parameters are not valid:" if many else "A parameter is not valid:"
@@ -64,7 +64,7 @@ class ProjectContext(KedroContext):
 
 
 def _names(location: tuple[int | str, ...], tree: Any) -> list[str]:
-    """The part of pydantic's location that is in the file. Pydantic adds names of union members."""
+    """The steps of pydantic's location that are in the file. Pydantic adds names of union members."""
     names = []
     for place, step in enumerate(location):
         inside = reaches(tree, [str(step)])

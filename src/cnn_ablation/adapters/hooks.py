@@ -1,4 +1,4 @@
-"""Hooks around a run: checks before it, its results after it."""
+"""Hooks around a run: checks before it, and a report of its results after it."""
 
 import logging
 from collections.abc import Collection
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class StudyHooks:
-    """Report what is wrong before anything is trained; print the results at the end."""
+    """Report errors before anything is trained, and print the results at the end."""
 
     @hook_impl(tryfirst=True)
     @click_errors()
     def after_context_created(self, context: ProjectContext) -> None:
-        """Check what the configuration says of the environment, the tracking server and the catalog."""
+        """Check the environment, the tracking server and the catalog."""
         self._context = context
         self._engine: Engine | None = None
         checks.check_environment(context.conf_files)
@@ -68,7 +68,7 @@ class StudyHooks:
 
             self._engine = Engine(StudyProgress())
             self._engine.planned = [trial for name in training for trial in trials[name]]
-            # A cluster is no data that a catalog could describe: it lives as long as the run.
+            # The engine is not described in the catalog, because it is no data and ends with the run.
             catalog["engine"] = MemoryDataset(self._engine, copy_mode="assign")
 
     @hook_impl(trylast=True)
@@ -87,10 +87,10 @@ class StudyHooks:
     @hook_impl(trylast=True)
     @click_errors()
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Print a table per experiment that was evaluated, and where the run's results are.
+        """Print a table per evaluated experiment, and the paths of the run's results.
 
         Raises:
-            StudyError: Trials have failed, which the exit code is to show.
+            StudyError: Trials have failed. The command then ends with an error.
         """
         from cnn_ablation.report.summary_table import print_summary
 
@@ -128,7 +128,7 @@ class StudyHooks:
                 raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
 
     def _check_execution(self, execution: ExecutionParameters) -> None:
-        """Reject a device that is not here, and warn of a precision that it is slow in."""
+        """Reject an unavailable device, and warn of a precision that is slow on the device."""
         from cnn_ablation.training.devices import multiplies_bf16, resolve_device
 
         here = execution.scheduler is None
@@ -139,8 +139,8 @@ class StudyHooks:
         if here and execution.precision == "bf16" and not multiplies_bf16(device):
             key = "execution.precision"
             logger.warning(
-                "%s: %s: this machine has no instructions for bf16, which takes several times as long "
-                "as fp32 here; auto takes the faster of them",
+                "%s: %s: this machine has no instructions for bf16, which therefore takes several times "
+                "as long as fp32; auto selects the faster one",
                 self._context.place_of(key),
                 key,
             )
@@ -168,12 +168,12 @@ class StudyHooks:
     def _check_experiment(
         self, name: str, catalog: DataCatalog, described: "tuple[ImageShape, int]"
     ) -> list[Trial]:
-        """The experiment's trials, each of which has a network."""
+        """Resolve the experiment's trials, and check that their networks can be built."""
         import torch
 
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
         seeds = catalog.load("params:seeds")
-        if not isinstance(seeds, SeedParameters):  # A pursuit adds them as it goes.
+        if not isinstance(seeds, SeedParameters):  # A pursuit starts with its first number of seeds.
             seeds = SeedParameters(catalog.load("params:pursuit").seeds[0])
         try:
             trials = expand_trials(experiment, catalog.load("params:baseline"), seeds)
@@ -181,7 +181,7 @@ class StudyHooks:
             raise self._invalid(f"{name}.{error.key}", error.reason) from None
         for condition in {trial.condition.name: trial.condition for trial in trials}.values():
             try:
-                # Without its numbers, which take time and memory.
+                # The meta device needs neither time nor memory for weights.
                 with torch.device("meta"):
                     condition.model.build(*described)
             except ParameterError as error:

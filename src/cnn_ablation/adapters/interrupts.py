@@ -19,19 +19,19 @@ from cnn_ablation.workarounds import release_semaphores
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 3.0
-"""Seconds that an interrupted run may take to stop, and again to be marked."""
+"""Seconds that an interrupted run may take to stop, and then to be marked in MLflow."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End the process in order when Ctrl-C or TERM arrives within the context.
+    """End the process in an orderly way if Ctrl-C or TERM arrives within the context.
 
     The exit code is 130 after Ctrl-C and 143 after TERM. A second signal ends the process at once.
 
-    The first signal raises KeyboardInterrupt in the main thread. On its way up, the interrupted code
-    releases its locks, such as that of the tracking store, before the run is marked. That code may also
-    swallow the exception, turn it into another one, or wait for threads, as Kedro's ThreadRunner does.
-    So a timer raises it again until it arrives here, and any end after a signal counts as interrupted.
+    The first signal raises KeyboardInterrupt in the main thread. The exception lets the interrupted code
+    release its locks, such as that of the tracking store, before the run is marked. The code can also
+    catch the exception, replace it, or wait for threads, as Kedro's ThreadRunner does. A timer therefore
+    raises it again until it arrives here, and any end after a signal counts as interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Only the main thread can handle signals.
@@ -68,15 +68,15 @@ def _end(number: int, error: BaseException | None) -> NoReturn:
         _close_generators(error)
         _mark_killed()
     _every(0, signal.SIG_DFL)
-    Console().show_cursor()  # Bars that were just beginning may have hidden it.
+    Console().show_cursor()  # A progress bar that has just started may have hidden it.
     click.echo(
-        "\nStopped. Every trial that was finished is kept: the same command goes on from there.",
+        "\nStopped. All finished trials are kept: the same command goes on from there.",
         err=True,
     )
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    # Python's own exit waits for threads, such as nodes of a ThreadRunner, and calls Dask's, which waits
-    # for workers that train and fails with a traceback if the cluster was just starting.
+    # Python's normal exit waits for threads, such as nodes of a ThreadRunner. It also calls Dask's exit
+    # handler, which waits for training workers, and fails with a traceback if the cluster is starting.
     for child in multiprocessing.active_children():
         child.kill()
     release_semaphores()
@@ -84,9 +84,10 @@ def _end(number: int, error: BaseException | None) -> NoReturn:
 
 
 def _close_generators(error: BaseException | None) -> None:
-    """Close the generators among the frames that the error refers to.
+    """Close the generators whose frames the error refers to.
 
-    Until then those that it did not pass through, such as the engine's, draw their bars and hold locks.
+    The exception did not pass through all of them. The engine's, for example, would still draw its
+    progress bars and hold its lock.
     """
     while error is not None:
         traceback.clear_frames(error.__traceback__)
@@ -94,7 +95,7 @@ def _close_generators(error: BaseException | None) -> None:
 
 
 def _mark_killed() -> None:
-    """Mark the active run and its trials, also if the interrupt has already ended the run as failed."""
+    """Mark the active run and its trials, even if the interrupt has already ended the run as failed."""
     if "mlflow" not in sys.modules:
         return
     import mlflow
@@ -110,7 +111,7 @@ def _raise_interrupt(*_: Any) -> None:
 
 
 def _every(seconds: float, handler: Any) -> None:
-    """From now on, call the handler in the main thread every so many seconds, or never again if 0."""
+    """Call the handler in the main thread at this interval from now on; 0 stops the calls."""
     if hasattr(signal, "setitimer"):  # Not on Windows.
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)

@@ -1,4 +1,4 @@
-"""`kedro run` of this project: Kedro's own, with lists in --params and an orderly Ctrl-C."""
+"""`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
     name = "params"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The parameters as nested dictionaries; what is not text is returned as it is."""
+        """The parameters as nested dictionaries. A value that is not text is returned unchanged."""
         if not isinstance(value, str):
             return value
         items, unfinished, reason = [], "", ""
@@ -33,7 +33,7 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
             try:
                 OmegaConf.from_dotlist([f"{key}={text}"])
             except (yaml.YAMLError, OmegaConfBaseException) as error:
-                unfinished = f"{item},"  # The value may go on after the comma.
+                unfinished = f"{item},"  # The value may continue after the comma.
                 reason = getattr(error, "problem", None) or str(error).splitlines()[0]
             else:
                 items.append(f"{key}={text}")
@@ -43,11 +43,11 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
 
 
 def _fault(key: str, separator: str, text: str) -> str | None:
-    """The reason why this is no parameter, or None; a value that is not YAML is no fault here."""
+    """The reason why this is not a parameter, or None. The value's YAML is not checked here."""
     if not separator:
         if not key:
             return "a parameter is empty; write key=value pairs, such as seeds=[0,1]"
-        return f"{key!r} is no key=value pair, such as seeds=[0,1]; quote a value that holds a comma"
+        return f"{key!r} is no key=value pair, such as seeds=[0,1]; quote a value that contains a comma"
     if not all(part.strip() for part in key.split(".")):
         return f"'{key}={text}': the key, or a part of it between dots, is empty"
     return None if text else f"'{key}=': the value is missing; write null for none"
@@ -55,17 +55,17 @@ def _fault(key: str, separator: str, text: str) -> str | None:
 
 @click.pass_context
 def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
-    """Run as Kedro does. Ctrl-C and TERM end the run, with a word on how to go on."""
+    """Run pipelines as Kedro does. After Ctrl-C or TERM, print how to continue."""
     _check_runner(options["runner"])
     if options["is_async"] or options["runner_params"].get("is_async"):
-        raise click.UsageError("--async: nodes that save each trial once it is trained cannot use it")
+        raise click.UsageError("--async: not supported, because nodes save each trial when it ends")
     with interruptible():
         return context.invoke(kedro_run, **options)
 
 
 def _check_runner(name: str | None) -> None:
     allowed = ("SequentialRunner", "ThreadRunner")
-    # A dotted name is a runner of the user's own.
+    # A dotted name is a custom runner.
     if name is not None and name not in allowed and "." not in name:
         raise click.BadParameter(
             f"{name!r} cannot run the pipelines, which train in parallel by themselves; "
@@ -82,7 +82,7 @@ run = click.Command(
             ["--params"],
             type=Params(),
             help="Parameters for this run alone, as YAML: seeds=[0,1],baseline.training.epochs=2. "
-            "Quote values that hold a comma.",
+            "Quote values that contain a comma.",
         )
         if option.name == "params"
         else option

@@ -12,7 +12,7 @@ from cnn_ablation.errors import InputError, suggestion
 
 
 class ProjectSession(KedroSession):
-    """Kedro's session, which reports names that do not exist without a traceback."""
+    """Kedro's session, which reports unknown names without a traceback."""
 
     @click_errors()
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class ProjectSession(KedroSession):
         try:
             result: dict[str, Any] = super().run(*args, **kwargs)
         except ValueError:
-            # Kedro has no error of its own for them.
+            # Kedro has no specific type of error for them.
             problem = wrong_selection(kwargs, pipelines)
             if problem is None:
                 raise
@@ -34,15 +34,14 @@ class ProjectSession(KedroSession):
 
 
 def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline]) -> str | None:
-    """Find out why the options of a run select nothing.
+    """Explain why the options of a run select nothing.
 
     Args:
         options: Arguments of `KedroSession.run`.
         pipelines: All pipelines by name.
 
     Returns:
-        The option that names something unknown, or that no node is left; None if there is something to
-        run.
+        An error message that names the option, or None if there is something to run.
     """
     names = options.get("pipeline_names") or ["__default__"]
     for name in names:

@@ -27,7 +27,7 @@ class FashionMNISTDataset(ImageSetDataset):
 
     Args:
         path: Folder of the four `.gz` files.
-        sha256: Checksums of their content, if it is another data set in the same format.
+        sha256: Checksums of their content, for another data set in the same format.
         metadata: Read by plugins, such as kedro-viz.
     """
 

@@ -1,4 +1,4 @@
-"""Trials as nested runs of MLflow."""
+"""Trials as nested MLflow runs."""
 
 import math
 from pathlib import Path

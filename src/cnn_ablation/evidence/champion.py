@@ -30,10 +30,10 @@ class Results(NamedTuple):
 
 
 def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any]":
-    """Choose the trial that stands for the best condition.
+    """Choose the trial that represents the best condition.
 
-    The best condition has the highest mean final validation accuracy. Of its trials, the one with the
-    highest is chosen.
+    The best condition has the highest mean final validation accuracy. Its trial with the highest final
+    validation accuracy is chosen.
 
     Args:
         trial_metrics: A row per trial, with a unique index; if there is a column experiment, conditions
@@ -95,7 +95,7 @@ def contest(
     Args:
         winner: See `choose_winner`.
         champion: The present champion in the same form; None if there is none.
-        evidence: Level of the test.
+        evidence: Significance level of the test.
 
     Returns:
         promoted (bool) and reason (text).

@@ -179,7 +179,7 @@ def seeds_to_show(
         difference: True difference.
         sd: Standard deviation of differences within seeds or, if results are not paired, of one
             condition's results.
-        level: Level of the test.
+        level: Significance level of the test.
         paired: Whether the conditions share seeds. If not, each of them needs the returned number.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Published results beside those of this project: could the published run be one of these?"""
+"""Comparison of published results with those of this project."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations

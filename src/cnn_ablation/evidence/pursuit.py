@@ -2,8 +2,8 @@
 
 Testing growing data repeatedly, and stopping at the first significant result, eventually finds an effect
 that does not exist (Armitage, McPherson & Rowe, 1969). Therefore the number of looks is planned, and
-each look uses an equal share of the level (Bonferroni). The level then bounds the probability of a false
-verdict at any look, however the looks depend on each other.
+each look uses an equal share of the significance level (Bonferroni). The level then bounds the
+probability of a false verdict at any look, however the looks depend on each other.
 """
 
 import logging
@@ -42,7 +42,7 @@ def pursue(
     Args:
         experiment: Experiment whose claims are to be decided.
         baseline: See `ExperimentParameters.conditions_of`.
-        evidence: Level and smallest effect.
+        evidence: Significance level and smallest effect that matters.
         pursuit: Seeds at each look, and the time after which no look starts.
         images: Number of images by split, see `verdicts.rounding_step`.
         train: Trains trials, or takes them from the store, and yields their outcomes.

@@ -81,10 +81,10 @@ def judge(
         claims: By name.
         trial_metrics: A row per trial: condition, seed, status and metrics.
         histories: A row per trial and epoch: condition, seed, epoch, val_accuracy, seconds.
-        evidence: Level and smallest effect.
+        evidence: Significance level and smallest effect that matters.
         images: Number of images by split, `train` and `validation`; see `rounding_step`.
         looks: Total number of times that the claims are judged if seeds are added until they are
-            decided. Each time uses an equal share of the level (Bonferroni).
+            decided. Each time uses an equal share of the significance level (Bonferroni).
 
     Returns:
         Columns: claim; text; source; kind; metric; comparison; unit; verdict; estimate; low and high

@@ -1,4 +1,4 @@
-"""The Dask cluster that trials run on: this machine's cores or GPUs by default, or any other."""
+"""The Dask cluster that trials run on: a local one, unless the parameters name a scheduler."""
 
 import math
 
@@ -12,22 +12,23 @@ from cnn_ablation.errors import ClusterError
 from cnn_ablation.study.parameters import ExecutionParameters
 
 WORKER_MEMORY = 1.2 * 2**30
-"""Bytes that a worker may take on the base network, its data included."""
+"""Bytes that a worker needs for the base network, data included."""
 
 TRIALS_PER_GPU = 8
-"""Trials that train at once on a GPU: with more the throughput of an H200 does not grow."""
+"""Number of trials that train at once on a GPU. More do not increase the throughput of an H200."""
 
 CONNECT_TIMEOUT = 10
-"""Seconds in which a scheduler must answer."""
+"""Seconds within which a scheduler must answer."""
 
 
 WORKER_ENVIRONMENT = {
-    # Else glibc maps and unmaps memory for each large tensor, and every step pays for page faults.
+    # Avoid page faults at each step: by default, glibc maps and unmaps memory for each large tensor.
     "MALLOC_TRIM_THRESHOLD_": 2**32,
-    # Above any tensor of a step, below the data: what carried it to the worker is given back.
+    # Larger than any tensor of a step and smaller than the data: the buffers that brought the data to
+    # the worker are returned to the system.
     "MALLOC_MMAP_THRESHOLD_": 2**25,
-    # A worker trains in a thread, whose own arena would be in pieces of 64 MB: gradients of large layers
-    # hardly fit, and would be mapped and unmapped all the same.
+    # A worker trains in a thread. By default, the thread has its own arena of 64 MB pieces, into which
+    # the gradients of large layers hardly fit: they would still be mapped and unmapped.
     "MALLOC_ARENA_MAX": 1,
     "OMP_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,
@@ -36,7 +37,7 @@ WORKER_ENVIRONMENT = {
 
 
 def trials_at_once(device: str) -> int:
-    """How many trials this machine trains at once unless the parameters say otherwise."""
+    """The default number of trials that this machine trains at once."""
     return {
         "cuda": TRIALS_PER_GPU * torch.cuda.device_count(),
         "mps": 1,
@@ -45,15 +46,15 @@ def trials_at_once(device: str) -> int:
 
 
 def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
-    """A client of the scheduler that the parameters name, or of a local cluster.
+    """Connect to the scheduler that the parameters name, or start a local cluster.
 
-    A local cluster has a worker of one thread per core, memory permitting, or one of several threads per
-    GPU. None listens beyond loopback.
+    A local cluster has a single-threaded worker per core, as memory permits, or a worker with several
+    threads per GPU. It listens only on loopback.
 
     Args:
         execution: Cluster parameters.
         device: Type of device that workers train on.
-        trials: How many there are to train: more workers would be idle.
+        trials: Number of trials to train. A local cluster has no more threads than trials.
 
     Raises:
         ClusterError: Workers cannot be started, or the scheduler cannot be reached.
@@ -81,15 +82,15 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
     processes = min(at_once, torch.cuda.device_count()) if device == "cuda" else at_once
     settings = {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-        # Dask's profiler, ticks and monitor interrupt the one thread that trains, a hundred times a
-        # second. Workers take this from here: the nanny's settings override their environment.
+        # Dask's profiler, ticks and monitor interrupt the training thread a hundred times a second. The
+        # settings are given here, because those of the nanny override a worker's environment.
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "5s",
         "distributed.worker.preload": ["cnn_ablation.execution.worker"],
-        # A worker gets a trial when it is free, none beforehand.
+        # A worker gets a trial only when it is free.
         "distributed.scheduler.worker-saturation": 1.0,
-        # A trial is worth more tries than the default's three where machines come and go.
+        # A worker can also die for other reasons than its trial, which gets more attempts than Dask's 3.
         "distributed.scheduler.allowed-failures": 5,
     }
     with dask.config.set(settings):
@@ -97,7 +98,7 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
             n_workers=processes,
             threads_per_worker=math.ceil(at_once / processes),
             host="127.0.0.1",
-            # Dask serves pages whether anyone looks or not: at ports that disturb nobody.
+            # Dask always serves its dashboards. Port 0 selects any free port.
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,

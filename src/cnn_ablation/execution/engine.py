@@ -1,8 +1,9 @@
-"""Training of many trials on a Dask cluster: this machine's cores by default, or any other.
+"""Training of many trials on a Dask cluster.
 
-The engine trains what the store does not have, and keeps every result as soon as a worker has one. Each
-trial has its own fate: what fails or diverges does so alone. A trial's bits depend neither on the worker
-nor on how many there are: each trains on one thread (or GPU), from streams of random numbers of its own.
+The engine trains the trials that the store does not have, and stores each result as soon as a worker
+returns it. A trial that fails or diverges does not affect the others. A trial's bits do not depend on
+the worker or on the number of workers: each trial trains in one thread and draws from its own random
+streams.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,16 +37,16 @@ class _Task:
 
 
 class Engine:
-    """A cluster, started when there is something to train, and the trials that are on it.
+    """Trains trials on a cluster, to which it connects when there is something to train.
 
     Args:
-        progress: Is told how far the trials are.
-        work: What a worker does for a trial, with the arguments of `train_on_worker`.
+        progress: Shows the progress of the trials.
+        work: Function that a worker calls to train a trial; None: `train_on_worker`.
     """
 
     def __init__(self, progress: StudyProgress, work: Callable[..., TrainedTrial] | None = None) -> None:
         self.planned: Sequence[Trial] = ()
-        """Trials that later calls of `train` will ask for: workers that would be idle begin them."""
+        """Trials that later calls of `train` will ask for. Workers that would be idle start them."""
 
         self._progress = progress
         self._work = work or train_on_worker
@@ -54,7 +55,7 @@ class Engine:
         self._on_workers: set[str] = set()
         self._tasks: dict[str, _Task] = {}
         self._futures: dict[str, Future[TrainedTrial]] = {}
-        self._unclaimed: dict[str, str] = {}  # errors ("" for none) of trials trained ahead
+        self._unclaimed: dict[str, str] = {}  # error, or "", of each trial that was trained ahead
 
     def train(
         self,
@@ -63,12 +64,14 @@ class Engine:
         store: TrialStore,
         execution: ExecutionParameters,
     ) -> Iterator[Outcome]:
-        """The outcome of each trial as soon as there is one; those that the store has come first.
+        """Train the trials that are not in the store. Yield each outcome as soon as it is known.
+
+        Trials that are in the store come first.
 
         Raises:
             ClusterError: Workers cannot be started, or the scheduler cannot be reached.
         """
-        # One caller at a time: the others' trials are likely to be planned ones.
+        # One caller at a time. Trials of the other callers are probably planned, and train meanwhile.
         with self._lock, self._progress.shown():
             waiting: dict[str, list[_Task]] = {}
             for task in self._resolve(trials, data, execution):
@@ -100,11 +103,11 @@ class Engine:
                 yield from self._collect(waiting, store)
 
     def time_left(self) -> str:
-        """Estimate for all trials that are on the cluster, in words; empty before there is one."""
+        """Estimated time for all trials on the cluster, in words; empty if there is no estimate yet."""
         return self._progress.time_left()
 
     def close(self) -> None:
-        """Let go of the cluster; a local one ends, and what runs on it is lost."""
+        """Disconnect from the cluster. A local cluster ends, and the trials that it trains are lost."""
         self._futures.clear()
         self._on_workers.clear()
         if self._client is not None:
@@ -148,8 +151,9 @@ class Engine:
                 task.trial,
                 task.identity,
                 plugin.name,
-                # Tasks of a group wait at the scheduler until a worker is free. Others are dealt out at
-                # once, by guesses of how long they take, and workers run dry beside full ones.
+                # Tasks of one group wait at the scheduler until a worker is free. Dask assigns other
+                # tasks at once, by guessed durations, so that some workers are idle while others have a
+                # queue.
                 key=("trial", key),
                 pure=True,
                 priority=-place,
@@ -161,7 +165,7 @@ class Engine:
             task = self._tasks[key]
             if future.status == "cancelled":
                 raise ClusterError(
-                    "The cluster is gone. What was trained is kept: run the same command again."
+                    "The cluster is gone. Finished trials are kept: run the same command again."
                 )
             stored, error = None, ""
             if future.status == "finished":
@@ -171,7 +175,7 @@ class Engine:
             del self._futures[key]
             self._progress.end(key, error)
             if key in waiting:
-                # The trials that have this key may go by several names.
+                # Several trials, with different names, can have this key.
                 for asked in waiting.pop(key):
                     yield Outcome(asked.trial, key, stored, error=error)
             else:
@@ -186,7 +190,7 @@ class Engine:
 
 
 def _longest_first(tasks: Sequence[_Task], image_shape: ImageShape) -> list[_Task]:
-    """In an order in which workers end together: a long trial at the end keeps the others waiting."""
+    """Sort the tasks, so that workers finish together: no long trial starts last."""
     return sorted(tasks, key=lambda task: task.trial.relative_cost(image_shape), reverse=True)
 
 

@@ -1,8 +1,8 @@
-"""The identity of a trial: all that decides its result, and nothing else.
+"""The identity of a trial: everything that determines its result, and nothing else.
 
-A stored trial is reused where its identity is the same. So the identity holds no hash of the code, which
-a reworded comment would change, but versions: of the loop, of the parts that the trial uses and of the
-fast layers. `tests/execution/test_versions.py` asks for a new version where code changes.
+A stored trial is reused if its identity is the same. The identity contains versions of the loop, of the
+parts that the trial uses, and of the fast layers. It contains no hash of the code, which every reworded
+comment would change. `tests/execution/test_versions.py` fails if code changes without its version.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ from cnn_ablation.training import loop
 def identify(
     trial: Trial, data: str, device: torch.device, precision: str, layers: str
 ) -> dict[str, Any]:
-    """All that decides the result of a trial, as JSON can hold it.
+    """The identity of a trial, in types that JSON can hold.
 
     Args:
-        trial: Its settings count where they differ from the frozen defaults, and its seed.
-        data: Fingerprint of the images that it is trained and validated on.
-        device: Its type counts.
+        trial: Its seed, and the settings that differ from the frozen defaults, are included.
+        data: Fingerprint of the training and validation images.
+        device: Only its type is included.
         precision: fp32 or bf16.
-        layers: fast or torch, as `training.devices.resolve_layers` gives it.
+        layers: fast or torch, as `training.devices.resolve_layers` returns it.
     """
     return {
         **trial.condition.identity(),
@@ -46,8 +46,8 @@ def identify(
 def code_versions(configuration: Configuration, layers: str) -> dict[str, int]:
     """Versions of the code that a trial runs, by name.
 
-    A part of version 1 is left out, as a setting at its default is: a new setting whose default is a
-    part leaves the identity of stored trials as it was.
+    A part with version 1 is left out, like a setting with its default value. A new setting whose default
+    is a part therefore does not change the identity of stored trials.
     """
     versions = {"loop": loop.VERSION}
     if layers == "fast":
@@ -56,7 +56,7 @@ def code_versions(configuration: Configuration, layers: str) -> dict[str, int]:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that compute a result."""
+    """Versions of the libraries that a result depends on."""
     return {
         "torch": str(torch.__version__),
         "numpy": np.__version__,
@@ -65,7 +65,7 @@ def library_versions() -> dict[str, str]:
 
 
 def is_current(identity: Mapping[str, Any]) -> bool:
-    """Whether the code and libraries that are installed could train this trial again, bit for bit."""
+    """Whether a run with the installed code and libraries can reuse this trial."""
     try:
         configuration = Configuration.model_validate(
             {"model": identity["model"], "training": identity["training"]}
@@ -73,13 +73,13 @@ def is_current(identity: Mapping[str, Any]) -> bool:
         versions = code_versions(configuration, identity["layers"])
         return bool(identity["versions"] == versions and identity["libraries"] == library_versions())
     except (KeyError, TypeError, ValidationError):
-        return False  # Stored by another version of this package, which knew other settings.
+        return False  # Stored by a version of this package with other settings.
 
 
 def settings_of(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of an identity by dotted names, with the defaults that it leaves out.
+    """All settings of an identity by dotted names, including the defaults that it leaves out.
 
-    Other versions of this package may have had other settings: then only those that the identity holds.
+    If a version of this package with other settings stored the trial, defaults are not added.
     """
     flat = dict(flatten(identity))
     try:

@@ -1,4 +1,4 @@
-"""How trials end."""
+"""The end of a trial."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TrialRun:
-    """A trial of an experiment that is over: what is tracked of it.
+    """A trial of an experiment that has ended, with everything that is tracked.
 
-    `position` is its place among the experiment's trials: they end in an order of their own. `history`
-    and `metrics` are those of `store.StoredTrial`, empty where the trial failed with `error`;
-    `reused` says that the result was in the store before.
+    `position` is its place among the experiment's trials, which can end in any order. `history` and
+    `metrics` are those of `store.StoredTrial`; they are empty if the trial failed with `error`. `reused`
+    says whether the result was in the store before.
     """
 
     trial: Trial

@@ -70,7 +70,8 @@ class StudyProgress:
             self._study = self._bars.add_task("training", total=total, state="")
         self._bars.update(self._study, total=total, state=self._state())
         # rich measures speed from the first advance on. Workers end their first epochs at nearly the
-        # same time, so the speed between those would be far too high. A tiny advance starts it here.
+        # same time, so the speed between those would be far too high. A tiny advance starts the
+        # measurement here.
         self._bars.update(self._study, completed=self._completed + total * 1e-9)
 
     def reuse(self) -> None:
@@ -81,7 +82,7 @@ class StudyProgress:
         """Record that a trial has finished an epoch."""
         trial, epoch = self._trials[key], int(row["epoch"])
         if key in self._ended:
-            return  # Results can arrive before events, because they take different ways.
+            return  # Results and events arrive independently, so an event can be late.
         if key not in self._running:
             self._running[key] = self._bars.add_task(
                 trial.name, total=trial.condition.training.epochs, state=""

@@ -1,4 +1,4 @@
-"""The store of trained trials. Whether a stored trial may be reused is decided by `identity`."""
+"""The store of trained trials. Each is stored under the hash of its identity; see `identity`."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def trial_key(identity: Mapping[str, Any]) -> str:
-    """Hash of all that decides a trial's result: the name of its entry in the store."""
+    """Hash of a trial's identity: the name of its entry in the store."""
     return _hash(_canonical(identity))[:24]
 
 
@@ -48,26 +48,26 @@ class StoredTrial:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that decided the result."""
+        """Everything that determined the result; see `identity.identify`."""
         identity: dict[str, Any] = self.manifest["identity"]
         return identity
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """A row per epoch, as `results.TrainedTrial` has it."""
+        """A row per epoch; see `results.TrainedTrial`."""
         history: list[dict[str, float]] = self.manifest["history"]
         return history
 
     @property
     def status(self) -> Status:
-        """Finished, or diverged where the loss was not finite any more."""
+        """`finished`, or `diverged` if the last training loss is not finite."""
         return "finished" if math.isfinite(self.history[-1]["train_loss"]) else "diverged"
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What `results.summarize_history` makes of the history, and total_params.
+        """The summary of the history by `results.summarize_history`, and total_params.
 
-        A training that diverged has no final values: all but total_params are NaN.
+        If the training diverged, all metrics except total_params are NaN.
         """
         summary = summarize_history(self.history)
         if self.status == "diverged":
@@ -86,36 +86,36 @@ class StoredTrial:
 
 
 class TrialStore:
-    """A folder of trials, each whole or absent, whoever else reads it, writes to it or is killed.
+    """A folder of trials, which several processes can use at once.
 
-    Entries are folders named by their keys. Names that begin with a dot are not entries: `.unfinished-…`
-    is being written or was cut short, `.damaged-…` did not match its checksums. Files are none of the
-    store's.
+    An entry is either complete or absent, even if a process is killed while it writes. Entries are
+    folders named by their keys. Folders whose names begin with a dot are not entries: `.unfinished-…` is
+    being written or was interrupted, `.damaged-…` did not match its checksums. Plain files are ignored.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def __iter__(self) -> Iterator[str]:
-        """The keys of all entries, whole or not."""
+        """The keys of all entries, whose checksums are not verified."""
         if self.root.is_dir():
             for folder in sorted(self.root.iterdir()):
                 if folder.is_dir() and not folder.name.startswith("."):
                     yield folder.name
 
     def entries(self) -> list[StoredTrial]:
-        """All entries that are whole, as `get` gives them."""
+        """All entries that match their checksums; see `get`."""
         return [entry for key in self if (entry := self.get(key)) is not None]
 
     def leftovers(self) -> list[Path]:
-        """What was left unfinished or set aside as damaged."""
+        """Folders that were left unfinished or set aside as damaged."""
         return sorted([*self.root.glob(".unfinished-*"), *self.root.glob(".damaged-*")])
 
     def fetch(self, key: str) -> StoredTrial:
-        """The entry of that key, as `get` gives it.
+        """The entry with this key; see `get`.
 
         Raises:
-            LookupError: There is none.
+            LookupError: There is no such entry.
         """
         stored = self.get(key)
         if stored is None:
@@ -125,9 +125,10 @@ class TrialStore:
         return stored
 
     def get(self, key: str) -> StoredTrial | None:
-        """The entry of that key, if there is one and every byte of it is what was written.
+        """The entry with this key, or None.
 
-        One that is not is set aside with a warning, and counts as absent.
+        All files are verified by checksums. An entry that does not match them is set aside with a
+        warning and counts as absent.
         """
         folder = self.root / key
         try:
@@ -155,7 +156,7 @@ class TrialStore:
         return None
 
     def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
-        """Keep a trained trial: written beside the entries first, then moved there whole."""
+        """Store a trained trial. It is written to a temporary folder, which is then renamed."""
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
         save_file({"logits": trained.validation_logits}, folder / PREDICTIONS)
@@ -173,12 +174,12 @@ class TrialStore:
         try:
             folder.replace(self.root / key)
         except OSError:
-            # Another run has put the same trial there meanwhile: the same bits.
+            # Another run has stored the same trial meanwhile, with the same bits.
             shutil.rmtree(folder)
         return StoredTrial(self.root / key, manifest)
 
     def remove(self, key: str) -> None:
-        """Delete an entry, at once for whoever looks for it."""
+        """Delete an entry. Other processes see it either complete or not at all."""
         doomed = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
         (self.root / key).replace(doomed)
         shutil.rmtree(doomed)
@@ -186,9 +187,9 @@ class TrialStore:
 
 @cache
 def source_commit() -> str | None:
-    """The commit of the checkout that holds this code, `-dirty` if files differ, or None outside one.
+    """The commit of the checkout that contains this code, with `-dirty` if files differ from it.
 
-    It is kept for the record and takes no part in the identity.
+    None outside of a checkout. The commit is provenance and not part of the identity.
     """
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
     try:

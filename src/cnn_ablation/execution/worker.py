@@ -1,4 +1,4 @@
-"""What a worker does: it holds the data, and trains trials on it."""
+"""The code that runs in a worker, which holds the data and trains trials on it."""
 
 import gc
 import signal
@@ -18,11 +18,11 @@ from cnn_ablation.training.results import TrainedTrial
 from cnn_ablation.training.training_data import TRAINING_ARRAYS, TrainingData
 
 EPOCHS_TOPIC = "cnn-ablation-epochs"
-"""Dask's topic of the rows that a training's history gains."""
+"""Dask topic on which workers publish each new row of a training's history."""
 
 
 def dask_setup(_: object) -> None:
-    """Ignore Ctrl-C, which a terminal sends to workers too: the run that has started them ends them.
+    """Ignore Ctrl-C, which a terminal also sends to workers. The run that started them ends them.
 
     Dask calls this in each worker of a local cluster.
     """
@@ -31,7 +31,7 @@ def dask_setup(_: object) -> None:
 
 @dataclass(frozen=True)
 class TrialData:
-    """What trials train on: the arrays of `splits.split_images` and their summary."""
+    """The data that trials train on: the arrays of `splits.split_images`, and their summary."""
 
     arrays: Arrays
     summary: Mapping[str, Any]
@@ -44,12 +44,12 @@ class TrialData:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that a training sees."""
+        """Hash of the training and validation images and labels."""
         return str(self.summary["fingerprint"])
 
 
 class DataOnWorker(WorkerPlugin):
-    """Takes the data to each worker once; also to one that joins, or comes back, later."""
+    """Plugin that brings the data to each worker once, including workers that join or restart later."""
 
     def __init__(self, data: TrialData, device: str) -> None:
         self.name = f"cnn-ablation-{device}-{data.fingerprint}"
@@ -58,7 +58,7 @@ class DataOnWorker(WorkerPlugin):
         self._device = device
 
     def setup(self, worker: Any) -> None:
-        """Move the data to the worker's device: of several GPUs, the one of the worker's number."""
+        """Move the data to the worker's device. With several GPUs, the worker's number selects one."""
         device = torch.device(self._device)
         if device.type == "cuda":
             number = int(worker.name) if str(worker.name).isdigit() else 0
@@ -67,17 +67,18 @@ class DataOnWorker(WorkerPlugin):
             self._arrays, self._summary["mean"], self._summary["std"], device
         )
         self.num_classes = len(self._summary["class_names"])
-        # What is here by now stays: the collector need not look at it again in each of many steps.
+        # Exclude modules and data, which stay, from the garbage collector's scans.
         gc.freeze()
 
 
 def train_on_worker(key: str, trial: Trial, identity: Mapping[str, Any], data: str) -> TrainedTrial:
-    """Train a trial on the worker that runs this.
+    """Train a trial on the worker that calls this.
 
     Args:
-        key: Of the trial in the store.
-        trial: What to train.
-        identity: The trial's, see `identity.identify`: precision, layers and versions are taken from it.
+        key: Key of the trial in the store.
+        trial: The trial.
+        identity: Identity of the trial, which gives precision, layers and versions; see
+            `identity.identify`.
         data: Name of the plugin that holds the data.
 
     Raises:
@@ -91,9 +92,9 @@ def train_on_worker(key: str, trial: Trial, identity: Mapping[str, Any], data: s
         raise RuntimeError(
             "this worker differs from the machine that runs Kedro in its versions of "
             + ", ".join(f"{name} ({own.get(name)}, not {wanted.get(name)})" for name in names)
-            + ": install the same ones"
+            + ": install the same versions"
         )
-    # In the thread that trains: OpenMP keeps the number of threads per thread.
+    # Set in the training thread, because OpenMP keeps this number per thread.
     torch.set_num_threads(1)
     worker = get_worker()
     plugin = cast(DataOnWorker, worker.plugins[data])

@@ -1,6 +1,7 @@
-"""Faster layers for a CPU, behind one function, `accelerate`.
+"""Faster layers for CPUs, behind one function, `accelerate`.
 
-Numba loops and the autograd functions around them belong here. Nothing outside this package knows them.
+Numba loops and the autograd functions around them belong here. Layers that PyTorch runs do not: they
+belong to `parts.layers`. The choice between the two belongs to `training`.
 """
 
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from cnn_ablation.kernels.convolution import convolve
 from cnn_ablation.parts.layers import ConvLayer
 
 VERSION = 1
-"""Raise it when a change of the code changes numbers: trials that used it are trained again."""
+"""Raise it when a change of code changes numbers. Trials with these layers are then trained again."""
 
 
 def accelerate(network: nn.Module) -> None:
@@ -25,7 +26,7 @@ def accelerate(network: nn.Module) -> None:
 
 
 class _FastConvLayer(ConvLayer):
-    """A `ConvLayer` in fewer passes over its maps."""
+    """A `ConvLayer` that makes fewer passes over its maps."""
 
     def __init__(self, layer: ConvLayer) -> None:
         nn.Module.__init__(self)

@@ -17,28 +17,29 @@ class Architecture(Part):
     """Base of all architectures."""
 
     fast_layers: ClassVar[bool] = False
-    """Whether the network is made of `layers.ConvLayer`, which `kernels` can replace by faster ones."""
+    """Whether the network contains `layers.ConvLayer`, which `kernels` can replace by faster layers."""
 
     draws_from_process: ClassVar[bool] = True
-    """Whether modules may draw from PyTorch's process-wide generators, as its own dropout does.
+    """Whether modules may draw from PyTorch's process-wide generators, as PyTorch's dropout does.
 
-    Trials of such a network do not share a GPU's worker while they train.
+    A GPU's worker trains only one such network at a time.
     """
 
     @abstractmethod
     def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
-        """The network: normalized images, float (N, channels, height, width), to logits, (N, classes).
+        """Build a network from normalized images to logits.
 
-        Layers of the same name and shape start from the same weights in all networks of a seed, so a
-        layer should keep its name when a setting adds another one. Use `layers.SeededDropout` for
-        dropout: conditions of a seed then drop from a stream of their own.
+        The network maps float images, (N, channels, height, width), to logits, (N, classes). With the
+        same seed, layers with the same name and shape start from the same weights in all networks. A
+        layer should therefore keep its name when a setting adds another layer. Use
+        `layers.SeededDropout` for dropout, because it draws from its own stream.
 
         Raises:
             ParameterError: The settings do not fit the images; the key names the setting.
         """
 
     def relative_cost(self, image_shape: ImageShape) -> float:
-        """Cost of training on one image, in no unit: it orders trials and estimates the time left."""
+        """Cost of training on one image, without unit, to sort trials and to estimate the time left."""
         return _multiply_adds(self, image_shape)
 
 
@@ -54,7 +55,7 @@ class ConvNet(Architecture):
     fast_layers: ClassVar[bool] = True
     draws_from_process: ClassVar[bool] = False
 
-    kind: Literal["convnet"] = Field(default="convnet", description="Which part it is.")
+    kind: Literal["convnet"] = Field(default="convnet", description="Name of the part.")
     conv_channels: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
         default=[32, 64], description="Output channels of each convolutional layer."
     )
@@ -86,7 +87,7 @@ class ConvNet(Architecture):
         return ConvNetwork(self, image_shape, num_classes)
 
     def relative_cost(self, image_shape: ImageShape) -> float:
-        """Multiply-adds, with constants for what memory bounds: normalization, pooling, updates."""
+        """Multiply-adds, plus constants for what memory limits: normalization, pooling, updates."""
         area, cost, features = 1.0, 0.0, 1
         for channels in self.conv_channels:
             cost += area * channels * (self.kernel_size**2 * features + 300)
@@ -110,7 +111,7 @@ def _cached_multiply_adds(part: type[Architecture], settings: str, image_shape: 
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        # Any number of classes: the last layer is a small part of the whole.
+        # The number of classes hardly matters, because the last layer is small.
         network = part.model_validate_json(settings).build(image_shape, 10).eval()
         network(torch.empty(1, *image_shape))
     return float(counter.get_total_flops()) / 2

@@ -1,4 +1,4 @@
-"""Augmentations: random changes of training images, made anew for each batch."""
+"""Augmentations: random changes of training images, drawn again for each batch."""
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 class Augmentation(Part):
-    """Base of all augmentations. Several are applied in the order of their list."""
+    """Base of all augmentations. Several of them are applied in the order of their list."""
 
     @abstractmethod
     def apply(self, images: "Tensor", generator: "Generator") -> "Tensor":
-        """Changed images of the same shape and type.
+        """Return changed images of the same shape and type.
 
         Args:
             images: A batch, uint8 (N, channels, height, width). It must not be changed in place.
-            generator: On the images' device, used by this augmentation alone.
+            generator: Generator on the images' device, used only by this augmentation.
         """
 
 
 class HorizontalFlip(Augmentation):
-    """Mirror images left to right, each by chance, as torchvision's RandomHorizontalFlip."""
+    """Mirror each image left to right with a probability, as torchvision's RandomHorizontalFlip does."""
 
-    kind: Literal["horizontal_flip"] = Field(default="horizontal_flip", description="Which part it is.")
+    kind: Literal["horizontal_flip"] = Field(default="horizontal_flip", description="Name of the part.")
     probability: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5, description="Probability that an image is mirrored."
     )

@@ -11,20 +11,20 @@ from cnn_ablation.errors import suggestion
 
 
 class Part(Parameters):
-    """Something that an experiment can vary: its settings and its behaviour.
+    """A component of a training that an experiment can vary, with its settings and its behaviour.
 
     Subclasses set `kind`, a `Literal` of one name with that name as its default. Every other field needs
-    a default, which is frozen once the part is released: a stored trial keeps only the settings that
+    a default, which must not change after a release, because a stored trial keeps only the settings that
     differ from the defaults.
     """
 
-    kind: str = Field(description="Which part it is.")
+    kind: str = Field(description="Name of the part.")
 
     version: ClassVar[int] = 1
-    """Raise it when a change of the code changes numbers: trials that used it are trained again."""
+    """Raise it when a change of code changes numbers. Trials with the part are then trained again."""
 
     def __str__(self) -> str:
-        """The label: `sgd`, or `sgd(momentum=0.9)` where settings differ from the defaults."""
+        """The label: `sgd`, or `sgd(momentum=0.5)` if settings differ from the defaults."""
         changed = {key: value for key, value in self.identity().items() if key != "kind"}
         settings = ", ".join(f"{key}={value}" for key, value in changed.items())
         return f"{self.kind}({settings})" if settings else self.kind
@@ -35,19 +35,19 @@ class Part(Parameters):
 
 
 class OneOf:
-    """Marks a union of parts: a bare name stands for a part with its defaults.
+    """Marks a union of parts, in which a bare name stands for a part with its defaults.
 
-    `Annotated[Adam | SGD, OneOf("optimizer")]` takes `sgd`, `{kind: sgd, momentum: 0.9}` or an instance.
+    `Annotated[Adam | SGD, OneOf("optimizer")]` takes `sgd`, `{kind: sgd, momentum: 0.5}` or an instance.
 
     Args:
-        role: What the parts are, for error messages.
+        role: Role of the parts in error messages, such as optimizer.
     """
 
     def __init__(self, role: str) -> None:
         self.role = role
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A union that `kind` discriminates, behind a check of the name."""
+        """The schema of a union that `kind` discriminates, after a check of the name."""
         parts = parts_in(source)
         union = Annotated[source, Field(discriminator="kind")] if len(parts) > 1 else source
         names = [kind_of(part) for part in parts]

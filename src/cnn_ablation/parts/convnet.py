@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class ConvNetwork(nn.Module):
     """Convolutional layers, then fully connected ones.
 
-    A convolutional layer is a `ConvLayer`; a hidden fully connected one is Linear, ReLU, dropout.
+    A convolutional layer is a `ConvLayer`. A hidden fully connected layer is Linear, ReLU and dropout.
 
     Args:
-        settings: The architecture's.
+        settings: Settings of the architecture.
         image_shape: Channels, height and width of the input images.
         num_classes: Number of logits.
 
@@ -29,8 +29,8 @@ class ConvNetwork(nn.Module):
     def __init__(self, settings: "ConvNet", image_shape: "ImageShape", num_classes: int) -> None:
         super().__init__()
         channels, height, width = image_shape
-        # Names of modules are the names of streams of initial weights: a layer has the same name in
-        # every network that has it.
+        # The name of a module names the random stream of its initial weights, so a layer must have the
+        # same name in every network.
         self.conv = nn.ModuleList()
         for index, out_channels in enumerate(settings.conv_channels, start=1):
             if settings.use_pooling:
@@ -69,7 +69,7 @@ class ConvNetwork(nn.Module):
         activations = images
         for layer in self.conv:
             activations = layer(activations)
-        # Channels last, as they lie in memory: any other order would cost a copy.
+        # Flatten with channels last, as in memory: any other order would need a copy.
         activations = activations.permute(0, 2, 3, 1).flatten(1)
         for layer in self.hidden:
             activations = layer(activations)

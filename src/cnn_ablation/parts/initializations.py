@@ -23,15 +23,15 @@ class Initialization(Part):
 
         Args:
             weight: float, (outputs, inputs) or (outputs, inputs, height, width), on the CPU.
-            bias: float, (outputs,), on the CPU; None where the layer has none.
-            generator: Used by this layer alone.
+            bias: float, (outputs,), on the CPU; None if the layer has no bias.
+            generator: Generator used only by this layer.
         """
 
 
 class PyTorchDefault(Initialization):
     """PyTorch's default: weights and biases uniform in ±1/sqrt(fan_in) (LeCun et al., 1998)."""
 
-    kind: Literal["pytorch"] = Field(default="pytorch", description="Which part it is.")
+    kind: Literal["pytorch"] = Field(default="pytorch", description="Name of the part.")
 
     def fill(self, weight: "Tensor", bias: "Tensor | None", generator: "Generator") -> None:
         """See base class."""
@@ -44,7 +44,7 @@ class PyTorchDefault(Initialization):
 class HeNormal(Initialization):
     """Normal with a variance of 2 / fan_in, biases 0 (He et al., 2015); PyTorch's kaiming_normal_."""
 
-    kind: Literal["he_normal"] = Field(default="he_normal", description="Which part it is.")
+    kind: Literal["he_normal"] = Field(default="he_normal", description="Name of the part.")
 
     def fill(self, weight: "Tensor", bias: "Tensor | None", generator: "Generator") -> None:
         """See base class."""

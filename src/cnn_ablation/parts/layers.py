@@ -1,13 +1,13 @@
-"""Layers that networks of this package are made of."""
+"""Layers of this package's networks."""
 
 import torch
 from torch import Tensor, nn
 
 
 class SeededDropout(nn.Module):
-    """Inverted dropout (Srivastava et al., 2014) whose masks come from a generator of its own.
+    """Inverted dropout (Srivastava et al., 2014) that draws its masks from its own generator.
 
-    PyTorch's dropout draws from the process-wide generator, which everything else may advance.
+    PyTorch's dropout draws from the process-wide generator, which any other code can advance.
 
     Args:
         rate: Probability of zeroing an activation.
@@ -23,7 +23,7 @@ class SeededDropout(nn.Module):
         if not self.training or self.rate == 0:
             return activations
         keep = 1 - self.rate
-        # bernoulli_ draws one number after the other and takes five times as long.
+        # bernoulli_ draws its numbers one by one and takes five times as long.
         uniform = torch.rand(activations.shape, generator=self.generator, device=activations.device)
         return activations * (uniform < keep) / keep
 

@@ -19,13 +19,13 @@ class Optimizer(Part):
 
     @abstractmethod
     def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
-        """PyTorch's optimizer of these parameters."""
+        """Build PyTorch's optimizer for these parameters."""
 
 
 class Adam(Optimizer):
     """Adam (Kingma & Ba, 2015), with PyTorch's defaults."""
 
-    kind: Literal["adam"] = Field(default="adam", description="Which part it is.")
+    kind: Literal["adam"] = Field(default="adam", description="Name of the part.")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="L2 penalty.")
 
     def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
@@ -42,7 +42,7 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019), with PyTorch's defaults."""
 
-    kind: Literal["adamw"] = Field(default="adamw", description="Which part it is.")
+    kind: Literal["adamw"] = Field(default="adamw", description="Name of the part.")
     weight_decay: NonNegativeFloat = Field(default=0.01, description="Decoupled weight decay.")
 
     def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
@@ -57,9 +57,9 @@ class AdamW(Optimizer):
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum (Sutskever et al., 2013), with timm's defaults."""
+    """Gradient descent with momentum (Sutskever et al., 2013), with the defaults of timm."""
 
-    kind: Literal["sgd"] = Field(default="sgd", description="Which part it is.")
+    kind: Literal["sgd"] = Field(default="sgd", description="Name of the part.")
     learning_rate: PositiveFloat = Field(default=0.05, description="Step size, before the schedule.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.9, description="Share of the last update that the next one keeps."

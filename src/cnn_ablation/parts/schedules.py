@@ -10,7 +10,7 @@ from cnn_ablation.parts.base import OneOf, Part
 
 
 class Schedule(Part):
-    """Base of all schedules: a linear warm-up, then what the subclass makes of the rest."""
+    """Base of all schedules: a linear warm-up, followed by the schedule of the subclass."""
 
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0,
@@ -18,10 +18,10 @@ class Schedule(Part):
     )
 
     def factor(self, progress: float) -> float:
-        """What the optimizer's learning rate is multiplied by.
+        """The factor that multiplies the optimizer's learning rate.
 
         Args:
-            progress: Share of the training done, between 0 and 1, in the middle of a step.
+            progress: Completed share of the training, between 0 and 1, in the middle of a step.
         """
         if progress < self.warmup:
             return progress / self.warmup
@@ -32,14 +32,14 @@ class Schedule(Part):
         """The factor after the warm-up.
 
         Args:
-            progress: Share of the training after the warm-up that is done, between 0 and 1.
+            progress: Completed share of the training after the warm-up, between 0 and 1.
         """
 
 
 class Constant(Schedule):
     """The optimizer's learning rate throughout."""
 
-    kind: Literal["constant"] = Field(default="constant", description="Which part it is.")
+    kind: Literal["constant"] = Field(default="constant", description="Name of the part.")
 
     def after_warmup(self, progress: float) -> float:
         """See base class."""
@@ -49,7 +49,7 @@ class Constant(Schedule):
 class Cosine(Schedule):
     """Half a period of a cosine (Loshchilov & Hutter, 2017), without restarts."""
 
-    kind: Literal["cosine"] = Field(default="cosine", description="Which part it is.")
+    kind: Literal["cosine"] = Field(default="cosine", description="Name of the part.")
     final_factor: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0, description="Factor at the end of the training."
     )

@@ -68,7 +68,7 @@ def write_chapter(
 
     Args:
         experiment: Parameters of the experiment.
-        evidence: Level and smallest effect of the verdicts.
+        evidence: Significance level and smallest effect of the verdicts.
         trials: All trials of the experiment.
         stored: Results of the trials that have one.
         tables: Tables by name: condition_summary, trial_metrics, verdicts, pairs and reproduction.

@@ -70,7 +70,7 @@ class Classifier:
     def load(cls, folder: Path) -> Self:
         """Load a classifier from the files that `save` writes."""
         description = json.loads((folder / DESCRIPTION).read_text())
-        # Models that were registered before architectures had kinds are of the first one.
+        # Models that were registered before architectures had a `kind` are convnets.
         model = ARCHITECTURE.validate_python({"kind": "convnet", **description["model"]})
         return cls(model, load_file(folder / WEIGHTS), description["data"])
 

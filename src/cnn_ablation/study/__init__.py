@@ -1,4 +1,4 @@
-"""What is asked: experiments, their conditions, trials and claims, and the parameters of a study.
+"""The description of a study: experiments with their conditions, trials and claims, and parameters.
 
-This package describes and validates. It trains nothing and judges nothing.
+This package describes and validates. Training belongs to `execution`, and judging to `evidence`.
 """

@@ -1,4 +1,4 @@
-"""The settings that decide a trial: an architecture, and how it is trained."""
+"""The settings of a trial: an architecture and its training."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, get_args
@@ -15,13 +15,13 @@ from cnn_ablation.parts.optimizers import AnyOptimizer
 from cnn_ablation.parts.schedules import AnySchedule, Constant
 
 SettingPath = tuple[str, ...]
-"""Where a setting stands in a configuration, such as ("training", "optimizer", "learning_rate")."""
+"""Path of a setting in a configuration, such as ("training", "optimizer", "learning_rate")."""
 
 
 class TrainingParameters(Parameters):
-    """How a network is trained.
+    """The training of a network.
 
-    Defaults are frozen: a stored trial keeps only the settings that differ from them.
+    Defaults must not change, because a stored trial keeps only the settings that differ from them.
     """
 
     moved: ClassVar[Mapping[str, str]] = {
@@ -43,13 +43,13 @@ class TrainingParameters(Parameters):
 
 
 class Configuration(Parameters):
-    """A network and its training: all that decides a trial but its seed and the data."""
+    """A network and its training: all settings of a trial except its seed and the data."""
 
     model: AnyArchitecture = Field(description="The architecture of the network.")
-    training: TrainingParameters = Field(description="How it is trained.")
+    training: TrainingParameters = Field(description="The training of the network.")
 
     def identity(self) -> dict[str, Any]:
-        """The settings that differ from the defaults, those without a default, and kinds of parts."""
+        """The settings that differ from their defaults or have none, and the kinds of all parts."""
         return {"model": self.model.identity(), "training": _identity(self.training)}
 
     def parts(self) -> list[Part]:
@@ -109,15 +109,15 @@ def _leaves(group: Parameters, prefix: SettingPath) -> Iterator[tuple[SettingPat
 
 
 def label(value: Any) -> Any:
-    """A setting's value as names, tables and axes show it: parts by their labels."""
+    """A setting's value as it appears in names, tables and axes, where a part is its label."""
     return _plain(value, str)
 
 
 def changes_in(tree: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
-    """The settings that a tree from conf names, as paths and values.
+    """The settings in a nested mapping from conf, as paths and values.
 
-    A mapping with `kind`, or a bare name, replaces a whole part; a mapping without it changes some of
-    the part's settings.
+    A mapping with `kind`, or a bare name, replaces a whole part. A mapping without `kind` changes some
+    of the part's settings.
     """
     if isinstance(tree, Mapping) and "kind" not in tree and tree:
         for name, inner in tree.items():
@@ -127,7 +127,7 @@ def changes_in(tree: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath,
 
 
 def change(tree: dict[str, Any], path: SettingPath, value: Any) -> None:
-    """Set the value at a path of a configuration's tree, in place."""
+    """Set the value at a path of a nested mapping, in place."""
     *groups, name = path
     for group in groups:
         tree = tree[group]
@@ -135,10 +135,10 @@ def change(tree: dict[str, Any], path: SettingPath, value: Any) -> None:
 
 
 def check_change(path: SettingPath, value: Any) -> None:
-    """Check that some configuration has a setting at this path that takes the value.
+    """Check that some configuration has a setting at this path that accepts the value.
 
-    Whether the setting fits the other ones is seen when conditions are resolved: momentum is a setting
-    of sgd, but not of the optimizer that a baseline may name.
+    Whether the setting fits the others is checked when conditions are resolved. For example, sgd has a
+    momentum, but the optimizer of the baseline may not have one.
 
     Raises:
         ValueError: There is no such setting, or the value is not allowed.
@@ -165,7 +165,7 @@ def check_change(path: SettingPath, value: Any) -> None:
 
 
 def describe(detail: Any) -> str:
-    """What pydantic says of one error, without its prefix."""
+    """The message of a pydantic error, without its prefix."""
     return str(detail["msg"]).removeprefix("Value error, ")
 
 
@@ -175,12 +175,12 @@ def _unknown(name: str, owners: list[type[Parameters]]) -> str:
             return f"it is now {owner.moved[name]}"
     allowed = list(dict.fromkeys(field for owner in owners for field in owner.model_fields))
     if not allowed:
-        return "no such setting: it has no settings of its own"
+        return "no such setting: the key before it has no settings"
     return f"no such setting; allowed: {', '.join(allowed)}.{suggestion(name, allowed)}"
 
 
 def _groups_in(annotation: Any) -> list[type[Parameters]]:
-    """Groups of settings that an annotation mentions directly: lists have no settings by name."""
+    """Groups of settings that an annotation mentions, but not inside of lists."""
     if isinstance(annotation, type):
         return [annotation] if issubclass(annotation, Parameters) else []
     if getattr(annotation, "__origin__", None) is list:

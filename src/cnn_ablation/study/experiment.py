@@ -1,4 +1,4 @@
-"""Experiments: what is asked, the conditions that are compared, and the trials that follow."""
+"""Experiments: their parameters, and the conditions and trials that follow from these."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,13 +25,14 @@ from cnn_ablation.study.parameters import SeedParameters
 from cnn_ablation.study.trials import Condition, Trial
 
 Change = tuple[SettingPath, Any]
-"""A setting's path and the value that it gets."""
+"""Path and new value of a setting."""
 
 
 class Overrides(Parameters):
     """Settings that replace the baseline's.
 
-    A bare name or a mapping with `kind` replaces a part; a mapping without it changes a part's settings.
+    A bare name, or a mapping with `kind`, replaces a part. A mapping without `kind` changes some of the
+    part's settings.
     """
 
     model: dict[str, Any] | str = Field(default={}, description="Settings of the architecture.")
@@ -49,7 +50,7 @@ class Overrides(Parameters):
 
 
 class Factors(Parameters):
-    """Settings that an experiment varies: a list of values (levels) each.
+    """Settings that an experiment varies, each with a list of levels.
 
     A level may be a part: a bare name or a mapping with `kind`.
     """
@@ -77,10 +78,10 @@ class Factors(Parameters):
 
 
 class ExperimentParameters(Parameters):
-    """An experiment: what it asks, and the conditions that it compares.
+    """An experiment: its question, and the conditions that it compares.
 
-    Either `factors` (every combination of their levels is a condition) or `conditions` (each named,
-    with the settings that it changes).
+    It has either `factors`, of which every combination of levels is a condition, or `conditions`, each
+    with a name and the settings that it changes.
     """
 
     moved: ClassVar[dict[str, str]] = {"run_name": "condition_name"}
@@ -92,29 +93,29 @@ class ExperimentParameters(Parameters):
         default=Overrides(), description="Settings that replace the baseline's in every condition."
     )
     factors: Factors = Field(
-        default=Factors(), description="Settings to vary, each with a list of values."
+        default=Factors(), description="Settings to vary, each with a list of levels."
     )
     conditions: dict[Annotated[str, Field(pattern=r"\S")], Overrides] = Field(
-        default={}, description="Named conditions, in place of factors."
+        default={}, description="Named conditions, instead of factors."
     )
     condition_name: Annotated[str, Field(pattern=r"\S")] | None = Field(
         default=None,
         description="Name of a condition made from factors, with settings in braces, such as "
         "{dropout_rate} or {optimizer.learning_rate}; {num_conv_layers} stands for the length of "
-        "conv_channels. null: each factor's name and value.",
+        "conv_channels. null: name and level of each factor.",
     )
     claims: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Claim] | None = Field(
-        default=None, description="What it claims of its results, by name; null: nothing."
+        default=None, description="Claims about the results, by name; null: no claims."
     )
     study: str | None = Field(
         default=None,
-        description="Study that runs the experiment: main is what a plain `kedro run` runs, any other "
-        "name makes a pipeline of that name; null: none.",
+        description="Study that the experiment belongs to. A plain `kedro run` runs the study main. Any "
+        "other name makes a pipeline with that name. null: no study.",
     )
     order: int = Field(
         default=100,
-        description="Place among the experiments in the journal and in tables; names decide between "
-        "equal places.",
+        description="Position in the journal and in tables. Experiments with the same position are "
+        "sorted by name.",
     )
     figure: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")] | None = Field(
         default=None,
@@ -135,8 +136,8 @@ class ExperimentParameters(Parameters):
         """The experiment's conditions, fully resolved, in the order of its parameters.
 
         Raises:
-            ParameterError: Settings do not fit each other, two conditions have one name, or a claim is
-                about one that is not there.
+            ParameterError: Settings do not fit each other, two conditions have the same name, or a claim
+                names an unknown condition.
         """
         if self.conditions:
             resolved = [
@@ -166,12 +167,12 @@ class ExperimentParameters(Parameters):
         changes: Sequence[Change],
         levels: dict[str, Any],
     ) -> Condition:
-        """The baseline with the experiment's fixed settings and these changes, the later ones last."""
+        """The baseline with the experiment's fixed settings and these changes; later ones override."""
         tree = {group: getattr(baseline, group).model_dump() for group in ("model", "training")}
         try:
             for path, value in [*self.fixed.changes(), *changes]:
                 change(tree, path, value)
-                # Names become parts before later changes reach into their settings.
+                # Turn names into parts, so that later changes can change the parts' settings.
                 tree = Configuration.model_validate(tree).model_dump()
             configuration = Configuration.model_validate(tree)
         except ValidationError as error:
@@ -192,7 +193,7 @@ class ExperimentParameters(Parameters):
         detail = error.errors()[0]
         group, *location = (str(step) for step in detail["loc"])
         for path, value in reversed([*self.fixed.changes(), *changes]):
-            # pydantic's location names the kind of a part, where the path has none.
+            # pydantic's location contains the kind of a part. The path does not.
             if path[0] == group and all(step in [group, *location] for step in path[:-1]):
                 origin = self._origin(name, path) or ".".join(path)
                 return ParameterError(origin, f"{value!r}: {describe(detail)}")
@@ -243,11 +244,11 @@ class ExperimentParameters(Parameters):
                 raise ParameterError(
                     f"claims.{claim_name}.{field}",
                     f"no condition {', '.join(missing)}; this experiment has {', '.join(conditions)} "
-                    f"(claims: null makes no claims).{suggestion(missing[0], conditions)}",
+                    f"(claims: null states no claims).{suggestion(missing[0], conditions)}",
                 )
 
     def origin(self, condition: str, setting: str) -> str | None:
-        """Key, within the experiment, that gives a condition this dotted setting; None: the baseline."""
+        """The experiment's key that sets this dotted setting of a condition; None: the baseline does."""
         return self._origin(condition, tuple(setting.split(".")))
 
     def _origin(self, condition: str | None, path: SettingPath) -> str | None:
@@ -297,7 +298,7 @@ def _fields_of(template: str) -> list[str]:
 
 
 def _value_named(field: str, configuration: Configuration, levels: dict[str, Any]) -> Any:
-    """The value that a field of a condition_name stands for.
+    """The value of a field in a condition_name.
 
     Raises:
         LookupError: The configuration has no such setting.

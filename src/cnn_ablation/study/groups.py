@@ -1,4 +1,4 @@
-"""The experiments among the groups of parameters."""
+"""Discovery of the experiments among the groups of parameters."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -40,12 +40,12 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class Experiment(NamedTuple):
-    """Facts about an experiment that its pipeline is built from.
+    """The facts about an experiment that its pipeline depends on.
 
     Args:
         name: Name of its group of parameters, its pipeline and its folder of results.
         study: Name of the study that it belongs to, or None.
-        order: Place among the experiments.
+        order: Position among the experiments.
         figure: File name of its comparison figure, without the suffix.
     """
 
@@ -82,7 +82,7 @@ def find_experiments(groups: Mapping[str, Any], reserved: Collection[str]) -> li
     taken = {*reserved, *SHARED_GROUPS}
     experiments = []
     for name, group in described.items():
-        # Of a shared group only the keys of an experiment are wrong.
+        # In a shared group, only the keys of an experiment are wrong.
         key = next(required for required in _REQUIRED if required in group)
         _check_name(f"{name}.{key}" if name in SHARED_GROUPS else str(name), name, {*taken, MAIN_STUDY})
         study, order, figure = (_valid(key, group) for key in ("study", "order", "figure"))
@@ -91,7 +91,7 @@ def find_experiments(groups: Mapping[str, Any], reserved: Collection[str]) -> li
         if figure in OTHER_FIGURES:
             raise ParameterError(
                 f"{name}.figure",
-                f"{figure}.png is another figure of it; choose another name",
+                f"{figure}.png is another figure of this experiment; choose another name",
             )
         experiments.append(Experiment(name, study, order, figure or f"{name}_comparison"))
     return sorted(experiments, key=lambda experiment: (experiment.order, experiment.name))

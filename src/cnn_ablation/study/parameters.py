@@ -1,7 +1,6 @@
-"""The groups of parameters that all experiments share, and what is allowed in them.
+"""The groups of parameters that all experiments share, with their allowed values.
 
-Kedro validates each `params:` entry against the type of the node argument that takes it, before any
-node runs.
+Before any node runs, Kedro validates each `params:` entry against the type of the node's argument.
 """
 
 from collections import Counter
@@ -22,58 +21,57 @@ from cnn_ablation.base_parameters import Parameters
 
 
 class DataParameters(Parameters):
-    """Which images train a network, and which ones score it."""
+    """The images that train a network, and those that score it."""
 
     protocol: Literal["journal", "holdout"] = Field(
-        description="journal: the test images serve as validation images, as the journal had it. "
-        "holdout: validation images are split off the training images; the test images are "
-        "scored once, by the final model."
+        description="journal: validate on the test images, as the published journal did. holdout: "
+        "validate on a part of the training images, and score only the final model on the test images."
     )
     train_images: PositiveInt | None = Field(
-        description="Training images, stratified by class; null: all that there are."
+        description="Number of training images, stratified by class; null: all."
     )
     validation_images: PositiveInt | None = Field(
-        description="Validation images, stratified by class; null: all test images (journal) or "
-        "10,000 (holdout)."
+        description="Number of validation images, stratified by class; null: all test images (journal) "
+        "or 10,000 (holdout)."
     )
     test_images: PositiveInt | None = Field(
-        description="Test images that score the final model, stratified by class; null: all that there "
-        "are."
+        description="Number of test images that score the final model, stratified by class; null: all."
     )
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
-        description="Seed of the split, the same for every trial."
+        description="Seed of the split, which all trials share."
     )
 
 
 class TlsParameters(Parameters):
-    """Certificates for a scheduler at a tls:// address; paths of PEM files."""
+    """Certificates for a scheduler with a tls:// address, as paths of PEM files."""
 
-    ca_file: str = Field(description="Certificate of the authority that signed the others.")
-    cert: str = Field(description="This side's certificate.")
-    key: str = Field(description="This side's private key.")
+    ca_file: str = Field(description="Certificate of the authority that signed the other certificates.")
+    cert: str = Field(description="Certificate of this machine.")
+    key: str = Field(description="Private key of this machine.")
 
 
 class ExecutionParameters(Parameters):
     """Where and how trials run."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        description="auto takes CUDA, else MPS, else the CPU."
+        description="Device that trains; auto selects CUDA, MPS or the CPU, in this order."
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        description="Of convolutions and matrix products; auto takes bf16 where the processor has it."
+        description="Precision of convolutions and matrix products; auto selects bf16 if the device has "
+        "instructions for it, else fp32."
     )
     layers: Literal["fast", "torch"] = Field(
-        description="fast: on a CPU, layers of this package where the architecture has them. torch: "
-        "PyTorch's layers everywhere. Their results differ by rounding."
+        description="fast: on a CPU, use this package's faster layers if the architecture supports "
+        "them. torch: always use PyTorch's layers. Results differ by rounding."
     )
     workers: PositiveInt | None = Field(
-        description="Trials that run at once on this machine; null: one per core, memory permitting, "
-        "or 8 per GPU."
+        description="Number of trials that train at once on this machine; null: one per core, as memory "
+        "permits, or 8 per GPU."
     )
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://.+:\d+$")] | None = Field(
-        description="Address of a Dask scheduler to train on; null: a cluster on this machine alone."
+        description="Address of the Dask scheduler of a cluster to train on; null: this machine."
     )
-    tls: TlsParameters | None = Field(description="Certificates for a tls:// scheduler.")
+    tls: TlsParameters | None = Field(description="Certificates for a scheduler with a tls:// address.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -81,49 +79,50 @@ class ExecutionParameters(Parameters):
             for name in ("device", "precision"):
                 if getattr(self, name) == "auto":
                     raise ValueError(
-                        f"{name}: auto asks this machine; with a scheduler name what its workers have"
+                        f"{name}: auto looks at this machine; with a scheduler, name its workers' {name}"
                     )
             if self.workers is not None:
-                raise ValueError("workers: a scheduler has workers of its own; leave it null")
+                raise ValueError("workers: must be null with a scheduler, which has its own workers")
             if self.scheduler.startswith("tls://") and self.tls is None:
                 raise ValueError("tls: a scheduler at tls:// needs ca_file, cert and key")
         return self
 
 
 class EvidenceParameters(Parameters):
-    """When results are taken for evidence."""
+    """The thresholds of verdicts."""
 
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        description="Probability of any false verdict among an experiment's claims."
+        description="Significance level: probability of any false verdict among an experiment's claims."
     )
     smallest_effect: PositiveFloat = Field(
-        description="Differences of accuracy below it do not matter, points."
+        description="Smallest difference of accuracy that matters, points."
     )
 
 
 class PursuitParameters(Parameters):
-    """How far seeds are added to decide claims."""
+    """The seeds that `kedro run --pipeline=pursuit` adds to decide claims."""
 
     seeds: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
-        description="Seeds per condition at each look at the claims, rising; no further than the last."
+        description="Number of seeds per condition at each look at the claims, rising. The last number "
+        "is the limit."
     )
     minutes: PositiveFloat | None = Field(
-        description="No look is begun after so many minutes of training; null: no limit."
+        description="No look starts after this many minutes of training; null: no limit."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.seeds[0] < 2 or any(a >= b for a, b in pairwise(self.seeds)):
-            raise ValueError("seeds: must rise from look to look, from 2 at least")
+            raise ValueError("seeds: must rise from look to look, and start with at least 2")
         return self
 
 
 class PredictionParameters(Parameters):
-    """How images are classified; which, and with what model, is in conf/base/globals.yml."""
+    """The classification of images. conf/base/globals.yml names the folder of images and the model."""
 
     dark_on_light: bool = Field(
-        description="Whether the images show dark things on a light ground, as most photographs of "
-        "products do; the networks were trained on light ones on a dark ground."
+        description="Whether the images show dark objects on a light background, as most photographs of "
+        "products do. The networks were trained on light objects on a dark background."
     )
 
 
@@ -131,7 +130,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1)]]):
-    """The seeds of every condition: a list of them, or a number n for 0 … n-1."""
+    """The seeds of every condition: a list, or a number n for the seeds 0 to n-1."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 

@@ -1,4 +1,4 @@
-"""Conditions and trials: what an experiment's parameters come down to."""
+"""Conditions and trials, to which an experiment's parameters are expanded."""
 
 from typing import Annotated, Any
 
@@ -11,10 +11,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Condition(Configuration):
-    """One fully resolved configuration of an experiment: its trials differ in the seed alone.
+    """A fully resolved configuration of an experiment. Its trials differ only in the seed.
 
-    `levels` holds the values of the experiment's factors by dotted setting, such as
-    `model.dropout_rate`, parts by their labels; it is empty for named conditions.
+    `levels` holds the level of each factor by its dotted setting, such as `model.dropout_rate`. A part
+    is given by its label. `levels` is empty for named conditions.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Condition(Configuration):
 
 
 class Trial(Parameters):
-    """One training of one condition with one seed."""
+    """One training of a condition with a seed."""
 
     condition: Condition
     seed: Seed
@@ -33,9 +33,9 @@ class Trial(Parameters):
         return f"{self.condition.name} seed {self.seed}"
 
     def settings(self) -> dict[str, Any]:
-        """Every setting that decides the trial's result, by its dotted name, and the seed."""
+        """Every setting of the trial by its dotted name, and the seed."""
         return self.condition.settings() | {"seed": self.seed}
 
     def relative_cost(self, image_shape: ImageShape) -> float:
-        """Cost of training, in no unit: enough to compare trials of one data set."""
+        """Cost of training, without unit, for comparing trials on the same data."""
         return self.condition.model.relative_cost(image_shape) * self.condition.training.epochs

@@ -1,4 +1,4 @@
-"""Training of one network: the loop, its random streams, devices and results.
+"""Training of one network: the loop, CUDA graphs, random streams, devices and results.
 
-How many trials are run, where, and what is kept of them belongs to `execution`.
+Running many trials on workers, and storing them, does not belong here: see `execution`.
 """

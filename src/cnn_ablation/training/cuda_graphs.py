@@ -1,4 +1,4 @@
-"""Functions of tensors, recorded once as CUDA graphs and replayed from then on.
+"""Functions of tensors that are recorded once as CUDA graphs and then replayed.
 
 A step of a small network is a hundred kernels of a few microseconds each. Launching them one by one from
 Python takes longer than running them. A graph launches all of them at once.
@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 WARM_UP_CALLS = 3
-"""Calls with inputs of one shape that run before a graph is recorded, so that libraries are set up.
+"""Number of calls before a graph is recorded, which let libraries initialize.
 
-PyTorch's documentation of CUDA graphs makes three.
+PyTorch's documentation of CUDA graphs uses the same number.
 """
 
 TURN = threading.RLock()
-"""Held by the thread that gives work to the device, where several threads train on one device.
+"""Lock of the thread that gives work to the device, if several threads train on one device.
 
-A graph cannot be recorded while another thread allocates memory on the device or frees it.
+A graph cannot be recorded while another thread allocates or frees memory on the device.
 """
 
 Shapes = tuple[torch.Size, ...]
@@ -38,18 +38,18 @@ class _Graph:
 
 
 class Graphed:
-    """A function of tensors that is replayed as a CUDA graph: one graph for inputs of one shape.
+    """A function of tensors that is replayed as a CUDA graph, with one graph per shape of the inputs.
 
-    Only kernels are recorded. The function's Python code does not run again, so whatever changes from
-    call to call must be in tensors that keep their memory, and random numbers must come from the
-    generators named here or from the device's default generator. These continue their streams as they
-    would without a graph.
+    Only kernels are recorded. The function's Python code does not run again, so everything that changes
+    between calls must be in tensors that stay at one place in memory. Random numbers must come from the
+    given generators or from the device's default generator, which continue their streams as they would
+    without a graph.
 
     All calls must be made on one stream, which is not the default stream; see `own_stream`.
 
     Args:
         function: Takes tensors on a CUDA device, and returns one.
-        generators: What the function draws from.
+        generators: Generators that the function draws from.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Graphed:
         self._graphs: dict[Shapes, _Graph] = {}
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """The function's result. The next call with inputs of the same shapes overwrites it."""
+        """Return the function's result. The next call with inputs of the same shapes overwrites it."""
         with TURN:
             shapes = tuple(tensor.shape for tensor in inputs)
             if shapes not in self._graphs:
@@ -97,14 +97,14 @@ def record(
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
-    # Relaxed: other threads wait for results on other streams meanwhile.
+    # Relaxed, because other threads can wait for results on other streams meanwhile.
     with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="relaxed"):
         output = function()
     return output, graph.replay
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until the device has done the work of this thread: reading results then takes no time."""
+    """Wait until the device has done the work of this thread. Its results can then be read at once."""
     if device.type == "cuda":
         torch.cuda.current_stream(device).synchronize()
 
@@ -121,7 +121,7 @@ def generators_in(network: nn.Module) -> list[torch.Generator]:
 
 @contextmanager
 def own_stream(device: torch.device) -> Iterator[None]:
-    """Run what is inside on a stream of its own, if the device is a CUDA device.
+    """A context that runs on its own stream, if the device is a CUDA device.
 
     The default stream cannot be recorded, and the work of two trials overlaps only on different streams.
     """

@@ -1,4 +1,4 @@
-"""Where a network is trained, in which precision, and by which layers."""
+"""Choice of the device, the precision and the layers of a training."""
 
 import torch
 
@@ -8,11 +8,11 @@ from cnn_ablation.workarounds import cpu_multiplies_bf16
 
 
 def resolve_device(name: str, *, here: bool = True) -> torch.device:
-    """The device of that name; `auto` takes CUDA, else MPS, else the CPU.
+    """The device with this name. `auto` selects CUDA, MPS or the CPU, in this order.
 
     Args:
         name: auto, cpu, cuda or mps.
-        here: Whether it must be on this machine.
+        here: Whether the device must be on this machine.
 
     Raises:
         ParameterError: This machine has no such device.
@@ -35,20 +35,20 @@ def resolve_device(name: str, *, here: bool = True) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """The precision of that name, fp32 or bf16; `auto` takes bf16 where the device is made for it."""
+    """The precision with this name. `auto` selects bf16 if the device has instructions for it."""
     if name != "auto":
         return name
     return "bf16" if multiplies_bf16(device) else "fp32"
 
 
 def resolve_layers(name: str, device: torch.device, architecture: Architecture) -> str:
-    """`fast` if asked for, on a CPU, for an architecture that has such layers; otherwise `torch`."""
+    """`fast` if requested, on a CPU, for an architecture that supports it; otherwise `torch`."""
     fast = name == "fast" and device.type == "cpu" and architecture.fast_layers
     return "fast" if fast else "torch"
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for products in bf16. Otherwise fp32 is faster."""
+    """Whether the device has instructions for products in bf16. Without them, fp32 is faster."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and cpu_multiplies_bf16()

@@ -1,4 +1,4 @@
-"""Initial weights and dropout of a network, drawn from streams of a seed."""
+"""Initial weights and dropout of a network, drawn from random streams."""
 
 import torch
 from torch import nn
@@ -11,22 +11,22 @@ from cnn_ablation.training import random_streams
 def seed_network(
     network: nn.Module, initialization: Initialization, seed: int, device: torch.device
 ) -> None:
-    """Draw initial weights, and give dropout its own stream, both from the seed.
+    """Draw initial weights and give dropout its own stream, both from the seed.
 
-    Each convolutional and linear layer has a stream of its own, named after the layer, so that a layer
-    of the same name and shape starts the same in every network. Other layers keep the weights that they
-    were built with.
+    Each convolutional and linear layer has its own stream, named after the layer. With the same seed, a
+    layer with the same name and shape therefore has the same initial weights in every network. Other
+    layers keep the weights that they were built with.
 
     Args:
-        network: Its weights are set in place.
-        initialization: Of convolutional and linear layers.
-        seed: Of the trial.
-        device: Where the network is.
+        network: The network, whose weights are set in place.
+        initialization: Initialization of convolutional and linear layers.
+        seed: Seed of the trial.
+        device: Device of the network.
     """
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             stream = random_streams.generator(seed, "initial weights", name)
-            # Drawn on the CPU whatever the device, so that all devices start the same.
+            # Drawn on the CPU, so that all devices start from the same weights.
             weight = torch.empty(module.weight.shape)
             bias = None if module.bias is None else torch.empty(module.bias.shape)
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Training of one network: deterministic in its settings and seed, and fast."""
+"""The training loop. Settings and seed determine its result."""
 
 import copy
 import math
@@ -25,16 +25,16 @@ from cnn_ablation.training.results import TrainedTrial
 from cnn_ablation.training.training_data import Normalize, TrainingData
 
 VERSION = 1
-"""Raise it when a change of the loop changes numbers: all stored trials are retrained."""
+"""Raise it when a change of the loop changes numbers. All stored trials are then trained again."""
 
 EVALUATION_BATCH = 125
 """Images per forward pass without gradients. Larger batches are slower on a CPU and take more memory."""
 
 _PROCESS = threading.RLock()
-"""Held by the thread that has seeded the process-wide generators."""
+"""Lock of the thread that has seeded the process-wide generators."""
 
 WARM_UP_IMAGES = 2
-"""Images of the step that compiles what is compiled before the clock starts."""
+"""Number of images in the step that runs before the clock starts, so that loops are compiled by then."""
 
 
 def train(
@@ -50,22 +50,22 @@ def train(
 ) -> TrainedTrial:
     """Train a network from scratch on the data's device.
 
-    A training whose loss is no longer finite ends after that epoch, as diverged.
+    If the loss is no longer finite, the training ends after that epoch and counts as diverged.
 
     Args:
-        configuration: The architecture, and how it is trained.
-        seed: Decides initial weights, order of batches, dropout masks and augmentation, each in a stream
-            of its own.
+        configuration: The architecture and the settings of the training.
+        seed: Seed of the initial weights, the order of batches, the dropout masks and the augmentation,
+            which draw from separate streams.
         data: Images and labels to train and validate on.
         num_classes: Number of classes.
-        precision: fp32, or bf16 for mixed precision: weights, sums and normalization stay in fp32.
+        precision: fp32, or bf16 for mixed precision with weights, sums and normalization in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
-        graphs: Replay steps and evaluation as CUDA graphs, which gives the same bits; None: on a CUDA
-            device.
+        graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
+            if the device is a CUDA device.
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
-    # cuDNN would multiply with ten bits of mantissa and call it fp32.
+    # With TF32, cuDNN would use only ten bits of an fp32 number's mantissa.
     torch.backends.cudnn.allow_tf32 = False
     training = configuration.training
     seeded = _seeded_process(seed, "training", data.device)
@@ -116,7 +116,7 @@ def train(
 
 @torch.inference_mode()
 def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
-    """Logits, float32 (N, classes), of uint8 images (N, channels, height, width), not training."""
+    """Logits, float32 (N, classes), of uint8 images (N, channels, height, width) in evaluation mode."""
     network.eval()
     batches = images.split(EVALUATION_BATCH)
     return _joined((network(normalize(batch)).float() for batch in batches), len(images))
@@ -126,7 +126,7 @@ def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
 def _seeded_process(seed: int, stream: str, device: torch.device) -> Iterator[None]:
     """Seed the process-wide generators for modules that draw from them, and restore them afterwards.
 
-    Other threads that want them wait. The layers of this package have generators of their own.
+    Other threads that need them wait. The layers of this package do not: they have their own generators.
     """
     with _PROCESS, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(random_streams.number(seed, "process", stream))
@@ -134,12 +134,12 @@ def _seeded_process(seed: int, stream: str, device: torch.device) -> Iterator[No
 
 
 class _Step:
-    """A step of a training: a batch of images to changed weights.
+    """A training step, which updates the weights with a batch of images.
 
     Args:
-        network: To train, on the data's device. Its initial weights may be drawn later.
+        network: The network, on the data's device. Its initial weights may be drawn later.
         training: Optimizer, schedule and augmentation.
-        seed: Of the augmentation.
+        seed: Seed of the augmentation.
         data: Images to train on.
         precision: fp32 or bf16.
     """
@@ -174,7 +174,7 @@ class _Step:
         ]
 
     def __call__(self, batch: Tensor, labels: Tensor) -> Tensor:
-        """Train on a batch; returns its logits, (N, classes), as they were trained on.
+        """Train on a batch. Return the logits, (N, classes), from which the loss was computed.
 
         Args:
             batch: Indices of training images, (N,), on the device.
@@ -184,12 +184,12 @@ class _Step:
         return self.update(batch, labels)
 
     def evaluate(self, images: Tensor) -> Tensor:
-        """Logits, float32 (N, classes), of uint8 images (N, channels, height, width), not training."""
+        """Logits, float32 (N, classes), of uint8 images (N, channels, height, width)."""
         with self.mixed:
             return predict(self.network, images, self.normalize)
 
     def close(self) -> None:
-        """Nothing holds memory of the device but the network; see `_GraphedStep`."""
+        """Do nothing. Only `_GraphedStep` has memory to free."""
 
     def set_learning_rate(self) -> None:
         """Set the optimizer's learning rate for the next step."""
@@ -202,11 +202,11 @@ class _Step:
                 group["lr"] = self._learning_rate * factor
 
     def update(self, batch: Tensor, labels: Tensor) -> Tensor:
-        """Change the weights; see `__call__`."""
+        """Update the weights; see `__call__`."""
         images = self.data.train_images.index_select(0, batch)
         for augmentation, generator in self.augmentations:
             images = augmentation.apply(images, generator)
-        # What optimizer.zero_grad does, without its bookkeeping: a hundredth of a small network's step.
+        # Like optimizer.zero_grad without its bookkeeping, which takes 1 % of a small network's step.
         for weight in self._weights:
             weight.grad = None
         logits = self._descend(self.network, images, labels)
@@ -214,15 +214,16 @@ class _Step:
         return logits
 
     def infer(self, images: Tensor) -> Tensor:
-        """Logits of a batch, float32 (N, classes), in the network's mode."""
-        # Inside: a graph must not read casts of the weights that autocast drops when it is left.
+        """Logits of a batch, float32 (N, classes), in the network's current mode."""
+        # Autocast drops its casts of the weights at its end. A graph must not read dropped casts, so
+        # autocast begins and ends inside the graph.
         with self.mixed:
             logits: Tensor = self.network(self.normalize(images))
         return logits.float()
 
     def _descend(self, network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Compute gradients; returns the logits."""
-        # Anew for each step: autocast keeps its casts of the weights until it is left.
+        """Compute gradients and return the logits."""
+        # Begin autocast at each step, because it keeps its casts of the weights until its end.
         with self.mixed:
             logits: Tensor = network(self.normalize(images))
             loss = F.cross_entropy(logits, labels)
@@ -242,10 +243,10 @@ class _Step:
 
 
 class _GraphedStep:
-    """A step whose kernels, and those of evaluation, are replayed as CUDA graphs.
+    """A step that replays its kernels, and those of evaluation, as CUDA graphs.
 
     Args:
-        step: On a CUDA device. Its network has all its generators.
+        step: The step, on a CUDA device. Its network must have its final generators.
     """
 
     def __init__(self, step: _Step) -> None:
@@ -277,7 +278,7 @@ class _GraphedStep:
     def evaluate(self, images: Tensor) -> Tensor:
         """See `_Step`."""
         self.network.eval()
-        # Not inference mode: its tensors could not be written to by a training that is recorded later.
+        # Not inference mode, because a training that is recorded later could not write to its tensors.
         with torch.no_grad():
             return _joined(map(self._infer, images.split(EVALUATION_BATCH)), len(images))
 
@@ -285,14 +286,14 @@ class _GraphedStep:
 def _train_one_epoch(
     step: _Step | _GraphedStep, batch_size: int, order: torch.Generator
 ) -> tuple[float, float]:
-    """Mean loss and top-1 accuracy, percent, over the epoch's images as they were trained on."""
+    """Train one epoch. Return mean loss and top-1 accuracy (percent) of its images during training."""
     device = step.data.device
     step.network.train()
     with TURN:
         permutation = torch.randperm(len(step.data.train_labels), generator=order).to(device)
         labels = step.data.train_labels[permutation]
     batches = zip(permutation.split(batch_size), labels.split(batch_size), strict=True)
-    # Logits stay on the device until the epoch ends: reading them at each step would wait for it.
+    # Logits stay on the device until the epoch ends, because each read would wait for the device.
     logits = _joined(starmap(step, batches), len(labels))
     wait_for(device)
     with TURN:
@@ -301,10 +302,10 @@ def _train_one_epoch(
 
 
 def _joined(batches: Iterable[Tensor], length: int) -> Tensor:
-    """All rows of the batches, of which there are `length`.
+    """Join the rows of all batches, `length` rows in total.
 
-    Unlike torch.cat it does not need all batches at once: they would lie between the places of larger
-    tensors that come and go, and the heap would grow around them, at times by more than a hundred MiB.
+    Unlike torch.cat, this does not need all batches at once. They would fragment the heap between larger
+    tensors that come and go, and it would grow, sometimes by more than a hundred MiB.
     """
     rows = torch.empty(0)
     end = 0

@@ -1,4 +1,4 @@
-"""What a trained trial leaves behind."""
+"""The result of a training, and its summary."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -8,11 +8,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TrainedTrial:
-    """What a training leaves behind.
+    """The result of a training.
 
-    `history` has a row per epoch: epoch (from 1), train_loss and train_accuracy (means over the
-    epoch's batches as they were trained on, dropout included), val_loss and val_accuracy (at its end,
-    in evaluation mode), seconds. Losses are mean cross-entropies in nats, accuracies top-1 in percent.
+    `history` has a row per epoch: epoch (from 1), train_loss and train_accuracy (over the epoch's images
+    during training, with dropout), val_loss and val_accuracy (at the end of the epoch, in evaluation
+    mode), and seconds. Losses are mean cross-entropies in nats. Accuracies are top-1, in percent.
     `validation_logits` are those of the last epoch, (N, classes). `weights` are the network's parameters
     and buffers by name.
     """
@@ -24,13 +24,13 @@ class TrainedTrial:
 
 
 def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:
-    """Final and best values of a training, as the journal tracks them.
+    """Final and best values of a training, most of which the published journal tracked.
 
-    `epochs_to_80` is the first epoch whose validation accuracy reaches 80 %, NaN where none does;
-    `overfitting_gap` is final training minus final validation accuracy, points. Of equal best epochs
-    the first counts. The best of several epochs is an optimistic estimate. `val_loss_roughness` is how
-    far the validation loss of an epoch lies, on average, from the middle of its neighbours', nats; NaN
-    of fewer than three epochs.
+    `best_epoch` is the first of equally good epochs. The accuracy of the best epoch is biased upward.
+    `epochs_to_80` is the first epoch whose validation accuracy reaches 80 %, or NaN. `overfitting_gap`
+    is the final training accuracy minus the final validation accuracy, in points. `val_loss_roughness`
+    is the mean distance, in nats, of an epoch's validation loss from the mean of its two neighbours'
+    losses; NaN with fewer than three epochs.
     """
     final = history[-1]
     best = max(history, key=lambda row: row["val_accuracy"])

@@ -1,4 +1,4 @@
-"""The data of a training, in the memory of the device that trains."""
+"""The data of a training, in the memory of the training device."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -15,10 +15,10 @@ TRAINING_ARRAYS = ("train_images", "train_labels", "validation_images", "validat
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images and labels of a training, whole in the device's memory.
+    """All images and labels of a training, in the device's memory.
 
-    Images are uint8, (N, channels, height, width), pixels 0 to 255; labels int64, (N,). `mean` and
-    `std` are those of the training images' pixels scaled to 0 to 1, per channel.
+    Images are uint8, (N, channels, height, width), with pixels from 0 to 255. Labels are int64, (N,).
+    `mean` and `std` are those of the training pixels, scaled to 0 to 1, per channel.
     """
 
     train_images: Tensor
@@ -36,7 +36,7 @@ class TrainingData:
         std: list[float],
         device: torch.device,
     ) -> Self:
-        """The data of a split, moved to the device once."""
+        """Move the arrays of a split to the device."""
         return cls(
             **{name: torch.from_numpy(arrays[name]).to(device) for name in TRAINING_ARRAYS},
             mean=torch.tensor(mean, device=device),
@@ -45,7 +45,7 @@ class TrainingData:
 
     @property
     def device(self) -> torch.device:
-        """Where all of it is."""
+        """The device that holds the data."""
         return self.train_images.device
 
     @property
@@ -56,7 +56,7 @@ class TrainingData:
 
 
 class Normalize(nn.Module):
-    """Bytes 0 to 255 to floats of zero mean and unit variance over the training pixels."""
+    """Converts pixels (0 to 255) to floats with zero mean and unit variance over the training images."""
 
     scale: Tensor
     shift: Tensor

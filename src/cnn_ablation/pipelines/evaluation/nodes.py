@@ -105,7 +105,7 @@ def judge_pursued_claims(
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
 ) -> pd.DataFrame:
-    """Judge each claim at the level of one of several looks."""
+    """Judge each claim with one look's share of the significance level."""
     from cnn_ablation.evidence.verdicts import judge
 
     looks = len(pursuit.seeds)
@@ -139,7 +139,7 @@ def reproduce_published(
 
 
 def choose_final_model(trial_metrics: pd.DataFrame) -> dict[str, Any]:
-    """Choose the trial whose network stands for the experiment; see `champion.best_trial`."""
+    """Choose the trial whose network represents the experiment; see `champion.best_trial`."""
     from cnn_ablation.evidence.champion import best_trial
 
     chosen = best_trial(trial_metrics)
@@ -175,7 +175,7 @@ def score_final_model(
 ) -> dict[str, Any]:
     """Score the chosen network on the test images.
 
-    Under the protocol `holdout`, no choice has depended on them.
+    With the protocol `holdout`, no choice has depended on these images.
     """
     import torch
     from torch import nn

@@ -9,8 +9,8 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
     """Score trials and conditions, judge claims, choose the final model.
 
     Args:
-        pursued: Whether seeds were added until the claims were decided. Each look at the claims then has
-            only a part of the level.
+        pursued: Whether seeds were added until the claims were decided. Each look at the claims then
+            uses only a share of the significance level.
     """
     inputs = ["params:experiment", "trial_metrics", "histories", "data_summary", "params:evidence"]
     judging = (

@@ -9,7 +9,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
     """Expand an experiment to trials and describe their networks.
 
     Args:
-        pursued: Whether seeds are added until the claims are decided, in place of those in `seeds`.
+        pursued: Whether seeds are added until the claims are decided, instead of using `seeds`.
     """
     expansion = (
         Node(
