@@ -20,6 +20,9 @@ from pydantic import (
 
 from cnn_ablation.schema import Parameters
 
+MAX_SEEDS = 10_000
+"""Largest number of seeds per condition: a typing error shall not fill the memory."""
+
 
 class DataParameters(Parameters):
     """Which images train a network, and which ones score it."""
@@ -104,7 +107,7 @@ class EvidenceParameters(Parameters):
 class PursuitParameters(Parameters):
     """How far seeds are added to decide claims."""
 
-    seeds: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+    seeds: Annotated[list[Annotated[int, Field(gt=0, le=MAX_SEEDS)]], Field(min_length=1)] = Field(
         description="Seeds per condition at each look at the claims, rising; no further than the last."
     )
     minutes: PositiveFloat | None = Field(
@@ -130,7 +133,7 @@ class PredictionParameters(Parameters):
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1)]]):
+class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS)]]):
     """The seeds of every condition: a list of them, or a number n for 0 … n-1."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -145,6 +148,11 @@ class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1)]]):
             if seeds < 1:
                 raise ValueError(
                     f"{seeds} seeds: at least 1 is needed (a single seed of your choice is a list: [7])"
+                )
+            if seeds > MAX_SEEDS:
+                raise ValueError(
+                    f"{seeds:,} seeds: at most {MAX_SEEDS:,} are allowed (a single seed of your choice "
+                    "is a list: [7])"
                 )
             return list(range(seeds))
         return seeds
