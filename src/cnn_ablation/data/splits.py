@@ -108,8 +108,8 @@ def _check_variation(pixels: np.ndarray) -> None:
     if constant:
         raise ImageSetError(
             f"Every pixel of the {len(pixels):,} training images is the same: {', '.join(constant)}. "
-            "They cannot be normalized, and nothing can be learned from such a channel: check the images "
-            "of the catalog entry `images`"
+            "They cannot be normalized, and nothing can be learned from such a channel: check the "
+            "images of the catalog entry `images`"
         )
 
 
