@@ -60,7 +60,7 @@ def reference() -> str:
     """The whole page."""
     conf = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
     parts = [HEAD]
-    seeds = ("seeds", "list of integer ≥ 0, or integer > 0", _value(conf["seeds"]), "")
+    seeds = ("seeds", "list of integer ≥ 0, or integer > 0 ≤ 10,000", _value(conf["seeds"]), "")
     for group, model in SHARED_GROUPS.items():
         body = iter([seeds]) if group == "seeds" else rows(model, conf[group], f"{group}.")
         parts.append(_table(group, model.__doc__ or "", body))

@@ -14,7 +14,7 @@ ImageShape = tuple[int, int, int]
 class Parameters(BaseModel):
     """A group of parameters: immutable, without silent conversions and without unknown keys."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
     moved: ClassVar[Mapping[str, str]] = {}
     """Keys of earlier versions, and their replacements."""

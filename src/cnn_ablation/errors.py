@@ -7,6 +7,7 @@
         ├── ImageSetError       a set of images cannot be used
         ├── DataUnavailableError  a data set is missing and cannot be downloaded
         ├── NoResultError       an experiment has no finished trial
+        ├── StoreError          the store of trained trials cannot be read or written
         └── ClusterError        there is no cluster to train on
 
 Commands print the message of each of them without a traceback; see `adapters.click_errors`.
@@ -52,6 +53,10 @@ class DataUnavailableError(StudyError):
 
 class NoResultError(StudyError):
     """An experiment has no finished trial to evaluate."""
+
+
+class StoreError(StudyError):
+    """The store of trained trials cannot be read or written; the message names its folder."""
 
 
 class ClusterError(StudyError):

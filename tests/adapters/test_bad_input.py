@@ -36,7 +36,7 @@ def error_of(project: Path, *arguments: str) -> str:
                 "no such optimizer; allowed: adam, adamw, sgd",
             ],
             "execution.device=tpu": ["execution.device", "'auto', 'cpu', 'cuda' or 'mps'"],
-            "seeds=0": ["seeds: ", "at least 1 is needed"],
+            "seeds=10000000": ["seeds: ", "at most 10,000 are allowed"],
             "data.protocol=cv": ["data.protocol: ", "'journal' or 'holdout'"],
             "dropout.factors.model.dropout_rate=[]": ["dropout.factors", "at least one value"],
         },
@@ -99,6 +99,13 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
                             "mine": {"text": "So it is.", "kind": "greater"},
                             "best_is_30": {"metric": "f1"},
                             "half_too_much": {"metric": "final_val_loss"},
+                            "itself": {
+                                "text": "It is.",
+                                "kind": "above",
+                                "condition": "dropout_0.2",
+                                "than": "dropout_0.2",
+                                "claimed": float("nan"),
+                            },
                         }
                     }
                 },
@@ -106,10 +113,13 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
             {
                 "parameters_mine.yml: baseline.model.dropout_rate: ": ["less than 1", "2.0"],
                 "parameters_mine.yml: evidence.level: ": ["less than 0.5"],
-                "parameters_dropout.yml: dropout.claims.mine": ["'above', 'best'"],
+                "parameters_dropout.yml: dropout.claims.mine": [
+                    "kind: 'greater': no such kind of claim; allowed: above, best"
+                ],
                 "parameters_dropout.yml: dropout.claims.best_is_30.metric: ": [
                     "no such metric; allowed: final_val_accuracy"
                 ],
+                "parameters_dropout.yml: dropout.claims.itself.claimed: ": ["a finite number"],
                 "parameters_dropout.yml: dropout.claims.half_too_much": [
                     "smallest_effect: needed for final_val_loss, in nats"
                 ],

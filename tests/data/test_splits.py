@@ -5,7 +5,7 @@ import pytest
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
-from cnn_ablation.errors import ParameterError
+from cnn_ablation.errors import ImageSetError, ParameterError
 from cnn_ablation.study.parameters import DataParameters
 from tests.conftest import ALL_IMAGES
 
@@ -109,3 +109,36 @@ def test_the_fingerprint_depends_on_the_images(raw_images: Arrays) -> None:
     assert fingerprint(ALL_IMAGES) == fingerprint(parameters("journal"))
     assert fingerprint(ALL_IMAGES) != fingerprint(parameters("journal", train=390))
     assert fingerprint(ALL_IMAGES) != fingerprint(parameters("journal", validation=190))
+
+
+@pytest.mark.parametrize(
+    ("channels", "reason"),
+    [
+        ([7], "channel 1 of 1 is 7"),
+        ([None, 0, None], "channel 2 of 3 is 0"),
+        ([255, None, 3], "channel 1 of 3 is 255, channel 3 of 3 is 3"),
+    ],
+)
+def test_images_without_variation_are_an_error(channels: list[int | None], reason: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, len(channels)), dtype=np.uint8)
+    for number, value in enumerate(channels):
+        if value is not None:
+            images[..., number] = value
+    labels = np.arange(20) % 2
+    raw: Arrays = {f"{part}_images": images for part in ("train", "test")}
+    raw |= {f"{part}_labels": labels for part in ("train", "test")}
+    with pytest.raises(ImageSetError, match=f"Every pixel of the 20 training images .*: {reason}"):
+        summarize_splits(split_images(raw, ALL_IMAGES), ["a", "b"])
+
+
+def test_constant_images_that_differ_can_be_trained_on() -> None:
+    images = np.repeat(np.arange(20, dtype=np.uint8), 64).reshape(20, 8, 8)
+    raw: Arrays = {"train_images": images, "test_images": images}
+    raw |= {f"{part}_labels": np.arange(20) % 2 for part in ("train", "test")}
+    assert summarize_splits(split_images(raw, ALL_IMAGES), ["a", "b"])["std"][0] > 0
+
+
+def test_classes_cannot_be_called_like_a_column_of_results(raw_images: Arrays) -> None:
+    names = ["seed", *fashion_mnist.CLASS_NAMES[1:]]
+    with pytest.raises(ImageSetError, match="A class is called seed"):
+        summarize_splits(split_images(raw_images, ALL_IMAGES), names)

@@ -49,6 +49,15 @@ def test_only_a_better_winner_replaces_the_champion(
     assert reason in result["reason"]
 
 
+@pytest.mark.parametrize(
+    "champion", [{}, {"data": "abc"}, winner(91.0, accuracies="high"), winner(91.0, model=None)]
+)
+def test_a_champion_without_results_is_not_replaced(champion: dict[str, Any]) -> None:
+    result = contest(winner(92.0, 92.3, 92.1, 91.9), champion, EVIDENCE)
+    assert not result["promoted"]
+    assert "the champion's version has no results of a study" in result["reason"]
+
+
 def test_the_first_winner_becomes_the_champion() -> None:
     assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "it is the first one"}
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from distributed import Security, get_worker
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
-from cnn_ablation.errors import ClusterError
+from cnn_ablation.errors import ClusterError, StoreError
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.identity import identify
 from cnn_ablation.execution.outcomes import Outcome
 from cnn_ablation.execution.progress import StudyProgress
-from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.execution.store import StoredTrial, TrialStore
 from cnn_ablation.execution.worker import TrialData, train_on_worker
 from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.study.configuration import TrainingParameters
@@ -351,6 +351,33 @@ def test_trials_wait_until_a_worker_is_free(tmp_path: Path, data: TrialData) -> 
     # If all were assigned at once, a busy worker could hold trials while another one is idle.
     counts = [outcome.stored.history[0]["tasks"] for outcome in outcomes if outcome.stored]
     assert counts == [1] * 12
+
+
+class FullStore(TrialStore):
+    """A store whose disk becomes full after the first trial."""
+
+    def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
+        if list(self):
+            raise StoreError("No space left on device")
+        return super().put(key, identity, trained)
+
+
+def test_a_trial_that_cannot_be_stored_fails_alone(tmp_path: Path, data: TrialData) -> None:
+    engine = Engine(StudyProgress(), count_tasks)
+    trials = [make_trial(seed) for seed in range(2)]
+    outcomes = list(engine.train(trials, data, FullStore(tmp_path), execution(workers=1)))
+    engine.close()
+    assert [outcome.error for outcome in outcomes] == ["", "No space left on device"]
+    assert [outcome.stored is None for outcome in outcomes] == [False, True]
+
+
+def test_nothing_is_trained_if_the_store_cannot_be_written(
+    tmp_path: Path, data: TrialData, engine: Engine
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file/trials"):
+        list(engine.train(TRIALS, data, TrialStore(tmp_path / "file/trials"), execution()))
+    assert engine._client is None
 
 
 def count_tasks(*_: object) -> TrainedTrial:

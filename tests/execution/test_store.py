@@ -1,13 +1,21 @@
 """The trial store keeps complete entries or none."""
 
+import errno
 import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cnn_ablation.errors import StoreError
 from cnn_ablation.execution.store import TrialStore, trial_key
 from cnn_ablation.training.results import TrainedTrial
+
+KEY = "0123456789abcdef01234567"
 
 TRAINED = TrainedTrial(
     history=[
@@ -28,9 +36,9 @@ TRAINED = TrainedTrial(
 
 def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     store = TrialStore(tmp_path / "trials")
-    assert store.get("key") is None
-    store.put("key", {"seed": 0}, TRAINED)
-    stored = store.get("key")
+    assert store.get(KEY) is None
+    store.put(KEY, {"seed": 0}, TRAINED)
+    stored = store.get(KEY)
     assert stored is not None
     assert stored.history == TRAINED.history
     assert stored.metrics["final_val_accuracy"] == 71.5
@@ -43,9 +51,9 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_an_existing_entry_is_not_overwritten(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
-    store.put("key", {"seed": 0}, TRAINED)
-    store.put("key", {"seed": 0}, TRAINED)
-    assert [file.name for file in tmp_path.iterdir()] == ["key"]
+    store.put(KEY, {"seed": 0}, TRAINED)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    assert [file.name for file in tmp_path.iterdir()] == [KEY]
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "predictions.safetensors", "weights.safetensors"])
@@ -60,8 +68,8 @@ def test_a_damaged_entry_is_set_aside_and_not_used(
     # If an earlier test loaded conf/logging.yml, messages do not reach the root logger.
     monkeypatch.setattr(logging.getLogger("cnn_ablation"), "propagate", True)
     store = TrialStore(tmp_path)
-    store.put("key", {"seed": 0}, TRAINED)
-    victim = tmp_path / "key" / file
+    store.put(KEY, {"seed": 0}, TRAINED)
+    victim = tmp_path / KEY / file
     content = victim.read_bytes()
     if damage == "missing":
         victim.unlink()
@@ -69,16 +77,16 @@ def test_a_damaged_entry_is_set_aside_and_not_used(
         middle = len(content) // 2
         altered = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         victim.write_bytes(content[:middle] if damage == "truncated" else altered)
-    assert store.get("key") is None
+    assert store.get(KEY) is None
     assert "truncated or altered" in caplog.text
     assert list(store) == []
-    assert [folder.name[:12] for folder in store.leftovers()] == [".damaged-key"]
-    store.put("key", {"seed": 0}, TRAINED)
-    assert store.get("key") is not None
+    assert [folder.name[:-9] for folder in store.leftovers()] == [f".damaged-{KEY}"]
+    store.put(KEY, {"seed": 0}, TRAINED)
+    assert store.get(KEY) is not None
 
 
 def test_an_interrupted_write_leaves_no_entry(tmp_path: Path) -> None:
-    (tmp_path / ".unfinished-x").mkdir()
+    (tmp_path / ".unfinished-abcd1234").mkdir()
     store = TrialStore(tmp_path)
     assert list(store) == []
     assert len(store.leftovers()) == 1
@@ -86,26 +94,26 @@ def test_an_interrupted_write_leaves_no_entry(tmp_path: Path) -> None:
 
 def test_plain_files_in_the_folder_are_ignored(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
-    store.put("key", {"seed": 0}, TRAINED)
+    store.put(KEY, {"seed": 0}, TRAINED)
     for name in ("notes.txt", ".DS_Store"):
         (tmp_path / name).touch()
-    assert [entry.key for entry in store.entries()] == ["key"]
+    assert [entry.key for entry in store.entries()] == [KEY]
     assert store.leftovers() == []
 
 
 def test_an_entry_can_be_removed(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
-    store.put("key", {"seed": 0}, TRAINED)
-    store.remove("key")
-    assert store.get("key") is None
+    store.put(KEY, {"seed": 0}, TRAINED)
+    store.remove(KEY)
+    assert store.get(KEY) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_diverged_training_has_no_final_values(tmp_path: Path) -> None:
     history = [TRAINED.history[0] | {"train_loss": float("nan")}]
     diverged = TrainedTrial(history, 3, TRAINED.validation_logits, TRAINED.weights)
-    TrialStore(tmp_path).put("key", {}, diverged)
-    stored = TrialStore(tmp_path).get("key")
+    TrialStore(tmp_path).put(KEY, {}, diverged)
+    stored = TrialStore(tmp_path).get(KEY)
     assert stored is not None
     assert stored.status == "diverged"
     assert np.isnan(stored.metrics["final_val_accuracy"])
@@ -115,3 +123,164 @@ def test_a_diverged_training_has_no_final_values(tmp_path: Path) -> None:
 def test_the_key_does_not_depend_on_the_order_of_settings() -> None:
     assert trial_key({"a": 1, "b": 2}) == trial_key({"b": 2, "a": 1})
     assert trial_key({"a": 1, "b": 2}) != trial_key({"a": 1, "b": 3})
+
+
+def break_as(kind: str, file: Path) -> None:
+    file.unlink()
+    match kind:
+        case "directory":
+            file.mkdir()
+        case "dangling link":
+            file.symlink_to("gone")
+        case "loop":
+            file.symlink_to(file.name)
+        case "pipe":
+            os.mkfifo(file)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "predictions.safetensors", "weights.safetensors"])
+@pytest.mark.parametrize("kind", ["directory", "dangling link", "loop", "pipe"])
+def test_an_entry_with_something_in_place_of_a_file_is_damaged(
+    tmp_path: Path, file: str, kind: str
+) -> None:
+    store = TrialStore(tmp_path)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    break_as(kind, tmp_path / KEY / file)
+    assert store.get(KEY) is None
+    assert [folder.name[:-9] for folder in store.leftovers()] == [f".damaged-{KEY}"]
+    store.put(KEY, {"seed": 0}, TRAINED)
+    assert store.get(KEY) is not None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"1", b"{}", b'{"seal": 1}', b"\xff\xfe", b"[" * 200_000]
+)
+def test_an_entry_with_another_manifest_is_damaged(tmp_path: Path, content: bytes) -> None:
+    store = TrialStore(tmp_path)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    (tmp_path / KEY / "manifest.json").write_bytes(content)
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link", "pipe"])
+def test_an_entry_that_is_no_folder_is_damaged(tmp_path: Path, kind: str) -> None:
+    (tmp_path / KEY).touch()
+    if kind != "file":
+        break_as(kind, tmp_path / KEY)
+    store = TrialStore(tmp_path)
+    assert store.entries() == []
+    store.put(KEY, {"seed": 0}, TRAINED)
+    assert store.get(KEY) is not None
+
+
+def test_a_file_that_cannot_be_read_makes_an_entry_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TrialStore(tmp_path)
+    store.put(KEY, {"seed": 0}, TRAINED)
+
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert store.get(KEY) is None
+
+
+def test_a_damaged_entry_does_not_keep_the_trial_from_being_stored(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    (tmp_path / KEY / "weights.safetensors").unlink()
+    store.put(KEY, {"seed": 0}, TRAINED)
+    assert store.get(KEY) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes",
+        KEY.upper(),
+        KEY[:-1],
+        f"{KEY}0",
+        ".unfinished-mine",
+        ".damaged-mine",
+        ".unfinished-a b c d",
+    ],
+)
+def test_folders_of_the_user_are_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine.txt").write_text("mine")
+    store = TrialStore(tmp_path)
+    assert store.entries() == []
+    assert store.get(name) is None
+    assert store.leftovers() == []
+    assert (tmp_path / name / "mine.txt").read_text() == "mine"
+
+
+def test_a_trial_that_is_a_link_is_removed_without_its_target(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "store")
+    store.put(KEY, {"seed": 0}, TRAINED)
+    elsewhere = tmp_path / "elsewhere"
+    (store.root / KEY).rename(elsewhere)
+    (store.root / KEY).symlink_to(elsewhere)
+    assert store.get(KEY) is not None
+    store.remove(KEY)
+    assert list(store.root.iterdir()) == []
+    assert (elsewhere / "manifest.json").is_file()
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = TrialStore(tmp_path / "file" / "trials")
+    assert store.get(KEY) is None
+    assert store.entries() == []
+    with pytest.raises(StoreError, match=r"file/trials, the store .*: Not a directory"):
+        store.check_writable()
+
+
+def test_a_store_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    store = TrialStore(tmp_path)
+    for look in (store.leftovers, store.entries, lambda: store.get(KEY)):
+        with pytest.raises(StoreError, match="cannot be read: Permission denied"):
+            look()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with room for 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_trial_that_the_disk_has_no_room_for_leaves_nothing(small_disk: Path) -> None:
+    store = TrialStore(small_disk)
+    store.check_writable()
+    store.put(KEY, {"seed": 0}, TRAINED)
+    large = replace(TRAINED, weights={"output.weight": np.zeros(500_000)})
+    with pytest.raises(StoreError, match=f"{small_disk}, the store .* cannot be written: .*space left"):
+        store.put(KEY[::-1], {"seed": 1}, large)
+    assert [path.name for path in small_disk.iterdir()] == [KEY]
+    (small_disk / "filler").write_bytes(bytes(3 * 2**19))
+    with pytest.raises(StoreError, match="No space left"):
+        store.check_writable()
+    assert store.get(KEY) is not None
+    assert store.leftovers() == []
+
+
+def test_a_read_only_disk_is_noticed_and_can_be_read(small_disk: Path) -> None:
+    store = TrialStore(small_disk)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    (small_disk / KEY[::-1]).mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StoreError, match="Read-only file system"):
+        store.check_writable()
+    assert [entry.key for entry in store.entries()] == [KEY]

@@ -1,6 +1,8 @@
 """Nodes of evaluation."""
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -40,10 +42,63 @@ def test_class_accuracy_is_the_diagonal_by_rows(
     assert accuracy[classes].to_numpy().tolist() == [[75.0, 75.0], [100.0, 100.0]]
 
 
+NAMES = ["None", "NA", "007", "1e5", "nan", "inf", "true", " x ", "0x10"]
+
+TEXTS = {
+    "a.networks": ("condition", "layer", "kind", "output_shape"),
+    "a.trial_metrics": ("condition", "key", "status"),
+    "a.class_accuracy": ("condition",),
+    "a.condition_summary": ("condition",),
+    "a.histories": ("condition",),
+    "a.confusion": ("condition", "true_class"),
+    "a.verdicts": (
+        "claim",
+        "text",
+        "source",
+        "kind",
+        "metric",
+        "comparison",
+        "unit",
+        "verdict",
+        "finding",
+    ),
+    "a.pairs": ("condition", "other"),
+    "a.reproduction": ("condition", "metric", "printed", "note"),
+    "study_summary": ("experiment", "condition"),
+    "sizes.study_summary": ("experiment", "condition"),
+    "predictions": ("file", "class", "second", "third"),
+    "skipped_files": ("file", "reason"),
+    "published_runs": ("images", "experiment", "run_name", "conv_channels"),
+    "published_tables": ("run_name", "metric", "printed"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dataset", TEXTS)
+def test_names_are_read_back_as_text(dataset: str, name: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({**{column: [name] for column in TEXTS[dataset]}, "number": [0.5]})
+    loaded = kept(table, dataset, tmp_path)
+    assert loaded.to_dict("list") == table.to_dict("list")
+
+
+def test_a_class_may_be_called_like_a_column_of_another_table(tmp_path: Path) -> None:
+    confusion = pd.DataFrame(
+        {"condition": ["a", "a"], "seed": 0, "true_class": ["other", "text"], "other": [3, 1], "text": 2}
+    )
+    accuracy = score_classes(kept(confusion, "a.confusion", tmp_path))
+    assert accuracy[["other", "text"]].to_numpy().tolist() == [[60.0, pytest.approx(200 / 3)]]
+
+
+@cache
+def catalog() -> CatalogConfigResolver:
+    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", **settings.CONFIG_LOADER_ARGS)
+    return CatalogConfigResolver(loader["catalog"])
+
+
 def kept(table: pd.DataFrame, name: str, folder: Path) -> pd.DataFrame:
     """The table as the catalog saves and loads it."""
-    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", **settings.CONFIG_LOADER_ARGS)
-    config = CatalogConfigResolver(loader["catalog"]).resolve_pattern(name)
+    config = deepcopy(catalog().resolve_pattern(name))
+    config = config.get("dataset", config)
     config["filepath"] = str(folder / Path(config["filepath"]).name)
     dataset = AbstractDataset.from_config(name, config)
     dataset.save(table)

@@ -39,6 +39,15 @@ def experiment(**settings: Any) -> ExperimentParameters:
         ({"factors": {"model": {"dropout_rate": []}}}, "at least one value"),
         ({"factors": {"model": {"dropout_rate": 0.5}}}, "at least one value"),
         (
+            {
+                "factors": {
+                    "model": {"fc_units": [[number] for number in range(1, 102)]},
+                    "training": {"epochs": list(range(1, 12))},
+                }
+            },
+            "1,111 combinations of values; allowed: at most 1,000 conditions",
+        ),
+        (
             {"factors": {"model": {"dropout_rate": [0.5, 1.2]}}},
             "model.dropout_rate: 1.2: Input should be less than 1",
         ),
@@ -287,3 +296,9 @@ def test_conf_defines_the_nineteen_runs_of_the_published_journal() -> None:
 
 def read(file: Path) -> Any:
     return yaml.safe_load(file.read_text())
+
+
+def test_an_experiment_with_too_many_trials_is_rejected(baseline: Configuration) -> None:
+    asked = experiment(factors={"training": {"epochs": list(range(1, 12))}})
+    with pytest.raises(ParameterError, match="factors: 11 conditions with 10,000 seeds each"):
+        expand_trials(asked, baseline, SeedParameters.model_validate(10_000))

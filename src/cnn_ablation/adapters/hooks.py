@@ -1,5 +1,6 @@
 """Hooks around a run: checks before it, and a report of its results after it."""
 
+import errno
 import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from cnn_ablation.execution.engine import Engine
 
 logger = logging.getLogger(__name__)
+
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""Errors of a disk that is full or read-only."""
+
+STORED_IS_KEPT = "Trials that are stored are kept: run the same command again once that is mended"
 
 
 class StudyHooks:
@@ -74,7 +80,7 @@ class StudyHooks:
     @hook_impl(trylast=True)
     @click_errors()
     def on_pipeline_error(self, error: Exception) -> None:
-        """Stop the workers. If an error of this package is the cause, raise it in place of Kedro's."""
+        """Stop the workers. Replace Kedro's error by its cause if a user can mend that."""
         self._close_engine()
         cause: BaseException | None = error
         while cause is not None:
@@ -82,6 +88,8 @@ class StudyHooks:
                 raise self._invalid(cause.key, cause.reason) from None
             if isinstance(cause, AblationError):
                 raise cause from None
+            if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
+                raise StudyError(f"Results cannot be written: {cause}. {STORED_IS_KEPT}") from None
             cause = cause.__cause__
 
     @hook_impl(trylast=True)

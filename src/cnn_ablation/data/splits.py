@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from cnn_ablation.errors import ParameterError
+from cnn_ablation.errors import ImageSetError, ParameterError
 from cnn_ablation.study.parameters import DataParameters
 
 HOLDOUT_VALIDATION_IMAGES = 10_000
 """Default number of validation images with the protocol `holdout`."""
+
+COLUMNS = ("condition", "seed", "true_class")
+"""Columns of tables that have a column per class as well."""
 
 Arrays = dict[str, np.ndarray]
 """`<split>_images`, uint8 (N, channels, height, width), and `<split>_labels`, int64 (N,)."""
@@ -54,8 +57,19 @@ def summarize_splits(splits: Arrays, class_names: list[str]) -> dict[str, Any]:
         image_shape; class_names; mean and std of the training images' pixels, scaled to 0 to 1, per
         channel; fingerprint, a hash of the training and validation images and labels; images, the number
         of images per split; images_per_class, the same per class.
+
+    Raises:
+        ImageSetError: The training images cannot be normalized, or a class has the name of a column of
+            the tables of results.
     """
     pixels = splits["train_images"]
+    _check_variation(pixels)
+    taken = [name for name in class_names if name in COLUMNS]
+    if taken:
+        raise ImageSetError(
+            f"A class is called {taken[0]}, which is a column of the tables of results: "
+            f"rename it; taken are {', '.join(COLUMNS)}"
+        )
     digest = hashlib.sha256()
     for name in ("train_images", "train_labels", "validation_images", "validation_labels"):
         digest.update(repr((name, splits[name].shape)).encode())
@@ -81,6 +95,22 @@ def summarize_splits(splits: Arrays, class_names: list[str]) -> dict[str, Any]:
 
 
 Split = tuple[np.ndarray, np.ndarray]
+
+
+def _check_variation(pixels: np.ndarray) -> None:
+    """Reject images, (N, channels, height, width), with a channel that is the same everywhere."""
+    low, high = pixels.min(axis=(0, 2, 3)), pixels.max(axis=(0, 2, 3))
+    constant = [
+        f"channel {number} of {len(low)} is {value}"
+        for number, (value, other) in enumerate(zip(low, high, strict=True), start=1)
+        if value == other
+    ]
+    if constant:
+        raise ImageSetError(
+            f"Every pixel of the {len(pixels):,} training images is the same: {', '.join(constant)}. "
+            "They cannot be normalized, and nothing can be learned from such a channel: check the "
+            "images of the catalog entry `images`"
+        )
 
 
 def _channels_first(images: np.ndarray) -> np.ndarray:

@@ -31,7 +31,10 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
         self.metadata = metadata
 
     def load(self) -> dict[str, Any] | None:
-        """Return the result of `champion.choose_winner`, or None if there is no champion."""
+        """Return the result of `champion.choose_winner`, or None if there is no champion.
+
+        A version that no study has registered has no such result: the dictionary is then empty.
+        """
         import mlflow
         from mlflow.exceptions import MlflowException
 
@@ -39,8 +42,11 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
             version = mlflow.MlflowClient().get_model_version_by_alias(self._name, CHAMPION)
         except MlflowException:
             return None
-        winner: dict[str, Any] = json.loads(version.tags[WINNER])
-        return winner
+        try:
+            winner = json.loads(version.tags.get(WINNER, "{}"))
+        except (ValueError, RecursionError):
+            winner = {}
+        return winner if isinstance(winner, dict) else {}
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name}
@@ -66,7 +72,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         """Return a `serving.classifier.Classifier`.
 
         Raises:
-            StudyError: There is no such version.
+            StudyError: There is no such version, or it is not a classifier of this project.
         """
         import mlflow
         from mlflow.exceptions import MlflowException
@@ -83,7 +89,13 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
                 f"There is no model {uri}: run a study first, which registers its winner, or name "
                 f"another version as predict_with in conf/local/globals.yml ({error.message})"
             ) from None
-        return Classifier.load(Path(folder) / "artifacts" / ARTIFACT)
+        saved = Path(folder) / "artifacts" / ARTIFACT
+        if not saved.is_dir():
+            raise StudyError(
+                f"The model {uri} was not made by a study of this project: name a version that was as "
+                "predict_with in conf/local/globals.yml"
+            )
+        return Classifier.load(saved)
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name, "version": self._version}

@@ -4,11 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
 from cnn_ablation.evidence.effects import Effect, contrast
 from cnn_ablation.evidence.verdicts import rounding_step
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
+
+
+class _Scored(BaseModel):
+    """The part of a winner that a contest needs."""
+
+    model: dict[str, Any]
+    training: dict[str, Any]
+    accuracies: dict[str, float]
+    data: str
+    protocol: str
 
 
 class Results(NamedTuple):
@@ -94,7 +105,8 @@ def contest(
 
     Args:
         winner: See `choose_winner`.
-        champion: The present champion in the same form; None if there is none.
+        champion: The present champion in the same form; None if there is none. Any version of a model
+            can be made champion by hand, so it may also be in another form.
         evidence: Significance level of the test.
 
     Returns:
@@ -102,6 +114,13 @@ def contest(
     """
     if champion is None:
         return {"promoted": True, "reason": "it is the first one"}
+    try:
+        _Scored.model_validate(champion)
+    except ValidationError:
+        return {
+            "promoted": False,
+            "reason": "not comparable: the champion's version has no results of a study in its tags",
+        }
     if any(winner[key] != champion[key] for key in ("data", "protocol")):
         return {"promoted": False, "reason": "not comparable: the champion was scored on other data"}
     if all(winner[key] == champion[key] for key in ("model", "training")):

@@ -16,7 +16,7 @@ from dask.distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
 from cnn_ablation.base_parameters import ImageShape
-from cnn_ablation.errors import ClusterError
+from cnn_ablation.errors import ClusterError, StoreError
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.identity import identify
 from cnn_ablation.execution.outcomes import Outcome
@@ -69,6 +69,7 @@ class Engine:
         Trials that are in the store come first.
 
         Raises:
+            StoreError: The store cannot be written, so that nothing is trained.
             ClusterError: Workers cannot be started, or the scheduler cannot be reached.
         """
         # One caller at a time. Trials of the other callers are probably planned, and train meanwhile.
@@ -89,17 +90,16 @@ class Engine:
                 asked = list(chain.from_iterable(waiting.values()))
                 ahead = self._resolve(self.planned, data, execution)
                 self.planned = ()
-                self._submit(
-                    {
-                        task.key: task
-                        for part in (asked, ahead)
-                        for task in _longest_first(part, data.image_shape)
-                        if task.key not in self._futures
-                        and (task.key in waiting or store.get(task.key) is None)
-                    },
-                    data,
-                    execution,
-                )
+                tasks = {
+                    task.key: task
+                    for part in (asked, ahead)
+                    for task in _longest_first(part, data.image_shape)
+                    if task.key not in self._futures
+                    and (task.key in waiting or store.get(task.key) is None)
+                }
+                if tasks:
+                    store.check_writable()
+                self._submit(tasks, data, execution)
                 yield from self._collect(waiting, store)
 
     def time_left(self) -> str:
@@ -169,7 +169,10 @@ class Engine:
                 )
             stored, error = None, ""
             if future.status == "finished":
-                stored = store.put(key, task.identity, future.result())
+                try:
+                    stored = store.put(key, task.identity, future.result())
+                except StoreError as reason:
+                    error = str(reason)
             else:
                 error = _describe(future.exception())
             del self._futures[key]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from cnn_ablation.errors import StoreError
 from cnn_ablation.training.results import TrainedTrial, summarize_history
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,15 @@ Status = Literal["finished", "diverged", "failed"]
 MANIFEST = "manifest.json"
 PREDICTIONS = "predictions.safetensors"
 WEIGHTS = "weights.safetensors"
+
+KEY = re.compile(r"[0-9a-f]{24}")
+"""Names of entries, as `trial_key` makes them."""
+
+LEFTOVER = re.compile(rf"\.(unfinished|damaged-{KEY.pattern})-[a-z0-9_]{{8}}")
+"""Names of folders that are being written, were cut short, or were set aside as damaged."""
+
+PROBE = 2**20
+"""Bytes that the store must have room for before anything is trained."""
 
 
 def trial_key(identity: Mapping[str, Any]) -> str:
@@ -88,20 +100,20 @@ class StoredTrial:
 class TrialStore:
     """A folder of trials, which several processes can use at once.
 
-    An entry is either complete or absent, even if a process is killed while it writes. Entries are
-    folders named by their keys. Folders whose names begin with a dot are not entries: `.unfinished-…` is
-    being written or was interrupted, `.damaged-…` did not match its checksums. Plain files are ignored.
+    Entries are named by their keys. `.unfinished-…` is being written or was cut short; `.damaged-…`
+    holds an entry that did not match its checksums. Everything else in the folder is ignored.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def __iter__(self) -> Iterator[str]:
-        """The keys of all entries, whose checksums are not verified."""
-        if self.root.is_dir():
-            for folder in sorted(self.root.iterdir()):
-                if folder.is_dir() and not folder.name.startswith("."):
-                    yield folder.name
+        """The keys of all entries, whole or not.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        return (path.name for path in self._named(KEY))
 
     def entries(self) -> list[StoredTrial]:
         """All entries that match their checksums; see `get`."""
@@ -109,7 +121,35 @@ class TrialStore:
 
     def leftovers(self) -> list[Path]:
         """Folders that were left unfinished or set aside as damaged."""
-        return sorted([*self.root.glob(".unfinished-*"), *self.root.glob(".damaged-*")])
+        return [path for path in self._named(LEFTOVER) if path.is_dir() and not path.is_symlink()]
+
+    def _named(self, pattern: re.Pattern[str]) -> list[Path]:
+        try:
+            return sorted(path for path in self.root.iterdir() if pattern.fullmatch(path.name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._fault("read", error) from error
+
+    def check_writable(self) -> None:
+        """Write a file and remove it.
+
+        Raises:
+            StoreError: That is not possible.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.root, prefix=".unfinished-") as folder:
+                (Path(folder) / "probe").write_bytes(bytes(PROBE))
+        except OSError as error:
+            raise self._fault("written", error) from error
+
+    def _fault(self, what: str, error: Exception) -> StoreError:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return StoreError(
+            f"{self.root}, the store of trained trials, cannot be {what}: {reason}. Check the folder's "
+            "permissions and the room on its disk, then run the same command again"
+        )
 
     def fetch(self, key: str) -> StoredTrial:
         """The entry with this key; see `get`.
@@ -127,62 +167,83 @@ class TrialStore:
     def get(self, key: str) -> StoredTrial | None:
         """The entry with this key, or None.
 
-        All files are verified by checksums. An entry that does not match them is set aside with a
-        warning and counts as absent.
+        One that is not is set aside with a warning, and counts as absent.
+
+        Raises:
+            StoreError: The folder cannot be read.
         """
+        if not KEY.fullmatch(key):
+            return None
         folder = self.root / key
         try:
-            manifest = json.loads((folder / MANIFEST).read_bytes())
-            sealed = {name: value for name, value in manifest.items() if name != "seal"}
-            whole = manifest["seal"] == _hash(_canonical(sealed)) and all(
-                _hash((folder / name).read_bytes()) == digest
-                for name, digest in manifest["sha256"].items()
-            )
-        except FileNotFoundError:
-            if not folder.exists():
-                return None
-            whole = False
-        except (ValueError, KeyError, TypeError, AttributeError):
-            whole = False
-        if whole:
+            # The name itself, also if it is a link to a folder that is gone.
+            folder.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._fault("read", error) from error
+        manifest = _read_manifest(folder)
+        if manifest is not None:
             return StoredTrial(folder, manifest)
-        aside = Path(tempfile.mkdtemp(dir=self.root, prefix=f".damaged-{key}-"))
-        folder.replace(aside)
+        try:
+            aside = self._move_out(key, f".damaged-{key}-")
+        except FileNotFoundError:
+            return None  # Another run has set it aside meanwhile.
+        except OSError as error:
+            logger.warning(
+                "Trial %s in the store was truncated or altered. It does not count, but it cannot be "
+                "set aside: %s",
+                *(key, error.strerror),
+            )
+            return None
         logger.warning(
             "Trial %s in the store was truncated or altered: it is set aside as %s and does not count.",
-            key,
-            aside.name,
+            *(key, aside.name),
         )
         return None
 
+    def _move_out(self, key: str, prefix: str) -> Path:
+        """Move an entry, whatever it is, into a new folder beside the entries."""
+        aside = Path(tempfile.mkdtemp(dir=self.root, prefix=prefix))
+        try:
+            (self.root / key).replace(aside / key)
+        except OSError:
+            aside.rmdir()
+            raise
+        return aside
+
     def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
-        """Store a trained trial. It is written to a temporary folder, which is then renamed."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
-        save_file({"logits": trained.validation_logits}, folder / PREDICTIONS)
-        save_file(trained.weights, folder / WEIGHTS)
-        manifest = {
-            "identity": dict(identity),
-            "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": source_commit(),
-            "total_params": trained.total_params,
-            "history": trained.history,
-            "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
-        }
-        manifest["seal"] = _hash(_canonical(manifest))
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        """Keep a trained trial: written beside the entries first, then moved there whole.
+
+        Raises:
+            StoreError: It cannot be written. Nothing of it is left.
+        """
+        folder = None
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
+            manifest = _write(folder, identity, trained)
+            self._move_in(folder, key)
+        except (OSError, SafetensorError) as error:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise self._fault("written", error) from error
+        return StoredTrial(self.root / key, manifest)
+
+    def _move_in(self, folder: Path, key: str) -> None:
+        """Make a folder the entry of this key, unless another run has put the same trial there."""
         try:
             folder.replace(self.root / key)
         except OSError:
-            # Another run has stored the same trial meanwhile, with the same bits.
-            shutil.rmtree(folder)
-        return StoredTrial(self.root / key, manifest)
+            if self.get(key) is None:
+                # What was there is damaged, and is set aside by now.
+                folder.replace(self.root / key)
+            else:
+                shutil.rmtree(folder)
 
     def remove(self, key: str) -> None:
-        """Delete an entry. Other processes see it either complete or not at all."""
-        doomed = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
-        (self.root / key).replace(doomed)
-        shutil.rmtree(doomed)
+        """Delete an entry, at once for whoever looks for it."""
+        shutil.rmtree(self._move_out(key, ".unfinished-"))
 
 
 @cache
@@ -197,6 +258,43 @@ def source_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
+
+
+def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> dict[str, Any]:
+    """Write a trial's files to a folder, and return its manifest."""
+    save_file({"logits": trained.validation_logits}, folder / PREDICTIONS)
+    save_file(trained.weights, folder / WEIGHTS)
+    manifest = {
+        "identity": dict(identity),
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": source_commit(),
+        "total_params": trained.total_params,
+        "history": trained.history,
+        "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
+    }
+    manifest["seal"] = _hash(_canonical(manifest))
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an entry; None if not every byte of the entry is what was written."""
+    try:
+        manifest: dict[str, Any] = json.loads(_read(folder / MANIFEST))
+        sealed = {name: value for name, value in manifest.items() if name != "seal"}
+        whole = manifest["seal"] == _hash(_canonical(sealed)) and all(
+            _hash(_read(folder / name)) == digest for name, digest in manifest["sha256"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return manifest if whole else None
+
+
+def _read(file: Path) -> bytes:
+    # Reading a pipe would wait for ever.
+    if not file.is_file():
+        raise FileNotFoundError(file)
+    return file.read_bytes()
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:

@@ -1,13 +1,22 @@
 """Claims of an experiment: their text, and the comparisons of results that decide them."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from cnn_ablation.base_parameters import Parameters
+from cnn_ablation.errors import suggestion
 
 PRIMARY_METRIC = "final_val_accuracy"
 """The metric by which conditions are compared, unless a claim names another one."""
@@ -30,17 +39,28 @@ UNITS = {
 SINGLE_CONDITION_KINDS = ("value", "reaches")
 """Kinds of claims about one condition's results rather than about differences between conditions."""
 
+SHORTEST_TREND = 3
+"""Smallest number of conditions that a trend can be claimed of."""
+
 Weights = dict[str, float]
 """A comparison of conditions: a weight for each. The weights sum to 0."""
 
 
 def _known(metric: str) -> str:
     if metric not in UNITS:
-        raise ValueError(f"no such metric; allowed: {', '.join(UNITS)}")
+        raise ValueError(f"no such metric; allowed: {', '.join(UNITS)}.{suggestion(metric, UNITS)}")
     return metric
 
 
+def _distinct(conditions: list[str]) -> list[str]:
+    repeated = [name for name, count in Counter(conditions).items() if count > 1]
+    if repeated:
+        raise ValueError(f"names a condition twice: {', '.join(repeated)}; each may be named once")
+    return conditions
+
+
 Metric = Annotated[str, AfterValidator(_known)]
+Conditions = Annotated[list[str], AfterValidator(_distinct)]
 Source = Literal["hypothesis", "results", "analysis", "conclusion", "overall"]
 
 
@@ -56,6 +76,11 @@ class _Claim(Parameters):
     @abstractmethod
     def names(self) -> dict[str, list[str]]:
         """Names of the conditions that the claim mentions, by field."""
+
+    def _check_other(self, field: str, other: str | None) -> None:
+        """Reject a field that names the claim's own condition."""
+        if other == self.names()["condition"][0]:
+            raise ValueError(f"{field}: is {other}, like condition; allowed: any other condition")
 
 
 class _Comparison(_Claim):
@@ -99,6 +124,11 @@ class Above(_Comparison):
     condition: str = Field(description="The condition with the higher metric.")
     than: str = Field(description="The condition with the lower metric.")
 
+    @model_validator(mode="after")
+    def _check_than(self) -> Self:
+        self._check_other("than", self.than)
+        return self
+
     def names(self) -> dict[str, list[str]]:
         """See base class."""
         return {"condition": [self.condition], "than": [self.than]}
@@ -113,9 +143,17 @@ class Best(_Comparison):
 
     kind: Literal["best"]
     condition: str = Field(description="The best condition.")
-    among: list[str] | None = Field(
+    among: Conditions | None = Field(
         default=None, description="Conditions to compare it with; null: all of the experiment."
     )
+
+    @model_validator(mode="after")
+    def _check_among(self) -> Self:
+        if self.among is not None and not set(self.among) - {self.condition}:
+            raise ValueError(
+                "among: must name at least one condition besides condition; null: all of the experiment"
+            )
+        return self
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -123,7 +161,7 @@ class Best(_Comparison):
 
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
         """See base class."""
-        rivals = self.among or conditions
+        rivals = conditions if self.among is None else self.among
         return [{self.condition: 1, rival: -1} for rival in rivals if rival != self.condition]
 
 
@@ -131,7 +169,7 @@ class Equivalent(_Comparison):
     """Conditions differ by less than the smallest effect that matters."""
 
     kind: Literal["equivalent"]
-    conditions: Annotated[list[str], Field(min_length=2)] = Field(description="Two or more conditions.")
+    conditions: Annotated[Conditions, Field(min_length=2)] = Field(description="Two or more conditions.")
 
     @property
     def expects_nothing(self) -> bool:
@@ -157,7 +195,7 @@ class Trend(_Comparison):
     direction: Literal["rising", "falling"] = Field(
         description="Direction from the first condition to the last."
     )
-    conditions: Annotated[list[str], Field(min_length=3)] | None = Field(
+    conditions: Annotated[Conditions, Field(min_length=SHORTEST_TREND)] | None = Field(
         default=None,
         description="At least three conditions in order; null: all, in the order of the experiment.",
     )
@@ -168,7 +206,7 @@ class Trend(_Comparison):
 
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
         """See base class."""
-        names = self.conditions or conditions
+        names = conditions if self.conditions is None else self.conditions
         last = len(names) - 1
         spread = sum((place - last / 2) ** 2 for place in range(len(names)))
         sign = 1 if self.direction == "rising" else -1
@@ -185,15 +223,23 @@ class Interaction(_Comparison):
     """One effect is larger than another, or equal to it: a difference of differences."""
 
     kind: Literal["interaction"]
-    effect: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
+    effect: Annotated[Conditions, Field(min_length=2, max_length=2)] = Field(
         description="Two conditions: the first minus the second is one effect."
     )
-    other_effect: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
+    other_effect: Annotated[Conditions, Field(min_length=2, max_length=2)] = Field(
         description="Two conditions: the first minus the second is the other effect."
     )
     expected: Literal["larger", "equal"] = Field(
         description="Claimed relation of the first effect to the other."
     )
+
+    @model_validator(mode="after")
+    def _check_effects(self) -> Self:
+        if set(self.effect) == set(self.other_effect):
+            raise ValueError(
+                "other_effect: has the same two conditions as effect; allowed: any other pair"
+            )
+        return self
 
     @property
     def expects_nothing(self) -> bool:
@@ -230,11 +276,16 @@ class Value(_Claim):
         description="Largest deviation that agrees with the claim, in the value's unit."
     )
 
+    @model_validator(mode="after")
+    def _check_relative_to(self) -> Self:
+        self._check_other("relative_to", self.relative_to)
+        return self
+
     def names(self) -> dict[str, list[str]]:
         """See base class."""
         return {
             "condition": [self.condition],
-            "relative_to": [self.relative_to] if self.relative_to else [],
+            "relative_to": [] if self.relative_to is None else [self.relative_to],
         }
 
 
@@ -251,9 +302,24 @@ class Reaches(_Claim):
         return {"condition": [self.condition]}
 
 
-Claim = Annotated[
-    Above | Best | Equivalent | Trend | Interaction | Value | Reaches, Field(discriminator="kind")
-]
+_AnyKind = Above | Best | Equivalent | Trend | Interaction | Value | Reaches
+
+KINDS = [get_args(claim.model_fields["kind"].annotation)[0] for claim in get_args(_AnyKind)]
+"""Values of `kind`."""
+
+
+def _known_kind(claim: Any) -> Any:
+    if isinstance(claim, Mapping):
+        kind = claim.get("kind")
+        if kind not in KINDS:
+            fault = f"{kind!r}: no such kind of claim" if "kind" in claim else "is missing"
+            raise ValueError(
+                f"kind: {fault}; allowed: {', '.join(KINDS)}.{suggestion(str(kind), KINDS)}"
+            )
+    return claim
+
+
+Claim = Annotated[_AnyKind, Field(discriminator="kind"), BeforeValidator(_known_kind)]
 """Any claim, discriminated by `kind`."""
 
 
@@ -264,6 +330,17 @@ def unknown_conditions(claim: Claim, conditions: Sequence[str]) -> tuple[str, li
         if missing:
             return field, missing
     return None
+
+
+def lacks_conditions(claim: Claim, conditions: Sequence[str]) -> str | None:
+    """Why an experiment has too few conditions for a claim about all of them; None if it has enough."""
+    needed = {Best: 2, Trend: SHORTEST_TREND}.get(type(claim), 1)
+    if len(conditions) >= needed:
+        return None
+    return (
+        f"a claim of kind {claim.kind} needs at least {needed} conditions, and the experiment has "
+        f"{len(conditions)}"
+    )
 
 
 def deciding_conditions(claim: Claim, conditions: Sequence[str]) -> list[str]:

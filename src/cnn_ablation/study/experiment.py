@@ -1,5 +1,6 @@
 """Experiments: their parameters, and the conditions and trials that follow from these."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import ParameterError, suggestion
-from cnn_ablation.study.claims import Claim, unknown_conditions
+from cnn_ablation.study.claims import Claim, lacks_conditions, unknown_conditions
 from cnn_ablation.study.configuration import (
     Configuration,
     SettingPath,
@@ -23,6 +24,12 @@ from cnn_ablation.study.configuration import (
 )
 from cnn_ablation.study.parameters import SeedParameters
 from cnn_ablation.study.trials import Condition, Trial
+
+MAX_CONDITIONS = 1_000
+"""Largest number of conditions that factors may make: a typing error shall not fill the memory."""
+
+MAX_TRIALS = 100_000
+"""Largest number of trials that an experiment may have."""
 
 Change = tuple[SettingPath, Any]
 """Path and new value of a setting."""
@@ -70,6 +77,11 @@ class Factors(Parameters):
                 check_change(path, level)
             if any(level in levels[:index] for index, level in enumerate(levels)):
                 raise ValueError(f"{where}: {levels} names a value twice")
+        count = math.prod(len(levels) for _, levels in self.changes())
+        if count > MAX_CONDITIONS:
+            raise ValueError(
+                f"{count:,} combinations of values; allowed: at most {MAX_CONDITIONS:,} conditions"
+            )
         return self
 
     def changes(self) -> list[Change]:
@@ -246,6 +258,9 @@ class ExperimentParameters(Parameters):
                     f"no condition {', '.join(missing)}; this experiment has {', '.join(conditions)} "
                     f"(claims: null states no claims).{suggestion(missing[0], conditions)}",
                 )
+            reason = lacks_conditions(claim, conditions)
+            if reason is not None:
+                raise ParameterError(f"claims.{claim_name}", reason)
 
     def origin(self, condition: str, setting: str) -> str | None:
         """The experiment's key that sets this dotted setting of a condition; None: the baseline does."""
@@ -269,13 +284,16 @@ def expand_trials(
     """All trials of an experiment: each condition with each seed.
 
     Raises:
-        ParameterError: See `ExperimentParameters.conditions_of`.
+        ParameterError: See `ExperimentParameters.conditions_of`, or there are too many trials.
     """
-    return [
-        Trial(condition=condition, seed=seed)
-        for condition in experiment.conditions_of(baseline)
-        for seed in seeds.root
-    ]
+    conditions = experiment.conditions_of(baseline)
+    if len(conditions) * len(seeds.root) > MAX_TRIALS:
+        raise ParameterError(
+            "conditions" if experiment.conditions else "factors",
+            f"{len(conditions):,} conditions with {len(seeds.root):,} seeds each are too many; "
+            f"allowed: at most {MAX_TRIALS:,} trials",
+        )
+    return [Trial(condition=condition, seed=seed) for condition in conditions for seed in seeds.root]
 
 
 def _fields_of(template: str) -> list[str]:

@@ -19,6 +19,9 @@ from pydantic import (
 
 from cnn_ablation.base_parameters import Parameters
 
+MAX_SEEDS = 10_000
+"""Largest number of seeds per condition: a typing error shall not fill the memory."""
+
 
 class DataParameters(Parameters):
     """The images that train a network, and those that score it."""
@@ -102,7 +105,7 @@ class EvidenceParameters(Parameters):
 class PursuitParameters(Parameters):
     """The seeds that `kedro run --pipeline=pursuit` adds to decide claims."""
 
-    seeds: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+    seeds: Annotated[list[Annotated[int, Field(gt=0, le=MAX_SEEDS)]], Field(min_length=1)] = Field(
         description="Number of seeds per condition at each look at the claims, rising. The last number "
         "is the limit."
     )
@@ -129,7 +132,7 @@ class PredictionParameters(Parameters):
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1)]]):
+class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS)]]):
     """The seeds of every condition: a list, or a number n for the seeds 0 to n-1."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -144,6 +147,11 @@ class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1)]]):
             if seeds < 1:
                 raise ValueError(
                     f"{seeds} seeds: at least 1 is needed (a single seed of your choice is a list: [7])"
+                )
+            if seeds > MAX_SEEDS:
+                raise ValueError(
+                    f"{seeds:,} seeds: at most {MAX_SEEDS:,} are allowed (a single seed of your choice "
+                    "is a list: [7])"
                 )
             return list(range(seeds))
         return seeds

@@ -1,0 +1,59 @@
+"""Networks in MLflow's model registry."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import mlflow
+import pytest
+from kedro.io import DatasetError
+from mlflow.tracking import MlflowClient
+
+from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset
+from cnn_ablation.errors import StudyError
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
+    """A registry with the model `cnn`, which has a version that no study has made."""
+    folder = tmp_path_factory.mktemp("registry")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    client = MlflowClient()
+    client.create_registered_model("cnn")
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    client.create_model_version("cnn", str(folder))
+    yield client
+    mlflow.set_tracking_uri(before)
+
+
+def test_without_an_alias_there_is_no_champion(registry: MlflowClient) -> None:
+    assert MlflowChampionDataset("cnn").load() is None
+    assert MlflowChampionDataset("other").load() is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (None, {}),
+        ("", {}),
+        ("{", {}),
+        ("[1]", {}),
+        ("null", {}),
+        (json.dumps({"mean": 91.0}), {"mean": 91.0}),
+    ],
+)
+def test_any_version_can_be_champion(
+    registry: MlflowClient, tag: str | None, expected: dict[str, Any]
+) -> None:
+    if tag is not None:
+        registry.set_model_version_tag("cnn", "1", "winner", tag)
+    registry.set_registered_model_alias("cnn", "champion", "1")
+    assert MlflowChampionDataset("cnn").load() == expected
+
+
+def test_a_model_of_another_kind_does_not_classify(registry: MlflowClient) -> None:
+    registry.set_registered_model_alias("cnn", "champion", "1")
+    with pytest.raises(DatasetError, match="models:/cnn@champion was not made by a study") as failure:
+        MlflowClassifierDataset("cnn", "champion").load()
+    assert isinstance(failure.value.__cause__, StudyError)
