@@ -81,7 +81,7 @@ run = click.Command(
         click.Option(
             ["--params"],
             type=Params(),
-            help="Parameters for this run alone, as YAML: seeds=[0,1],baseline.training.epochs=2. "
+            help="Parameters for this run only, as YAML: seeds=[0,1],baseline.training.epochs=2. "
             "Quote values that contain a comma.",
         )
         if option.name == "params"

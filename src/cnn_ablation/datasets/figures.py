@@ -7,7 +7,7 @@ from kedro.io import AbstractDataset
 
 from cnn_ablation.report.figures import Drawing
 
-# Kedro-Viz recognizes the kind of a preview by the name of its type alone.
+# Kedro-Viz recognizes the kind of a preview only by the name of its type.
 ImagePreview = NewType("ImagePreview", str)
 
 

@@ -10,7 +10,7 @@ from kedro_datasets.json import JSONDataset
 
 from cnn_ablation.study.trials import Trial
 
-# Kedro-Viz recognizes the kind of a preview by the name of its type alone.
+# Kedro-Viz recognizes the kind of a preview only by the name of its type.
 JSONPreview = NewType("JSONPreview", str)
 
 

@@ -1,4 +1,4 @@
 """Running many trials: the engine, its cluster and workers, progress, and the store of results.
 
-How one network is trained belongs to `training`.
+The training of a single network does not belong here: see `training`.
 """

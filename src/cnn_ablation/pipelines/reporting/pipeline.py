@@ -12,7 +12,7 @@ RESULTS = (
     *("networks", "trial_metrics", "class_accuracy", "condition_summary"),
     *("verdicts", "pairs", "reproduction"),
 )
-"""Datasets that a chapter is made of."""
+"""Datasets that a chapter collects."""
 
 
 def create_chapter_pipeline() -> Pipeline:

@@ -1,4 +1,4 @@
-"""Train networks, and track each as soon as it is trained."""
+"""Train the trials of an experiment, and track each trial as soon as it ends."""
 
 from cnn_ablation.pipelines.training.pipeline import create_pipeline
 

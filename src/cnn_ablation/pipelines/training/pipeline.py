@@ -6,7 +6,7 @@ from cnn_ablation.pipelines.training import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Train networks, and track each as soon as it is trained."""
+    """Train the trials of an experiment, and track each trial as soon as it ends."""
     return Pipeline(
         [
             Node(

@@ -1,6 +1,6 @@
 """The base class of all figures.
 
-Drawing takes most of the time of a run that has nothing to train, so a figure is described first, and
+Drawing takes most of the time of a run that trains nothing. A figure is therefore described first, and
 drawn only if its file shows something else.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Drawing(ABC):
     """A figure that is not drawn yet.
 
-    Its fields are tables, arrays, Pillow images, settings, and dicts and lists of what JSON can hold.
+    Its fields are tables, arrays, Pillow images, settings, and dicts and lists of JSON values.
     """
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Drawing(ABC):
 
 
 def _code() -> list[bytes]:
-    """This package, and the modules outside of it that contribute text or a choice."""
+    """The code of this package, and of the other modules that figures depend on."""
     modules = [summary_table.__file__, claims.__file__]
     files = [*sorted(Path(__file__).parent.glob("*.py")), *map(Path, modules)]
     return [file.read_bytes() for file in files]

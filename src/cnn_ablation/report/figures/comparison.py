@@ -165,7 +165,7 @@ class Comparison(Drawing):
             axes.set_ylabel(label)
 
     def _accuracy_limits(self, summary: pd.DataFrame) -> tuple[float, float]:
-        """Limits that hold all results and bars, percent.
+        """Limits that contain all results and bars, percent.
 
         They are at least a point apart, so that tiny differences do not fill the axis.
         """
