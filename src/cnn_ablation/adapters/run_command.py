@@ -14,7 +14,7 @@ from cnn_ablation.adapters.interrupts import interruptible
 class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments since click 8.4.
     """Parameters from `group.key=value,…`, nested, or from the mapping of a `--config` file.
 
-    Values are YAML. A comma separates parameters where the value before it is complete, so that
+    Values are YAML. A comma separates parameters if the value before it is complete, so that
     `seeds=[0,1],title='A, B'` gives two. Kedro's own option splits at every comma.
     """
 
