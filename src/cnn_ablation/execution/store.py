@@ -70,8 +70,13 @@ class StoredTrial:
 
     @property
     def status(self) -> Status:
-        """Finished, or diverged where the loss was not finite any more."""
-        return "finished" if math.isfinite(self.history[-1]["train_loss"]) else "diverged"
+        """Finished, or diverged where a loss was not finite any more.
+
+        The last step of an epoch can spoil the weights after all its training losses were finite.
+        """
+        last = self.history[-1]
+        finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
+        return "finished" if finite else "diverged"
 
     @property
     def metrics(self) -> dict[str, float]:
