@@ -6,7 +6,6 @@
     └── StudyError              a run cannot continue
         ├── ImageSetError       a set of images cannot be used
         ├── DataUnavailableError  a data set is missing and cannot be downloaded
-        ├── NoResultError       an experiment has no finished trial
         ├── StoreError          the store of trained trials cannot be read or written
         └── ClusterError        there is no cluster to train on
 
@@ -49,10 +48,6 @@ class ImageSetError(StudyError):
 
 class DataUnavailableError(StudyError):
     """A data set is missing and cannot be downloaded. The message names each place that was tried."""
-
-
-class NoResultError(StudyError):
-    """An experiment has no finished trial to evaluate."""
 
 
 class StoreError(StudyError):

@@ -250,6 +250,16 @@ def test_an_unreachable_tracking_server(tmp_path: Path) -> None:
     assert "cannot be reached" in message
 
 
+def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    (project / "data/06_models").mkdir()
+    (project / "data/06_models/trials").touch()
+    message = " ".join(error_of(project, "--pipeline=batchnorm").split())
+    assert (
+        "data/06_models/trials, the store of trained trials, cannot be written: File exists" in message
+    )
+
+
 def test_unavailable_data(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(

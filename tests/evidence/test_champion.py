@@ -1,5 +1,6 @@
 """The winner of a study, and when it replaces the champion."""
 
+import logging
 from typing import Any
 
 import pandas as pd
@@ -78,20 +79,27 @@ def metrics(**accuracies: list[float]) -> pd.DataFrame:
 
 
 def test_the_best_trial_is_of_the_condition_with_the_highest_mean() -> None:
-    assert best_trial(metrics(a=[95.0, 85.0], b=[91.0, 92.0]))["key"] == "b1"
-    assert best_trial(metrics(a=[95.0, 0.0], b=[91.0, 92.0]))["key"] == "a0"
+    for table, key in (
+        (metrics(a=[95.0, 85.0], b=[91.0, 92.0]), "b1"),
+        (metrics(a=[95.0, 0.0], b=[91.0, 92.0]), "a0"),
+    ):
+        best = best_trial(table)
+        assert best is not None
+        assert best["key"] == key
+    assert best_trial(metrics(a=[0.0, 0.0])) is None
+
+
+def results(baseline: Configuration, **accuracies: list[float]) -> Results:
+    conditions = [Condition(name=name, levels={}, **dict(baseline)) for name in accuracies]
+    images = {"train": 1000, "validation": 1000}
+    return Results(conditions, metrics(**accuracies), images, data="abc", protocol="journal")
 
 
 def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:
-    def results(**accuracies: list[float]) -> Results:
-        conditions = [Condition(name=name, levels={}, **dict(baseline)) for name in accuracies]
-        images = {"train": 1000, "validation": 1000}
-        return Results(conditions, metrics(**accuracies), images, data="abc", protocol="journal")
-
     won = choose_winner(
         {
-            "one": results(a=[90.0, 91.0], b=[92.0, 94.0]),
-            "two": results(a=[95.0, 90.0], b=[0.0, 0.0]),
+            "one": results(baseline, a=[90.0, 91.0], b=[92.0, 94.0]),
+            "two": results(baseline, a=[95.0, 90.0], b=[0.0, 0.0]),
         }
     )
     assert (won["experiment"], won["condition"], won["seed"], won["key"]) == ("one", "b", 1, "b1")
@@ -99,3 +107,18 @@ def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configurat
     assert won["accuracies"] == {"0": 92.0, "1": 94.0}
     assert won["low"] < 93 < won["high"]
     assert (won["data"], won["protocol"]) == ("abc", "journal")
+
+
+def test_an_experiment_without_results_cannot_win(
+    baseline: Configuration, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # If an earlier test loaded conf/logging.yml, messages do not reach the root logger.
+    monkeypatch.setattr(logging.getLogger("cnn_ablation"), "propagate", True)
+    diverged = results(baseline, a=[0.0, 0.0])
+    won = choose_winner({"one": diverged, "two": results(baseline, b=[90.0, 91.0])})
+    assert (won["experiment"], won["condition"]) == ("two", "b")
+    assert "No trial has finished, so that it cannot win: one" in caplog.text
+    assert choose_winner({"one": diverged}) == {}
+    reason = "no trial of the study has finished"
+    assert contest({}, BEFORE, EVIDENCE) == {"promoted": False, "reason": reason}
+    assert contest({}, None, EVIDENCE) == {"promoted": False, "reason": reason}

@@ -109,8 +109,10 @@ def test_an_entry_can_be_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_diverged_training_has_no_final_values(tmp_path: Path) -> None:
-    history = [TRAINED.history[0] | {"train_loss": float("nan")}]
+@pytest.mark.parametrize("loss", ["train_loss", "val_loss"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverged_training_has_no_final_values(tmp_path: Path, loss: str, value: float) -> None:
+    history = [TRAINED.history[0] | {loss: value}]
     diverged = TrainedTrial(history, 3, TRAINED.validation_logits, TRAINED.weights)
     TrialStore(tmp_path).put(KEY, {}, diverged)
     stored = TrialStore(tmp_path).get(KEY)

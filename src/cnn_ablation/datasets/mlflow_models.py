@@ -104,8 +104,9 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
 class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | None]):
     """A trial's network as a model of the active run, with its signature and an input example.
 
-    Saved as {"key": key of the trial in the store, "classifier": a Classifier}. If an earlier
-    run has logged the model of this trial, the active run gets that model and no copy is made.
+    Saved as {"key": key of the trial in the store, "classifier": a Classifier}, or as {} where there is
+    no network to log. If an earlier run has logged the model of this trial, the active run gets that
+    model and no copy is made.
 
     Args:
         name: Name of the model.
@@ -119,7 +120,7 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model."""
-        if not self.tracking_enabled:
+        if not self.tracking_enabled or not data:
             return
         import mlflow
         from mlflow.entities import LoggedModelOutput
@@ -176,7 +177,8 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
 class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], None]):
     """A version of the registered model; it gets the alias `champion` if it has won the contest.
 
-    Saved as {"winner": …, "contest": …, "classifier": a Classifier}.
+    Saved as {"winner": …, "contest": …, "classifier": a Classifier}, or as {} where no trial has
+    finished.
 
     Args:
         name: Name of the registered model.
@@ -189,7 +191,7 @@ class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model to the active run, register it and describe it by tags."""
-        if not self.tracking_enabled:
+        if not self.tracking_enabled or not data:
             return
         import mlflow
 

@@ -1,5 +1,6 @@
 """The best condition of a study, and whether it is better than the present champion."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from cnn_ablation.evidence.effects import Effect, contrast
 from cnn_ablation.evidence.verdicts import rounding_step
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
+
+logger = logging.getLogger(__name__)
 
 
 class _Scored(BaseModel):
@@ -40,7 +43,7 @@ class Results(NamedTuple):
     protocol: str
 
 
-def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any]":
+def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
     """Choose the trial that represents the best condition.
 
     The best condition has the highest mean final validation accuracy. Its trial with the highest final
@@ -51,9 +54,11 @@ def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any]":
             of different experiments are different ones.
 
     Returns:
-        The row of the trial.
+        The row of the trial; None if none has finished.
     """
     finished = trial_metrics[trial_metrics["status"] == "finished"]
+    if finished.empty:
+        return None
     by = [column for column in ("experiment", "condition") if column in finished]
     accuracies = finished["final_val_accuracy"]
     means = finished.groupby(by)["final_val_accuracy"].transform("mean")
@@ -71,13 +76,21 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
         experiment and condition; model and training, the condition's settings; seed and key of its best
         trial; mean, low and high (95 % t interval; None with one seed) and accuracies by seed, percent;
         step, the smallest difference between two accuracies; data (fingerprint) and protocol. Only
-        accuracies with the same data and protocol are comparable.
+        accuracies with the same data and protocol are comparable. Empty if no trial has finished.
     """
-    tables = [results.trial_metrics.assign(experiment=name) for name, results in experiments.items()]
-    best = best_trial(pd.concat(tables, ignore_index=True))
+    finished = {
+        name: results.trial_metrics[results.trial_metrics["status"] == "finished"]
+        for name, results in experiments.items()
+    }
+    left_out = [name for name, table in finished.items() if table.empty]
+    if left_out:
+        logger.warning("No trial has finished, so that it cannot win: %s", ", ".join(left_out))
+    tables = [table.assign(experiment=name) for name, table in finished.items() if not table.empty]
+    best = best_trial(pd.concat(tables, ignore_index=True)) if tables else None
+    if best is None:
+        return {}
     results = experiments[best["experiment"]]
-    metrics = results.trial_metrics
-    rows = metrics[(metrics["status"] == "finished") & (metrics["condition"] == best["condition"])]
+    rows = finished[best["experiment"]].query("condition == @best['condition']")
     condition = next(c for c in results.conditions if c.name == best["condition"])
     step = rounding_step("final_val_accuracy", results.images)
     low, high = Effect.of(rows["final_val_accuracy"], step).interval()
@@ -104,7 +117,7 @@ def contest(
     """Whether a winner becomes the champion: the first winner does, a later one only if it is better.
 
     Args:
-        winner: See `choose_winner`.
+        winner: See `choose_winner`; empty if there is none.
         champion: The present champion in the same form; None if there is none. Any version of a model
             can be made champion by hand, so it may also be in another form.
         evidence: Significance level of the test.
@@ -112,6 +125,8 @@ def contest(
     Returns:
         promoted (bool) and reason (text).
     """
+    if not winner:
+        return {"promoted": False, "reason": "no trial of the study has finished"}
     if champion is None:
         return {"promoted": True, "reason": "it is the first one"}
     try:

@@ -19,6 +19,7 @@ from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
 from cnn_ablation.study.trials import Trial
+from cnn_ablation.training.results import HISTORY, METRICS
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.outcomes import Outcome
@@ -90,4 +91,8 @@ def _tabulate(outcomes: Iterable["Outcome"]) -> tuple[pd.DataFrame, pd.DataFrame
         if stored:
             metrics[-1] |= stored.metrics
             histories += [where | row for row in stored.history]
-    return pd.DataFrame(metrics), pd.DataFrame(histories)
+    columns = ["condition", "seed", "status", *METRICS, "total_params"]
+    return (
+        pd.DataFrame(metrics, columns=columns),
+        pd.DataFrame(histories, columns=["condition", "seed", *HISTORY]),
+    )

@@ -72,8 +72,13 @@ class StoredTrial:
 
     @property
     def status(self) -> Status:
-        """`finished`, or `diverged` if the last training loss is not finite."""
-        return "finished" if math.isfinite(self.history[-1]["train_loss"]) else "diverged"
+        """`finished`, or `diverged` if the last training or validation loss is not finite.
+
+        The last step of an epoch can spoil the weights after all its training losses were finite.
+        """
+        last = self.history[-1]
+        finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
+        return "finished" if finite else "diverged"
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -208,16 +208,21 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     ]
     pairs = [pair for chapter in chapters.values() for pair in chapter["pairs"]]
     spreads = [c["sd"] for c in conditions if c["sd"]]
-    best = max(conditions, key=lambda condition: condition["final_val_accuracy"])
+    best = max(conditions, key=lambda condition: condition["final_val_accuracy"], default=None)
     return {
         "verdicts": verdicts,
         "counts": {verdict: counts[verdict] for verdict in SIGNS},
         "best": best,
-        "rivals": _rivals(best, chapters[best["experiment"]]),
+        "without_results": [
+            chapter["title"]
+            for chapter in chapters.values()
+            if all(condition["final_val_accuracy"] is None for condition in chapter["conditions"])
+        ],
+        "rivals": _rivals(best, chapters[best["experiment"]]) if best else [],
         "typical_sd": statistics.median(spreads) if spreads else None,
-        "optimism": statistics.mean(
-            c["best_val_accuracy"] - c["final_val_accuracy"] for c in conditions
-        ),
+        "optimism": statistics.mean(c["best_val_accuracy"] - c["final_val_accuracy"] for c in conditions)
+        if conditions
+        else None,
         "correlation": _median(pair["correlation"] for pair in pairs),
         "paired_seeds": _median(pair["seeds_needed"] for pair in pairs),
         "unpaired_seeds": _median(pair["unpaired_seeds_needed"] for pair in pairs),

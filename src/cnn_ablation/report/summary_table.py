@@ -37,6 +37,8 @@ def print_summary(
         )
     console = console or Console()
     console.print(table)
+    if not condition_summary["seeds"].any():
+        console.print("No trial has finished: there are no results to compare.", highlight=False)
     if verdicts is not None and len(verdicts):
         counts = verdicts["verdict"].value_counts()
         numbers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())

@@ -23,6 +23,17 @@ class TrainedTrial:
     weights: dict[str, np.ndarray]
 
 
+HISTORY = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+"""Columns of a history."""
+
+METRICS = (
+    *("final_train_loss", "final_train_accuracy", "final_val_loss", "final_val_accuracy"),
+    *("best_val_accuracy", "best_epoch", "epochs_to_80", "overfitting_gap", "val_loss_roughness"),
+    "seconds_per_epoch",
+)
+"""What `summarize_history` returns, in its order."""
+
+
 def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:
     """Final and best values of a training, most of which the published journal tracked.
 

@@ -4,31 +4,32 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.data.splits import Arrays
-from cnn_ablation.errors import NoResultError
+from cnn_ablation.data.splits import COLUMNS, Arrays
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.parts.architectures import Architecture
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, PursuitParameters
 from cnn_ablation.study.trials import Trial
+from cnn_ablation.training.results import HISTORY, METRICS
+
+DESCRIBED = ("condition", "seed", "key", "status")
+"""Columns that say which trial a row is about, and how it ended."""
 
 
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
     """Collect a row per trial and epoch: condition, seed and the history of the training."""
-    return pd.DataFrame(
+    rows = [
         {"condition": run.condition, "seed": run.seed, **row}
         for run in runs[runs["status"] != "failed"].itertuples()
         for row in store.fetch(run.key).history
-    )
+    ]
+    return pd.DataFrame(rows, columns=["condition", "seed", *HISTORY])
 
 
 def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.DataFrame:
     """Collect a row per trial: its metrics, and the calibration error of its last predictions.
 
     Trials that diverged or failed have no metrics.
-
-    Raises:
-        NoResultError: No trial has finished.
     """
     from cnn_ablation.evidence.scores import score
 
@@ -42,10 +43,11 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
                 scores = score(stored.validation_logits(), splits["validation_labels"])
                 row["expected_calibration_error"] = scores["expected_calibration_error"]
         rows.append(row)
-    if not (runs["status"] == "finished").any():
-        fates = (runs["condition"] + ": " + runs["status"] + " " + runs["error"]).drop_duplicates()
-        raise NoResultError("No trial of this experiment has a result.\n  " + "\n  ".join(fates))
-    return pd.DataFrame(rows)
+    # A trial that failed has no metrics, and none of the trials may have any.
+    table = pd.DataFrame(
+        rows, columns=[*DESCRIBED, *METRICS, "total_params", "expected_calibration_error"]
+    )
+    return table.astype({metric: float for metric in table.columns if metric not in DESCRIBED})
 
 
 def confuse_classes(
@@ -63,12 +65,16 @@ def confuse_classes(
         table.insert(1, "seed", run.seed)
         table.insert(2, "true_class", class_names)
         tables.append(table)
+    if not tables:
+        return pd.DataFrame(columns=[*COLUMNS, *class_names])
     return pd.concat(tables, ignore_index=True)
 
 
 def score_classes(confusion: pd.DataFrame) -> pd.DataFrame:
     """Compute the top-1 accuracy of each class, percent: a row per trial, a column per class."""
-    class_names = list(confusion["true_class"].unique())
+    class_names = [name for name in confusion.columns if name not in COLUMNS]
+    if confusion.empty:
+        return confusion[["condition", "seed", *class_names]]
     hits = confusion.apply(lambda row: row[row["true_class"]], axis=1)
     accuracy = 100 * hits / confusion[class_names].sum(axis=1)
     table = confusion[["condition", "seed", "true_class"]].assign(accuracy=accuracy)
@@ -139,10 +145,16 @@ def reproduce_published(
 
 
 def choose_final_model(trial_metrics: pd.DataFrame) -> dict[str, Any]:
-    """Choose the trial whose network represents the experiment; see `champion.best_trial`."""
+    """Choose the trial whose network represents the experiment; see `champion.best_trial`.
+
+    Returns:
+        condition, seed and key of the trial, and validation_accuracy; empty if no trial has finished.
+    """
     from cnn_ablation.evidence.champion import best_trial
 
     chosen = best_trial(trial_metrics)
+    if chosen is None:
+        return {}
     return {
         "condition": str(chosen["condition"]),
         "seed": int(chosen["seed"]),
@@ -157,9 +169,11 @@ def build_final_model(
     store: TrialStore,
     data_summary: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the chosen network as `classifier`, and the `key` of its trial."""
+    """Return the chosen network as `classifier`, and the `key` of its trial; empty without a choice."""
     from cnn_ablation.serving.classifier import Classifier
 
+    if not final_model_choice:
+        return {}
     key = final_model_choice["key"]
     model = _chosen_model(final_model_choice, trials)
     return {"key": key, "classifier": Classifier.of_trial(model, store.fetch(key), data_summary)}
@@ -176,6 +190,9 @@ def score_final_model(
     """Score the chosen network on the test images.
 
     With the protocol `holdout`, no choice has depended on these images.
+
+    Returns:
+        The choice, protocol, test (see `scores.score`) and note; without a choice, protocol and note.
     """
     import torch
     from torch import nn
@@ -184,6 +201,8 @@ def score_final_model(
     from cnn_ablation.serving.classifier import rebuild
     from cnn_ablation.training.loop import predict
 
+    if not final_model_choice:
+        return {"protocol": data.protocol, "note": "No trial has finished, so there is no final model."}
     model = _chosen_model(final_model_choice, trials)
     network = rebuild(model, store.fetch(final_model_choice["key"]), data_summary)
     logits = predict(network, torch.from_numpy(splits["test_images"]), nn.Identity())

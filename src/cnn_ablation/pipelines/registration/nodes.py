@@ -50,9 +50,15 @@ def contest_champion(
 def build_registered_model(
     winner: dict[str, Any], contest: dict[str, Any], store: TrialStore, data_summary: dict[str, Any]
 ) -> dict[str, Any]:
-    """Combine what is registered: the winner, its classifier, and whether it becomes the champion."""
+    """Combine what is registered: the winner, its classifier, and whether it becomes the champion.
+
+    Returns:
+        winner, contest and classifier; empty if there is no winner.
+    """
     from cnn_ablation.serving.classifier import Classifier
 
+    if not winner:
+        return {}
     classifier = Classifier.of_trial(
         Configuration.model_validate({key: winner[key] for key in ("model", "training")}).model,
         store.fetch(winner["key"]),

@@ -4,10 +4,18 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.report.figures import Claims, Comparison, ConfusionMatrix, LearningCurves
+from cnn_ablation.report.figures import (
+    Claims,
+    Comparison,
+    ConfusionMatrix,
+    LearningCurves,
+    NoResults,
+)
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
+
+NOTHING_FINISHED = "No trial has finished: there is nothing to draw."
 
 
 def plot_comparison(
@@ -15,8 +23,10 @@ def plot_comparison(
     trials: list[Trial],
     trial_metrics: pd.DataFrame,
     condition_summary: pd.DataFrame,
-) -> Comparison:
+) -> Comparison | NoResults:
     """Draw the conditions side by side."""
+    if not condition_summary["seeds"].any():
+        return NoResults(title=experiment.title, reason=NOTHING_FINISHED)
     return Comparison(
         title=experiment.title,
         question=experiment.question,
@@ -26,8 +36,12 @@ def plot_comparison(
     )
 
 
-def plot_learning_curves(experiment: ExperimentParameters, histories: pd.DataFrame) -> LearningCurves:
+def plot_learning_curves(
+    experiment: ExperimentParameters, histories: pd.DataFrame
+) -> LearningCurves | NoResults:
     """Draw training and validation per epoch, mean and range over seeds."""
+    if histories.empty:
+        return NoResults(title=experiment.title, reason=NOTHING_FINISHED)
     return LearningCurves(title=experiment.title, histories=histories)
 
 
@@ -40,8 +54,10 @@ def plot_effects(
 
 def plot_confusion_matrix(
     experiment: ExperimentParameters, confusion: pd.DataFrame, final_model_choice: dict[str, Any]
-) -> ConfusionMatrix:
+) -> ConfusionMatrix | NoResults:
     """Draw the confusion matrix of the best condition's networks of all seeds."""
+    if not final_model_choice:
+        return NoResults(title=experiment.title, reason=NOTHING_FINISHED)
     condition = final_model_choice["condition"]
     rows = confusion[confusion["condition"] == condition]
     class_names = list(confusion["true_class"].unique())

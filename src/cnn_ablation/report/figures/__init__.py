@@ -12,6 +12,7 @@ from cnn_ablation.report.figures.comparison import Comparison
 from cnn_ablation.report.figures.confusion_matrix import ConfusionMatrix
 from cnn_ablation.report.figures.contact_sheet import ContactSheet
 from cnn_ablation.report.figures.learning_curves import LearningCurves
+from cnn_ablation.report.figures.no_results import NoResults
 from cnn_ablation.report.figures.samples import Samples
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ContactSheet",
     "Drawing",
     "LearningCurves",
+    "NoResults",
     "Samples",
 ]

@@ -1,0 +1,31 @@
+"""What is drawn in place of a figure that has nothing to show."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cnn_ablation.report.figures import style
+from cnn_ablation.report.figures.base import Drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class NoResults(Drawing):
+    """A line that says why there is nothing to draw.
+
+    Args:
+        title: Title of the experiment.
+        reason: Why there is nothing.
+    """
+
+    title: str
+    reason: str
+
+    def draw(self) -> "Figure":
+        """See base class."""
+        with style.applied():
+            figure = style.new_figure(8, 1.6)
+            style.heading(figure, self.title)
+            style.caption(figure, self.reason)
+        return figure

@@ -1,0 +1,177 @@
+"""An experiment of which no trial finishes is evaluated, drawn and reported like any other."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.pipeline import Pipeline
+
+from cnn_ablation.data import fashion_mnist
+from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
+from cnn_ablation.datasets import FigureDataset
+from cnn_ablation.evidence.pursuit import pursue
+from cnn_ablation.execution.engine import Outcome
+from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.pipelines import evaluation, registration, reporting, visualization
+from cnn_ablation.report.figures import Drawing
+from cnn_ablation.report.summary_table import print_summary
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
+from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters, SeedParameters
+from cnn_ablation.study.trials import Trial
+from tests.conftest import ALL_IMAGES, ROOT
+from tests.execution.test_store import TRAINED
+from tests.pipelines.test_evaluation import kept
+
+CLAIMS: dict[str, dict[str, Any]] = {
+    "above": {"kind": "above", "condition": "one", "than": "two"},
+    "best": {"kind": "best", "condition": "one"},
+    "equivalent": {"kind": "equivalent", "conditions": ["one", "two"]},
+    "slower": {
+        "kind": "above",
+        "condition": "one",
+        "than": "two",
+        "metric": "seconds_per_epoch",
+        "smallest_effect": 1.0,
+    },
+    "ratio": {
+        "kind": "value",
+        "condition": "one",
+        "relative_to": "two",
+        "value": 1.0,
+        "tolerance": 0.1,
+    },
+    "size": {
+        "kind": "value",
+        "condition": "one",
+        "metric": "total_params",
+        "value": 3.0,
+        "tolerance": 1.0,
+    },
+    "reaches": {"kind": "reaches", "condition": "two", "accuracy": 80.0, "within": 1},
+}
+EXPERIMENT = ExperimentParameters.model_validate(
+    {
+        "title": "T",
+        "question": "Q?",
+        "hypothesis": "H.",
+        "conditions": {"one": {}, "two": {"model": {"dropout_rate": 0.1}}},
+        "claims": {name: {"text": "It is.", **claim} for name, claim in CLAIMS.items()},
+    }
+)
+EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
+PURSUIT = PursuitParameters(seeds=[2, 4], minutes=None)
+
+UNTRAINED = ("build_final_model", "score_final_model", "build_registered_model")
+"""Nodes that need a network's real weights."""
+
+
+@pytest.fixture(params=["failed", "diverged", "of the first condition"])
+def results(
+    request: pytest.FixtureRequest, raw_images: Arrays, baseline: Configuration, tmp_path: Path
+) -> dict[str, Any]:
+    """All results of an experiment whose trials have failed or diverged, or of one that has some."""
+    splits = split_images(raw_images, ALL_IMAGES)
+    names = list(fashion_mnist.CLASS_NAMES)
+    trials = expand_trials(EXPERIMENT, baseline, SeedParameters.model_validate(2))
+    store = TrialStore(tmp_path / "trials")
+    rows = []
+    for position, trial in enumerate(trials):
+        row = {"position": position, "condition": trial.condition.name, "seed": trial.seed}
+        if request.param == "of the first condition" and trial.condition.name == "one":
+            status = "finished"
+        else:
+            status = "failed" if request.param == "failed" else "diverged"
+        key = f"{position:024x}"
+        rows.append(row | {"key": key, "status": status, "error": ""})
+        if status != "failed":
+            loss = {"train_loss": float("nan")} if status == "diverged" else {}
+            logits = np.zeros((200, 10), np.float32)
+            trained = replace(TRAINED, history=[TRAINED.history[0] | loss], validation_logits=logits)
+            identity = {"device": "cpu", "precision": "fp32", "libraries": {}, "versions": {}}
+            store.put(key, identity, trained)
+    found: dict[str, Any] = {
+        "runs": pd.DataFrame(rows),
+        "trials": trials,
+        "trial_store": store,
+        "splits": splits,
+        "data_summary": {"name": "Fashion-MNIST", **summarize_splits(splits, names)},
+        "params:experiment": EXPERIMENT,
+        "params:data": ALL_IMAGES,
+        "params:evidence": EVIDENCE,
+        "published_runs": pd.read_csv(ROOT / "data/01_raw/journal/runs.csv"),
+        "published_tables": pd.read_csv(ROOT / "data/01_raw/journal/tables.csv"),
+        "networks": pd.DataFrame({"condition": ["one", "two"]}),
+        "champion": None,
+        "final_model": None,
+        "final_model_report": {"protocol": "journal", "note": ""},
+    }
+    stages = (
+        evaluation.create_pipeline(),
+        visualization.create_pipeline(),
+        reporting.create_chapter_pipeline(),
+        reporting.create_summary_pipeline({"lost": "chapter"}),
+        reporting.create_journal_pipeline({"lost": "chapter"}),
+        registration.create_pipeline({"lost": "chapter"}),
+    )
+    for node in sum(stages, Pipeline([])).nodes:
+        if request.param == "of the first condition" and node.name in UNTRAINED:
+            continue
+        for name, value in node.run({name: found[name] for name in node.inputs}).items():
+            found[name] = saved(value, name, tmp_path)
+    return found
+
+
+def saved(value: Any, name: str, folder: Path) -> Any:
+    """The value as the catalog saves and loads it."""
+    if isinstance(value, pd.DataFrame):
+        return kept(value, name if name == "study_summary" else f"lost.{name}", folder)
+    if isinstance(value, Drawing):
+        figure = FigureDataset(str(folder / "lost" / f"{name}.png"))
+        figure.save(value)
+        return figure.load()
+    if name == "final_model":
+        return None  # MLflow has no model.
+    if isinstance(value, dict) and name != "chapter":
+        return json.loads(json.dumps(value, allow_nan=False))
+    return value
+
+
+def test_an_experiment_without_results_is_reported(
+    results: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    partly = (results["runs"]["status"] == "finished").any()
+    assert results["condition_summary"]["condition"].tolist() == ["one", "two"]
+    assert results["condition_summary"]["seeds"].tolist() == [2 if partly else 0, 0]
+    assert len(results["trial_metrics"]) == 4
+    assert len(results["verdicts"]) == len(CLAIMS)
+    assert (results["verdicts"].set_index("claim")["finding"] == "no result").any()
+    for figure in ("comparison", "claims", "learning_curves", "confusion_matrix"):
+        assert results[f"{figure}_figure"][1].startswith(b"\x89PNG")
+    assert results["study_summary"]["seeds"].tolist() == [2 if partly else 0, 0]
+    markdown = results["journal_markdown"]
+    print_summary("T", results["condition_summary"], results["verdicts"], "folder")
+    printed = capsys.readouterr().out
+    if partly:
+        assert (results["winner"]["condition"], results["winner"]["seed"]) == ("one", 0)
+        assert results["contest"]["promoted"]
+        assert "No trial has finished" not in markdown + printed
+    else:
+        assert results["winner"] == results["registered_model"] == {}
+        assert not results["contest"]["promoted"]
+        assert "No trial has finished, so there are no results to compare: T." in markdown
+        assert "No trial has finished" in printed
+
+
+def test_a_pursuit_without_results_ends(baseline: Configuration) -> None:
+    def fail(trials: list[Trial]) -> Iterator[Outcome]:
+        for trial in trials:
+            yield Outcome(trial, "key", None, error="no")
+
+    trials = pursue(EXPERIMENT, baseline, EVIDENCE, PURSUIT, {"train": 100, "validation": 100}, fail)
+    assert len(trials) == 2 * PURSUIT.seeds[-1]

@@ -1,0 +1,41 @@
+"""A study goes on where an experiment, or a condition, has no results."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from tests.conftest import kedro, make_project, write_yaml
+
+DIVERGING = {"training": {"optimizer": {"kind": "sgd", "learning_rate": 1.0e8}}}
+WORDS = {"question": "Q?", "hypothesis": "H.", "study": "mini"}
+
+
+def test_a_study_goes_on_without_an_experiment_that_diverges(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    lost = {
+        "title": "Lost",
+        "fixed": DIVERGING,
+        "factors": {"model": {"dropout_rate": [0.1, 0.2]}},
+        "condition_name": "{dropout_rate}",
+        "claims": {"one": {"text": "It is.", "kind": "above", "condition": "0.1", "than": "0.2"}},
+    }
+    part = {
+        "title": "Part",
+        "conditions": {"None": {}, "007": DIVERGING},
+        "claims": {"one": {"text": "It is.", "kind": "best", "condition": "None"}},
+    }
+    for name, experiment in {"lost": lost, "part": part}.items():
+        write_yaml(project / f"conf/local/parameters_{name}.yml", {name: experiment | WORDS})
+    result = kedro(project, "run", "--pipeline=mini")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "No trial has finished, so that it cannot win: lost" in result.stdout
+    assert "No trial has finished: there are no results to compare." in result.stdout
+    assert result.stdout.count("0 (2 diverged)") == 3
+    reports = project / "data/08_reporting"
+    assert json.loads((reports / "mini/winner.json").read_text())["condition"] == "None"
+    summary = pd.read_csv(reports / "mini/study_summary.csv", dtype=str, keep_default_na=False)
+    assert summary["condition"].tolist() == ["0.1", "0.2", "007", "None"]
+    assert summary["diverged"].tolist() == ["2", "2", "2", "0"]
+    journal = (reports / "journal.md").read_text()
+    assert "No trial has finished, so there are no results to compare: Lost." in journal
