@@ -15,7 +15,7 @@ from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.datasets import FigureDataset
 from cnn_ablation.evidence.pursuit import pursue
-from cnn_ablation.execution.engine import Outcome
+from cnn_ablation.execution.outcomes import Outcome
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.pipelines import evaluation, registration, reporting, visualization
 from cnn_ablation.report.figures import Drawing
