@@ -5,6 +5,7 @@
     ├── ParameterError          a parameter cannot be used
     └── StudyError              a run cannot continue
         ├── ImageSetError       a set of images cannot be used
+        ├── ImageFileError      a file is not an image that can be read
         ├── DataUnavailableError  a data set is missing and cannot be downloaded
         ├── NoResultError       an experiment has no finished trial
         ├── StoreError          the store of trained trials cannot be read or written
@@ -13,8 +14,9 @@
 Commands print the message of each of them without a traceback; see `adapters.click_errors`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 
 
 class AblationError(Exception):
@@ -47,6 +49,10 @@ class ImageSetError(StudyError):
     """A set of images cannot be used."""
 
 
+class ImageFileError(StudyError):
+    """A file is not an image that can be read. The message is the reason, without the file's name."""
+
+
 class DataUnavailableError(StudyError):
     """A data set is missing and cannot be downloaded. The message names each place that was tried."""
 
@@ -61,6 +67,13 @@ class StoreError(StudyError):
 
 class ClusterError(StudyError):
     """There is no cluster to train on."""
+
+
+def listed(reasons: Mapping[str, str], limit: int = 10) -> str:
+    """A line of text per item and its reason, at most `limit` of them, each on a new line."""
+    lines = [f"\n  {item}: {reason}" for item, reason in islice(reasons.items(), limit)]
+    more = len(reasons) - len(lines)
+    return "".join([*lines, f"\n  and {more} more" if more else ""])
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from itertools import chain
@@ -240,6 +241,13 @@ def test_the_champion_answers_over_http(project: Path, study: str, raw_images: A
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             predictions = json.load(answer)["predictions"]
+        request.data = body.replace(f'["{text}"]]', "[5]]").encode()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=60)
+        error = json.load(refused.value)
+    assert refused.value.code == 400
+    assert "row 1: int, not text: expected a base64-encoded image file" in error["message"]
+    assert "stack_trace" not in error
     assert len(predictions) == 2
     assert predictions[0] == predictions[1]
     assert predictions[0]["class"] in fashion_mnist.CLASS_NAMES
@@ -267,7 +275,7 @@ def test_a_folder_of_images_is_classified(project: Path, study: str, raw_images:
     assert table.loc[2, "class"] == table.loc[3, "class"]
     assert table.loc[2, "probability"] == pytest.approx(table.loc[3, "probability"])
     skipped = pd.read_csv(reports / "skipped_files.csv").set_index("file")["reason"]
-    assert skipped["notes.txt"] == "not an image"
+    assert skipped["notes.txt"].startswith("not an image")
     assert skipped["cut.png"].startswith("damaged")
     assert (reports / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
 

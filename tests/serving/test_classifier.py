@@ -9,11 +9,8 @@ import torch
 from PIL import Image
 
 from cnn_ablation.data.image_files import prepare
-from cnn_ablation.errors import StudyError
 from cnn_ablation.parts.initializations import PyTorchDefault
-from cnn_ablation.pipelines.prediction.nodes import classify_images
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
-from cnn_ablation.study.parameters import PredictionParameters
 from cnn_ablation.training.initial_weights import seed_network
 from tests.conftest import JOURNAL_MODEL
 
@@ -57,12 +54,6 @@ def test_the_aspect_ratio_is_kept_and_transparency_becomes_background() -> None:
     assert (array[0] == 0).all(), "padded with dark background, not stretched"
     clear = Image.new("RGBA", (50, 50), (0, 0, 0, 0))
     assert (prepare(clear, (1, 28, 28), dark_on_light=True) == 0).all()
-
-
-def test_a_folder_without_any_image_is_an_error(classifier: Classifier) -> None:
-    files: dict[str, Image.Image | str] = {"a.csv": "not an image", "b.csv": "not an image"}
-    with pytest.raises(StudyError, match=r"None of the 2 files .* is an image: a\.csv, b\.csv"):
-        classify_images(files, classifier, PredictionParameters(dark_on_light=False))
 
 
 def test_the_three_most_probable_classes_are_returned(classifier: Classifier) -> None:

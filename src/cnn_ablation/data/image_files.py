@@ -1,34 +1,101 @@
-"""Reading image files of any kind, and turning them into input of a network."""
+"""Reading image files, and turning images into input of a network.
 
+Class folders, predictions and the served model all read images with `read`, so that they accept the same
+files and see the same pixels.
+"""
+
+import io
+import os
+import stat
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile as PillowFile
 
 from cnn_ablation.base_parameters import ImageShape
+from cnn_ablation.errors import ImageFileError, ImageSetError
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""Formats that are read, by Pillow's names."""
+
+MAX_PIXELS = 80_000_000
+"""Largest image that is read, pixels. Preparing it takes about a gigabyte."""
+
+# `read` refuses these images by a limit of its own.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+"""Tags of TIFF."""
 
 
-def read_folder(folder: Path) -> dict[str, Image.Image | str]:
-    """The images of a folder by file name, sorted; for a file that is not an image, the reason in words.
+@dataclass(frozen=True)
+class ImageFile:
+    """An entry of a folder that may be an image. Nothing is read before `read`.
 
-    Any format that Pillow reads is accepted. Hidden files and subfolders are ignored.
+    Args:
+        path: Path of the entry.
     """
-    return {
-        file.name: _read(file)
-        for file in sorted(folder.glob("*"))
-        if file.is_file() and not file.name.startswith(".")
-    }
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        r"""Name of the file. Bytes that are not UTF-8 appear as `\xff`, so that any file can hold it."""
+        return os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
+
+    def read(self) -> Image.Image:
+        """The image; see `read`."""
+        return read(self.path)
 
 
-def _read(file: Path) -> Image.Image | str:
+def files_in(folder: Path) -> list[ImageFile]:
+    """Everything in a folder except for hidden entries, sorted by name.
+
+    Raises:
+        ImageSetError: The folder cannot be listed.
+    """
     try:
-        with Image.open(file) as image:
-            image.load()
-            return image.copy()
-    except UnidentifiedImageError:
-        return "not an image"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"damaged: {error}"
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ImageSetError(f"{folder} cannot be read: {error.strerror}") from None
+    return [ImageFile(path) for path in paths if not path.name.startswith(".")]
+
+
+def read(source: Path | bytes) -> Image.Image:
+    """An image from a file or from a file's content.
+
+    The format follows from the content, not from the name. The whole range of its pixels is scaled to 0
+    to 255. Colour profiles are ignored.
+
+    Args:
+        source: Path of a file, links are followed; or the content of a file.
+
+    Returns:
+        Upright according to EXIF, with mode L, RGB or RGBA.
+
+    Raises:
+        ImageFileError: There is no regular file, or it is not an image in one of `FORMATS` with at most
+            `MAX_PIXELS` pixels, one frame, and unsigned integers of at most 16 bits per channel.
+    """
+    with io.BytesIO(source) if isinstance(source, bytes) else _opened(source) as file:
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                return _decode(image)
+        except ImageFileError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise _too_large() from None
+        except UnidentifiedImageError:
+            file.seek(0)
+            raise _unidentified(file.read(16)) from None
+        # Pillow's decoders raise errors of almost any type if a file is damaged.
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ImageFileError(f"damaged: {reason}") from None
 
 
 def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np.ndarray:
@@ -38,16 +105,128 @@ def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np
     and it is resized without distortion. Images with a light background are inverted.
 
     Args:
-        image: Any image.
+        image: Any image whose range is known, such as one from `read`.
         shape: Channels, height and width of the result, pixels.
         dark_on_light: Whether the image shows dark objects on a light background.
+
+    Raises:
+        ImageFileError: The image has pixels that are not supported, such as floats.
     """
     channels, height, width = shape
     background = "white" if dark_on_light else "black"
-    upright = ImageOps.exif_transpose(image).convert("RGBA")
-    solid = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
-    plain = solid.convert("L" if channels == 1 else "RGB")
-    fitted = ImageOps.pad(plain, (width, height), color=background)
+    solid = plain(image)
+    if solid.mode == "RGBA":
+        solid = Image.alpha_composite(Image.new("RGBA", solid.size, background), solid)
+    solid = solid.convert("L" if channels == 1 else "RGB")
+    # Pillow rounds the short side of a very long image to no pixels at all.
+    if solid.width >= 2 * width * solid.height:
+        solid = solid.resize((width, 1))
+    elif solid.height >= 2 * height * solid.width:
+        solid = solid.resize((1, height))
+    fitted = ImageOps.pad(solid, (width, height), color=background)
     pixels = np.asarray(ImageOps.invert(fitted) if dark_on_light else fitted)
     array: np.ndarray = np.atleast_3d(pixels).transpose(2, 0, 1).copy()
     return array
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """The image upright, with mode L, RGB or RGBA. An image that is so already is returned itself.
+
+    Raises:
+        ImageFileError: The image has pixels that are not supported, such as floats.
+    """
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        return _high_byte(image, bits=16)
+    if image.mode in ("I", "F", "LAB", "HSV"):
+        kinds = {"I": "integers of 32 bits", "F": "floats of 32 bits"}
+        raise _unsupported(kinds.get(image.mode, f"{image.mode} colours"))
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in ("P", "LA", "PA", "RGBa") or "transparency" in image.info:
+        return image.convert("RGBA")
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        # To open a pipe would wait for a writer.
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageFileError("a folder, not an image")
+        if not stat.S_ISREG(mode):
+            raise ImageFileError("not a regular file")
+        return path.open("rb")
+    except OSError as error:
+        if path.is_symlink() and not path.exists():
+            raise ImageFileError("a link to a file that is not there") from None
+        raise ImageFileError(f"cannot be read: {error.strerror}") from None
+
+
+def _unidentified(start: bytes) -> ImageFileError:
+    for name in FORMATS:
+        accept = Image.OPEN[name][1]
+        if accept and accept(start) is True:
+            return ImageFileError(f"damaged, or a kind of {name} that is not supported")
+    return ImageFileError(f"not an image in an allowed format ({', '.join(FORMATS)})")
+
+
+def _too_large() -> ImageFileError:
+    return ImageFileError(f"too large: more than {MAX_PIXELS:,} pixels; reduce its size")
+
+
+def _unsupported(pixels: str) -> ImageFileError:
+    return ImageFileError(
+        f"its pixels are {pixels}; save it in grey or colour with unsigned integers of 8 or 16 bits"
+    )
+
+
+def _decode(image: PillowFile) -> Image.Image:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large()
+    if min(image.size) < 1:
+        raise ImageFileError("it has no pixels")
+    # A camera may append previews to a JPEG file. Pillow calls it MPO; its first image is the picture.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise ImageFileError("it has several frames or pages: save the one to use as a file of its own")
+    if image.format == "TIFF":
+        return _decode_tiff(image)
+    key = image.info.get("transparency")
+    # Pillow reduces 16-bit colours to 8 bits, but not the colour that stands for transparency.
+    if image.format == "PNG" and isinstance(key, tuple) and str(image.tile[0][3]).endswith(";16B"):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    image.load()
+    # Before release 10.3, Pillow opened 16-bit grey PNG files with 32-bit pixels.
+    return _high_byte(image, bits=16) if image.mode == "I" else plain(image)
+
+
+def _decode_tiff(image: PillowFile) -> Image.Image:
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
+    formats = set(tags.get(_SAMPLE_FORMAT, (1,)))
+    if formats != {1} or bits > 16:
+        kind = "floats" if 3 in formats else "unsigned integers" if formats == {1} else "signed integers"
+        raise _unsupported(f"{kind} of {bits} bits")
+    white_is_zero = tags.get(_PHOTOMETRIC) == 0
+    image.load()
+    if not image.mode.startswith("I;16"):
+        return plain(image)
+    grey = _high_byte(image, bits=bits)
+    # Pillow inverts files in which white is 0 only if they have 8 bits or fewer.
+    return ImageOps.invert(grey) if white_is_zero else grey
+
+
+def _high_byte(image: Image.Image, bits: int) -> Image.Image:
+    """The upper 8 bits of a grey image, which is how Pillow and libpng reduce 16-bit colours."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    values = np.asarray(image)
+    grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+    key = image.info.get("transparency")
+    if key is None:
+        return grey
+    opaque = Image.fromarray((values != key).astype(np.uint8) * np.uint8(255))
+    return Image.merge("LA", (grey, opaque)).convert("RGBA")

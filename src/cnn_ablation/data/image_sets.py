@@ -1,5 +1,6 @@
 """Sets of labelled images, from torchvision or from a folder per class."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.errors import ImageSetError
+from cnn_ablation.errors import ImageFileError, ImageSetError, listed
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,16 @@ def classes_in(folder: Path) -> list[str]:
     """The names of a folder's subfolders, sorted. Each subfolder is a class.
 
     Raises:
-        ImageSetError: There are fewer than two subfolders.
+        ImageSetError: There are fewer than two subfolders, a name is not UTF-8, or a link leads nowhere.
     """
-    names = sorted(
-        path.name for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")
-    )
+    entries = [path for path in sorted(folder.glob("*")) if not path.name.startswith(".")]
+    for path in entries:
+        name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
+        if path.is_symlink() and not path.exists():
+            raise ImageSetError(f"{folder}: {name} is a link to a folder that is not there")
+        if path.is_dir() and name != path.name:
+            raise ImageSetError(f"{folder}: the class folder {name} needs a name in UTF-8")
+    names = [path.name for path in entries if path.is_dir()]
     if len(names) < 2:
         raise ImageSetError(
             f"{folder} has {len(names)} subfolders: it needs one per class, named after the class, for "
@@ -130,7 +136,9 @@ def load_folder(
     dark_on_light: bool,
     test_share: float,
 ) -> ImageSet:
-    """A set of images from a subfolder per class, with files of any format that Pillow reads.
+    """A set of images from a subfolder per class, with the files that `image_files.read` accepts.
+
+    Each image is resized as soon as it is read, so that one original is in memory at a time.
 
     Args:
         folder: Folder with the subfolders.
@@ -141,26 +149,27 @@ def load_folder(
         test_share: Share of each class's images that is used for testing, drawn with a fixed seed.
 
     Raises:
-        ImageSetError: There are fewer than two classes, a class has too few images, or a file is not an
-            image.
+        ImageSetError: There are fewer than two classes, a class has too few images, or a file cannot be
+            read as an image.
     """
     from sklearn.model_selection import train_test_split
 
-    from cnn_ablation.data.image_files import prepare, read_folder
+    from cnn_ablation.data.image_files import files_in, prepare
 
     shape = shape_of(size, mode)
     names = classes_in(folder)
     images: list[np.ndarray] = []
     labels: list[int] = []
-    unreadable = []
+    unreadable = {}
     for label, name in enumerate(names):
-        files = read_folder(folder / name)
-        unreadable += [f"{name}/{file}: {why}" for file, why in files.items() if isinstance(why, str)]
-        pictures = [image for image in files.values() if not isinstance(image, str)]
-        images += [prepare(image, shape, dark_on_light=dark_on_light) for image in pictures]
-        labels += [label] * len(pictures)
+        for file in files_in(folder / name):
+            try:
+                images.append(prepare(file.read(), shape, dark_on_light=dark_on_light))
+                labels.append(label)
+            except ImageFileError as error:
+                unreadable[f"{name}/{file.name}"] = str(error)
     if unreadable:
-        raise ImageSetError("\n  ".join([f"{folder} contains files that are not images:", *unreadable]))
+        raise ImageSetError(f"{folder} contains files that cannot be used:{listed(unreadable)}")
     counts = np.bincount(labels, minlength=len(names))
     few = [f"{name} {count}" for name, count in zip(names, counts, strict=True) if count < 2]
     if few or not len(names) <= test_share * len(labels) <= len(labels) - len(names):

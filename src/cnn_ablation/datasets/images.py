@@ -132,8 +132,8 @@ class ClassFoldersDataset(ImageSetDataset):
         return {**super()._describe(), "size": self._size, "mode": self._mode}
 
 
-class ImageFolderDataset(FolderDataset[dict[str, Any]]):
-    """The images in a folder, in any format that Pillow reads, sorted by name.
+class ImageFolderDataset(FolderDataset[list[Any]]):
+    """The files in a folder, sorted by name. An image is read when it is needed.
 
     Args:
         path: The folder.
@@ -144,21 +144,20 @@ class ImageFolderDataset(FolderDataset[dict[str, Any]]):
         self._path = Path(path)
         self.metadata = metadata
 
-    def load(self) -> dict[str, Any]:
-        """Return a Pillow image by file name, or the reason why a file cannot be read.
-
-        Hidden files are ignored.
+    def load(self) -> list[Any]:
+        """Return an `image_files.ImageFile` per entry of the folder. Hidden files are ignored.
 
         Raises:
-            StudyError: The folder is missing or empty.
+            StudyError: The folder is missing, is a file, is empty, or cannot be read.
         """
-        from cnn_ablation.data.image_files import read_folder
+        from cnn_ablation.data.image_files import files_in
 
-        images = read_folder(self._path)
-        if not images:
-            state = "is empty" if self._path.is_dir() else "is not there"
+        files = files_in(self._path) if self._path.is_dir() else []
+        if not files:
+            exists = "is not a folder" if self._path.exists() else "is not there"
+            state = "is empty" if self._path.is_dir() else exists
             raise StudyError(
                 f"{self._path} {state}: put the images to classify there, or name another folder as "
                 "images_to_classify in conf/local/globals.yml"
             )
-        return images
+        return files

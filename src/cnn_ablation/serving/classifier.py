@@ -1,7 +1,8 @@
 """Inference with a trained network, including the normalization of its training."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -87,25 +88,34 @@ class Classifier:
         channels, height, width = self._data["image_shape"]
         return channels, height, width
 
-    def classify(self, images: Sequence[Image.Image], *, dark_on_light: bool = False) -> pd.DataFrame:
+    def classify(self, images: Iterable[Image.Image], *, dark_on_light: bool = False) -> pd.DataFrame:
         """The three most probable classes of each image, a row per image.
 
         Args:
-            images: Images of any size and colours. They are resized to the network's input.
+            images: Images of any size and colours. Each is resized to the network's input before the
+                next one is taken.
             dark_on_light: Whether they show dark objects on a light background. The network was trained
                 with light objects on a dark background.
 
         Returns:
             The columns `COLUMNS`, with probabilities from 0 to 1. Networks with two classes have no
             third class.
+
+        Raises:
+            ImageFileError: An image has pixels that are not supported, see `image_files.prepare`.
         """
         names = self._data["class_names"]
-        prepared = [prepare(image, self.image_shape, dark_on_light=dark_on_light) for image in images]
+        fit = partial(prepare, shape=self.image_shape, dark_on_light=dark_on_light)
+        # Unlike a loop, `map` keeps no image while the next one is read.
+        prepared = list(map(fit, images))
+        columns = COLUMNS[: 2 * len(names)]
+        if not prepared:
+            return pd.DataFrame(columns=list(columns))
         logits = predict(self._network, torch.from_numpy(np.stack(prepared)), nn.Identity())
         top = logits.softmax(1).double().topk(min(len(COLUMNS) // 2, len(names)))
         classes = [[names[index] for index in row] for row in top.indices.T.tolist()]
         ranked = zip(classes, top.values.T.tolist(), strict=True)
-        return pd.DataFrame(dict(zip(COLUMNS, chain.from_iterable(ranked), strict=False)))
+        return pd.DataFrame(dict(zip(columns, chain.from_iterable(ranked), strict=True)))
 
 
 def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:

@@ -1,21 +1,26 @@
 """The registered model, which MLflow loads and serves.
 
-Its input has a column `image` with base64-encoded image files of any common format, size and colours.
+Its input has a column `image` with base64-encoded image files; `image_files.read` says which.
 """
 
 import base64
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
 from cnn_ablation.base_parameters import ImageShape
+from cnn_ablation.data.image_files import read
+from cnn_ablation.errors import ImageFileError, listed
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 
 ARTIFACT = "classifier"
@@ -40,10 +45,45 @@ class ServedClassifier(PythonModel):
             context: Context from MLflow, not used.
             model_input: A column image with base64-encoded image files.
             params: dark_on_light, see `Classifier.classify`.
+
+        Raises:
+            MlflowException: Values are not images that can be read. The message names row and reason of
+                each. MLflow's server answers any other exception with a stack trace.
         """
-        images = [Image.open(io.BytesIO(base64.b64decode(text))) for text in model_input["image"]]
+        unreadable: dict[str, str] = {}
+
+        def readable() -> Iterator[Image.Image]:
+            for row, value in enumerate(model_input["image"]):
+                try:
+                    image = _decode(value)
+                except ImageFileError as error:
+                    unreadable[f"row {row}"] = str(error)
+                else:
+                    # After an unreadable image, the others are only checked.
+                    if not unreadable:
+                        yield image
+                    del image
+
         dark_on_light = bool((params or {}).get("dark_on_light", False))
-        return self._classifier.classify(images, dark_on_light=dark_on_light)
+        answer = self._classifier.classify(readable(), dark_on_light=dark_on_light)
+        if unreadable:
+            raise MlflowException(
+                f"column image, rows counted from 0:{listed(unreadable)}", INVALID_PARAMETER_VALUE
+            )
+        return answer
+
+
+def _decode(value: object) -> Image.Image:
+    if not isinstance(value, str):
+        kind = "null" if pd.api.types.is_scalar(value) and pd.isna(value) else type(value).__name__
+        raise ImageFileError(f"{kind}, not text: expected a base64-encoded image file")
+    try:
+        content = base64.b64decode("".join(value.split()), validate=True)
+    except ValueError:
+        raise ImageFileError("not base64: expected a base64-encoded image file") from None
+    if not content:
+        raise ImageFileError("empty: expected a base64-encoded image file")
+    return read(content)
 
 
 SIGNATURE = ModelSignature(

@@ -1,22 +1,27 @@
 """Nodes of prediction."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from PIL import Image
 
-from cnn_ablation.errors import StudyError
+from cnn_ablation.errors import ImageFileError, StudyError, listed
 from cnn_ablation.report.figures import ContactSheet
 from cnn_ablation.study.parameters import PredictionParameters
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cnn_ablation.data.image_files import ImageFile
+
 
 def classify_images(
-    images: dict[str, Image.Image | str], classifier: Any, prediction: PredictionParameters
+    images: "list[ImageFile]", classifier: Any, prediction: PredictionParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Find the three most probable classes of each image.
+    """Find the three most probable classes of each image. One original is in memory at a time.
 
     Args:
-        images: Image by file name, or the reason why the file cannot be read.
+        images: Files, some of which may not be images.
         classifier: A `serving.classifier.Classifier`. The annotation would import torch at start-up.
         prediction: Parameters of the prediction.
 
@@ -27,18 +32,40 @@ def classify_images(
     Raises:
         StudyError: No file is an image.
     """
-    readable = {name: image for name, image in images.items() if isinstance(image, Image.Image)}
-    skipped = [(name, reason) for name, reason in images.items() if isinstance(reason, str)]
-    if not readable:
+    names: list[str] = []
+    skipped: list[tuple[str, str]] = []
+
+    def readable() -> "Iterator[Image.Image]":
+        for file in images:
+            try:
+                image = file.read()
+            except ImageFileError as error:
+                skipped.append((file.name, str(error)))
+            else:
+                names.append(file.name)
+                yield image
+                # Without this, the image would stay in memory until the next one is read.
+                del image
+
+    predictions = classifier.classify(readable(), dark_on_light=prediction.dark_on_light)
+    if not names:
         raise StudyError(
-            f"None of the {len(images)} files in the folder is an image: {', '.join(images)}"
+            f"None of the {len(images)} files in the folder is an image:{listed(dict(skipped))}"
         )
-    predictions = classifier.classify(list(readable.values()), dark_on_light=prediction.dark_on_light)
-    predictions.insert(0, "file", list(readable))
+    predictions.insert(0, "file", names)
     return predictions, pd.DataFrame(skipped, columns=["file", "reason"])
 
 
-def plot_contact_sheet(images: dict[str, Image.Image | str], predictions: pd.DataFrame) -> ContactSheet:
-    """Draw the images with their classes and probabilities."""
-    readable = {name: image for name, image in images.items() if isinstance(image, Image.Image)}
-    return ContactSheet(images=readable, predictions=predictions)
+def plot_contact_sheet(images: "list[ImageFile]", predictions: pd.DataFrame) -> ContactSheet:
+    """Draw the first images with their classes and probabilities."""
+    shown = set(predictions["file"].head(ContactSheet.limit))
+    return ContactSheet(
+        images={file.name: _thumbnail(file) for file in images if file.name in shown},
+        predictions=predictions,
+    )
+
+
+def _thumbnail(file: "ImageFile") -> "Image.Image":
+    image = file.read().convert("RGBA")
+    image.thumbnail((ContactSheet.THUMBNAIL, ContactSheet.THUMBNAIL))
+    return image

@@ -1,7 +1,7 @@
 """Images with the classes that a network predicts."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,12 @@ class ContactSheet(Drawing):
     """The first images with their predicted classes.
 
     Args:
-        images: By file name.
+        images: The images to draw by file name, with mode RGBA and at most `THUMBNAIL` pixels a side.
         predictions: A row per image: file, class, probability.
         limit: Number of images that are drawn at most.
     """
+
+    THUMBNAIL: ClassVar[int] = 256
 
     images: dict[str, Image.Image]
     predictions: pd.DataFrame
@@ -42,9 +44,7 @@ class ContactSheet(Drawing):
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
-            image = self.images[row["file"]].convert("RGBA")
-            image.thumbnail((256, 256))
-            axes.imshow(np.asarray(image))
+            axes.imshow(np.asarray(self.images[row["file"]]))
             name = row["file"]
             if len(name) > MAX_NAME:
                 name = f"{name[: MAX_NAME - 3]}…"
