@@ -1,22 +1,19 @@
 """Nodes of prediction."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from PIL import Image
 
+from cnn_ablation.data.image_files import ImageFile
 from cnn_ablation.errors import ImageFileError, StudyError, listed
 from cnn_ablation.report.figures import ContactSheet
 from cnn_ablation.study.parameters import PredictionParameters
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from cnn_ablation.data.image_files import ImageFile
-
 
 def classify_images(
-    images: "list[ImageFile]", classifier: Any, prediction: PredictionParameters
+    images: list[ImageFile], classifier: Any, prediction: PredictionParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the three most probable classes of each image. One original is in memory at a time.
 
@@ -35,7 +32,7 @@ def classify_images(
     names: list[str] = []
     skipped: list[tuple[str, str]] = []
 
-    def readable() -> "Iterator[Image.Image]":
+    def readable() -> Iterator[Image.Image]:
         for file in images:
             try:
                 image = file.read()
@@ -56,7 +53,7 @@ def classify_images(
     return predictions, pd.DataFrame(skipped, columns=["file", "reason"])
 
 
-def plot_contact_sheet(images: "list[ImageFile]", predictions: pd.DataFrame) -> ContactSheet:
+def plot_contact_sheet(images: list[ImageFile], predictions: pd.DataFrame) -> ContactSheet:
     """Draw the first images with their classes and probabilities."""
     shown = set(predictions["file"].head(ContactSheet.limit))
     return ContactSheet(
@@ -65,7 +62,7 @@ def plot_contact_sheet(images: "list[ImageFile]", predictions: pd.DataFrame) -> 
     )
 
 
-def _thumbnail(file: "ImageFile") -> "Image.Image":
+def _thumbnail(file: ImageFile) -> Image.Image:
     image = file.read().convert("RGBA")
     image.thumbnail((ContactSheet.THUMBNAIL, ContactSheet.THUMBNAIL))
     return image
