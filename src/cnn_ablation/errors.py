@@ -57,7 +57,7 @@ class DataUnavailableError(StudyError):
 
 
 class StoreError(StudyError):
-    """The store of trained trials cannot be read or written; the message names its folder."""
+    """The store of trained trials cannot be read or written. The message names its folder."""
 
 
 class ClusterError(StudyError):

@@ -39,11 +39,11 @@ LOADER_ARGUMENTS: dict[str, Any] = {
 
 
 class ConfFiles(NamedTuple):
-    """ConfFiles files of one project and environment.
+    """Configuration files of one project and environment.
 
     Args:
         loader: Reads and merges the files.
-        project_path: Folder that paths in messages are relative to.
+        project_path: Folder to which paths in messages are relative.
     """
 
     loader: OmegaConfigLoader
@@ -57,7 +57,7 @@ class ConfFiles(NamedTuple):
             kind: Kind of configuration: its files begin with this.
 
         Returns:
-            A file, relative to the project, or `--params`; None if not even the first level is found.
+            A file, relative to the project, or `--params`; None if not even the first step is found.
         """
         loader = self.loader
         if kind == "parameters" and reaches(loader.runtime_params or {}, path) == len(path):

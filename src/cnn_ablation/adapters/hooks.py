@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-"""Errors of a disk that is full or read-only."""
+"""Error numbers of a full or read-only disk, or of a folder without permission."""
 
-STORED_IS_KEPT = "Trials that are stored are kept: run the same command again once that is mended"
+STORED_IS_KEPT = "Stored trials are kept: correct this, then run the same command again"
 
 
 class StudyHooks:
@@ -80,7 +80,7 @@ class StudyHooks:
     @hook_impl(trylast=True)
     @click_errors()
     def on_pipeline_error(self, error: Exception) -> None:
-        """Stop the workers. Replace Kedro's error by its cause if a user can mend that."""
+        """Stop the workers. Raise the cause of Kedro's error instead if a user can correct it."""
         self._close_engine()
         cause: BaseException | None = error
         while cause is not None:

@@ -12,7 +12,7 @@ HOLDOUT_VALIDATION_IMAGES = 10_000
 """Default number of validation images with the protocol `holdout`."""
 
 COLUMNS = ("condition", "seed", "true_class")
-"""Columns of tables that have a column per class as well."""
+"""Columns of the tables that also have a column per class."""
 
 Arrays = dict[str, np.ndarray]
 """`<split>_images`, uint8 (N, channels, height, width), and `<split>_labels`, int64 (N,)."""
@@ -68,7 +68,7 @@ def summarize_splits(splits: Arrays, class_names: list[str]) -> dict[str, Any]:
     if taken:
         raise ImageSetError(
             f"A class is called {taken[0]}, which is a column of the tables of results: "
-            f"rename it; taken are {', '.join(COLUMNS)}"
+            f"rename the class; not allowed: {', '.join(COLUMNS)}"
         )
     digest = hashlib.sha256()
     for name in ("train_images", "train_labels", "validation_images", "validation_labels"):
@@ -98,7 +98,7 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def _check_variation(pixels: np.ndarray) -> None:
-    """Reject images, (N, channels, height, width), with a channel that is the same everywhere."""
+    """Reject images, (N, channels, height, width), with a channel in which all pixels are equal."""
     low, high = pixels.min(axis=(0, 2, 3)), pixels.max(axis=(0, 2, 3))
     constant = [
         f"channel {number} of {len(low)} is {value}"

@@ -33,7 +33,7 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
     def load(self) -> dict[str, Any] | None:
         """Return the result of `champion.choose_winner`, or None if there is no champion.
 
-        A version that no study has registered has no such result: the dictionary is then empty.
+        The dictionary is empty if the champion was not registered by a study.
         """
         import mlflow
         from mlflow.exceptions import MlflowException
@@ -92,7 +92,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         saved = Path(folder) / "artifacts" / ARTIFACT
         if not saved.is_dir():
             raise StudyError(
-                f"The model {uri} was not made by a study of this project: name a version that was as "
+                f"The model {uri} was not made by a study of this project: name another version as "
                 "predict_with in conf/local/globals.yml"
             )
         return Classifier.load(saved)

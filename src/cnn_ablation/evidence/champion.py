@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Scored(BaseModel):
-    """The part of a winner that a contest needs."""
+    """The entries of a winner that a contest needs."""
 
     model: dict[str, Any]
     training: dict[str, Any]
@@ -114,12 +114,12 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
 def contest(
     winner: Mapping[str, Any], champion: Mapping[str, Any] | None, evidence: EvidenceParameters
 ) -> dict[str, Any]:
-    """Whether a winner becomes the champion: the first winner does, a later one only if it is better.
+    """Decide whether a winner becomes the champion. It does if it is the first one, or is better.
 
     Args:
         winner: See `choose_winner`; empty if there is none.
-        champion: The present champion in the same form; None if there is none. Any version of a model
-            can be made champion by hand, so it may also be in another form.
+        champion: The present champion in the same form; None if there is none. Users can make any
+            version of the model the champion, so other forms are possible.
         evidence: Significance level of the test.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The end of a trial."""
+"""Outcomes of trials."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from cnn_ablation.study.trials import Trial
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended: `stored` is its entry in the store, None where it failed with `error`."""
+    """The outcome of a trial. `stored` is its entry in the store, or None if it failed with `error`."""
 
     trial: Trial
     key: str

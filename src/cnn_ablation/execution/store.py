@@ -25,7 +25,7 @@ from cnn_ablation.training.results import TrainedTrial, summarize_history
 logger = logging.getLogger(__name__)
 
 Status = Literal["finished", "diverged", "failed"]
-"""How a trial ended."""
+"""The ways in which a trial can end."""
 
 MANIFEST = "manifest.json"
 PREDICTIONS = "predictions.safetensors"
@@ -35,10 +35,10 @@ KEY = re.compile(r"[0-9a-f]{24}")
 """Names of entries, as `trial_key` makes them."""
 
 LEFTOVER = re.compile(rf"\.(unfinished|damaged-{KEY.pattern})-[a-z0-9_]{{8}}")
-"""Names of folders that are being written, were cut short, or were set aside as damaged."""
+"""Names of folders that are being written, were interrupted, or were set aside as damaged."""
 
 PROBE = 2**20
-"""Bytes that the store must have room for before anything is trained."""
+"""Bytes that are written as a test before anything is trained."""
 
 
 def trial_key(identity: Mapping[str, Any]) -> str:
@@ -105,15 +105,16 @@ class StoredTrial:
 class TrialStore:
     """A folder of trials, which several processes can use at once.
 
-    Entries are named by their keys. `.unfinished-…` is being written or was cut short; `.damaged-…`
-    holds an entry that did not match its checksums. Everything else in the folder is ignored.
+    An entry is a folder, named by its key. It is either complete or absent, even if a process is killed
+    while it writes. `.unfinished-…` is being written or was interrupted. `.damaged-…` contains an entry
+    that did not match its checksums. Everything else in the folder is ignored.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def __iter__(self) -> Iterator[str]:
-        """The keys of all entries, whole or not.
+        """The keys of all entries. Their checksums are not verified.
 
         Raises:
             StoreError: The folder cannot be read.
@@ -137,10 +138,10 @@ class TrialStore:
             raise self._fault("read", error) from error
 
     def check_writable(self) -> None:
-        """Write a file and remove it.
+        """Check that the store can be written, by writing a file and removing it.
 
         Raises:
-            StoreError: That is not possible.
+            StoreError: The store cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -153,7 +154,7 @@ class TrialStore:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return StoreError(
             f"{self.root}, the store of trained trials, cannot be {what}: {reason}. Check the folder's "
-            "permissions and the room on its disk, then run the same command again"
+            "permissions and the free space on its disk, then run the same command again"
         )
 
     def fetch(self, key: str) -> StoredTrial:
@@ -172,7 +173,8 @@ class TrialStore:
     def get(self, key: str) -> StoredTrial | None:
         """The entry with this key, or None.
 
-        One that is not is set aside with a warning, and counts as absent.
+        All files are verified by checksums. An entry that does not match them is set aside with a
+        warning and counts as absent.
 
         Raises:
             StoreError: The folder cannot be read.
@@ -181,7 +183,7 @@ class TrialStore:
             return None
         folder = self.root / key
         try:
-            # The name itself, also if it is a link to a folder that is gone.
+            # lstat does not follow links, so that a broken link counts as an entry too.
             folder.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -208,7 +210,7 @@ class TrialStore:
         return None
 
     def _move_out(self, key: str, prefix: str) -> Path:
-        """Move an entry, whatever it is, into a new folder beside the entries."""
+        """Move an entry, which may be any kind of file, into a new folder beside the entries."""
         aside = Path(tempfile.mkdtemp(dir=self.root, prefix=prefix))
         try:
             (self.root / key).replace(aside / key)
@@ -218,10 +220,10 @@ class TrialStore:
         return aside
 
     def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
-        """Keep a trained trial: written beside the entries first, then moved there whole.
+        """Store a trained trial. It is written to a temporary folder, which is then renamed.
 
         Raises:
-            StoreError: It cannot be written. Nothing of it is left.
+            StoreError: The trial cannot be written. No files of it are left.
         """
         folder = None
         try:
@@ -236,18 +238,18 @@ class TrialStore:
         return StoredTrial(self.root / key, manifest)
 
     def _move_in(self, folder: Path, key: str) -> None:
-        """Make a folder the entry of this key, unless another run has put the same trial there."""
+        """Rename a folder to the entry with this key, unless another run has stored the same trial."""
         try:
             folder.replace(self.root / key)
         except OSError:
             if self.get(key) is None:
-                # What was there is damaged, and is set aside by now.
+                # There was a damaged entry, which `get` has set aside.
                 folder.replace(self.root / key)
             else:
                 shutil.rmtree(folder)
 
     def remove(self, key: str) -> None:
-        """Delete an entry, at once for whoever looks for it."""
+        """Delete an entry. Other processes see it either complete or not at all."""
         shutil.rmtree(self._move_out(key, ".unfinished-"))
 
 
@@ -283,7 +285,7 @@ def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> 
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an entry; None if not every byte of the entry is what was written."""
+    """The manifest of an entry, or None if the entry does not match its checksums."""
     try:
         manifest: dict[str, Any] = json.loads(_read(folder / MANIFEST))
         sealed = {name: value for name, value in manifest.items() if name != "seal"}
@@ -296,7 +298,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _read(file: Path) -> bytes:
-    # Reading a pipe would wait for ever.
+    # Reading a named pipe would block.
     if not file.is_file():
         raise FileNotFoundError(file)
     return file.read_bytes()

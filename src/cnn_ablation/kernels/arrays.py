@@ -1,4 +1,4 @@
-"""Tensors as the arrays that loops compiled by Numba take."""
+"""Conversion of tensors to arrays for loops that Numba compiles."""
 
 from typing import Any
 

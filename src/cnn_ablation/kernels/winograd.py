@@ -34,12 +34,12 @@ def winograd_convolution(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor
     """Convolve images, float (N, channels, height, width), padded to keep their size.
 
     Args:
-        images: On the CPU.
+        images: Images on the CPU.
         weight: Kernels, (out_channels, channels, 3, 3); see `suits_winograd`.
-        bias: (out_channels,).
+        bias: Biases, (out_channels,).
 
     Returns:
-        (N, out_channels, height, width).
+        Maps, (N, out_channels, height, width).
     """
     return cast(Tensor, _WinogradConvolution.apply(images, weight, bias))
 

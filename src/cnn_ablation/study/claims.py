@@ -40,7 +40,7 @@ SINGLE_CONDITION_KINDS = ("value", "reaches")
 """Kinds of claims about one condition's results rather than about differences between conditions."""
 
 SHORTEST_TREND = 3
-"""Smallest number of conditions that a trend can be claimed of."""
+"""Smallest number of conditions in a trend."""
 
 Weights = dict[str, float]
 """A comparison of conditions: a weight for each. The weights sum to 0."""
@@ -324,7 +324,7 @@ Claim = Annotated[_AnyKind, Field(discriminator="kind"), BeforeValidator(_known_
 
 
 def unknown_conditions(claim: Claim, conditions: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The first field of a claim that names unknown conditions, and their names; None without any."""
+    """The first field of a claim that names unknown conditions, with their names; or None."""
     for field, names in claim.names().items():
         missing = [name for name in names if name not in conditions]
         if missing:
@@ -333,7 +333,7 @@ def unknown_conditions(claim: Claim, conditions: Sequence[str]) -> tuple[str, li
 
 
 def lacks_conditions(claim: Claim, conditions: Sequence[str]) -> str | None:
-    """Why an experiment has too few conditions for a claim about all of them; None if it has enough."""
+    """An error message if an experiment has too few conditions for a claim; None if it has enough."""
     needed = {Best: 2, Trend: SHORTEST_TREND}.get(type(claim), 1)
     if len(conditions) >= needed:
         return None

@@ -26,7 +26,7 @@ from cnn_ablation.study.parameters import SeedParameters
 from cnn_ablation.study.trials import Condition, Trial
 
 MAX_CONDITIONS = 1_000
-"""Largest number of conditions that factors may make: a typing error shall not fill the memory."""
+"""Largest number of conditions from factors, so that a typing error does not fill the memory."""
 
 MAX_TRIALS = 100_000
 """Largest number of trials that an experiment may have."""

@@ -20,7 +20,7 @@ from pydantic import (
 from cnn_ablation.base_parameters import Parameters
 
 MAX_SEEDS = 10_000
-"""Largest number of seeds per condition: a typing error shall not fill the memory."""
+"""Largest number of seeds per condition, so that a typing error does not fill the memory."""
 
 
 class DataParameters(Parameters):
