@@ -1,4 +1,4 @@
-"""An experiment of which no trial finishes is evaluated, drawn and reported like any other."""
+"""An experiment without a finished trial is evaluated, drawn and reported like any other."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A study goes on where an experiment, or a condition, has no results."""
+"""A study continues if an experiment or a condition has no results."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ DIVERGING = {"training": {"optimizer": {"kind": "sgd", "learning_rate": 1.0e8}}}
 WORDS = {"question": "Q?", "hypothesis": "H.", "study": "mini"}
 
 
-def test_a_study_goes_on_without_an_experiment_that_diverges(tmp_path: Path) -> None:
+def test_a_study_continues_without_an_experiment_that_diverges(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     lost = {
         "title": "Lost",

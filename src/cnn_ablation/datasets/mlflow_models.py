@@ -104,7 +104,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
 class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | None]):
     """A trial's network as a model of the active run, with its signature and an input example.
 
-    Saved as {"key": key of the trial in the store, "classifier": a Classifier}, or as {} where there is
+    Saved as {"key": key of the trial in the store, "classifier": a Classifier}, or as {} if there is
     no network to log. If an earlier run has logged the model of this trial, the active run gets that
     model and no copy is made.
 
@@ -177,7 +177,7 @@ def _log_classifier(name: str, classifier: Any, **more: Any) -> Any:
 class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], None]):
     """A version of the registered model; it gets the alias `champion` if it has won the contest.
 
-    Saved as {"winner": …, "contest": …, "classifier": a Classifier}, or as {} where no trial has
+    Saved as {"winner": …, "contest": …, "classifier": a Classifier}, or as {} if no trial has
     finished.
 
     Args:

@@ -74,7 +74,7 @@ class StoredTrial:
     def status(self) -> Status:
         """`finished`, or `diverged` if the last training or validation loss is not finite.
 
-        The last step of an epoch can spoil the weights after all its training losses were finite.
+        All training losses of an epoch can be finite although its last step makes the weights infinite.
         """
         last = self.history[-1]
         finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])

@@ -31,7 +31,7 @@ METRICS = (
     *("best_val_accuracy", "best_epoch", "epochs_to_80", "overfitting_gap", "val_loss_roughness"),
     "seconds_per_epoch",
 )
-"""What `summarize_history` returns, in its order."""
+"""Metrics that `summarize_history` returns, in order."""
 
 
 def summarize_history(history: list[dict[str, float]]) -> dict[str, float]:

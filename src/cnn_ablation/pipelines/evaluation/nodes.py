@@ -13,7 +13,7 @@ from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.results import HISTORY, METRICS
 
 DESCRIBED = ("condition", "seed", "key", "status")
-"""Columns that say which trial a row is about, and how it ended."""
+"""Columns that identify a trial, and its status."""
 
 
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
                 scores = score(stored.validation_logits(), splits["validation_labels"])
                 row["expected_calibration_error"] = scores["expected_calibration_error"]
         rows.append(row)
-    # A trial that failed has no metrics, and none of the trials may have any.
+    # Failed trials have no metrics, and possibly all trials have failed.
     table = pd.DataFrame(
         rows, columns=[*DESCRIBED, *METRICS, "total_params", "expected_calibration_error"]
     )

@@ -1,4 +1,4 @@
-"""What is drawn in place of a figure that has nothing to show."""
+"""A replacement for a figure without content."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NoResults(Drawing):
-    """A line that says why there is nothing to draw.
+    """A line of text instead of a figure without content.
 
     Args:
         title: Title of the experiment.
-        reason: Why there is nothing.
+        reason: The reason, in words.
     """
 
     title: str
