@@ -177,7 +177,7 @@ def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> No
     assert not tracking, (
         f"kedro-mlflow leaves tracking on in {tracking}: this release no longer sets "
         "_logging_activated on datasets whose class name begins with Mlflow. Read "
-        "kedro_mlflow/io/catalog/switch_catalog_logging.py and mend TrackingSwitch"
+        "kedro_mlflow/io/catalog/switch_catalog_logging.py and correct TrackingSwitch"
     )
 
 
@@ -204,7 +204,7 @@ def test_pythons_resource_tracker_complains_of_semaphores(semaphores: str, compl
     assert ("resource_tracker" in ended.stderr) == complains, (
         "this Python does not complain of semaphores that os._exit leaves: drop release_semaphores"
         if complains
-        else "multiprocessing.util._run_finalizers(0) no longer releases semaphores: mend "
+        else "multiprocessing.util._run_finalizers(0) no longer releases semaphores: correct "
         f"release_semaphores\n{ended.stderr}"
     )
 

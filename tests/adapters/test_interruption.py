@@ -165,7 +165,7 @@ def test_a_signal_ends_a_run_at_once_and_says_how_to_continue(
         assert process.wait(timeout=20) == code
         output = reading.result(timeout=30)
     os.close(terminal)
-    assert output.rstrip().endswith("the same command goes on from there.")
+    assert output.rstrip().endswith("the same command continues from there.")
     assert "Traceback" not in output
     assert "resource_tracker" not in output
     hidden, shown = "\x1b[?25l", "\x1b[?25h"
@@ -269,7 +269,7 @@ def test_an_interrupt_that_code_catches_still_ends_the_process(
     process.send_signal(number)
     _, errors = process.communicate(timeout=15)
     assert process.returncode == code, errors
-    assert errors.strip().endswith("the same command goes on from there.")
+    assert errors.strip().endswith("the same command continues from there.")
     assert "Traceback" not in errors
 
 
@@ -286,7 +286,7 @@ def run():
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=15)
     assert process.returncode == 143
-    assert "the same command goes on from there." in errors
+    assert "the same command continues from there." in errors
 
 
 def test_a_second_signal_ends_the_process_immediately() -> None:

@@ -70,7 +70,7 @@ def _end(number: int, error: BaseException | None) -> NoReturn:
     _every(0, signal.SIG_DFL)
     Console().show_cursor()  # A progress bar that has just started may have hidden it.
     click.echo(
-        "\nStopped. All finished trials are kept: the same command goes on from there.",
+        "\nStopped. All finished trials are kept: the same command continues from there.",
         err=True,
     )
     for stream in (sys.stdout, sys.stderr):
