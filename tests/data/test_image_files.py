@@ -1,4 +1,4 @@
-"""Which image files are read, and which pixels they have, on generated files of every kind."""
+"""Reading image files of every kind: accepted files and their pixels, and refused files."""
 
 import base64
 import io
@@ -178,7 +178,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "ppm": (saved(OPAQUE, "PPM"), "not an image in an allowed format"),
     "text": (b"no image", "not an image in an allowed format"),
     "empty": (b"", "not an image in an allowed format"),
-    # Only the header is right: to decode the pixels first would call it damaged.
+    # Only the header is valid. If the pixels were decoded first, the file would be called damaged.
     "huge": (png(13_000, 13_000, 8, 2, b""), "too large: more than 80,000,000 pixels"),
     "huger": (png(2**31 - 1, 2**31 - 1, 8, 2, b""), "too large"),
     "just too large": (png(8_001, 10_000, 1, 0, b""), "too large"),

@@ -1,7 +1,7 @@
-"""Reading image files, and turning images into input of a network.
+"""Reading image files, and converting images to the input of a network.
 
-Class folders, predictions and the served model all read images with `read`, so that they accept the same
-files and see the same pixels.
+Class folders, predictions and the served model all use `read`, so that they accept the same files and
+get the same pixels.
 """
 
 import io
@@ -20,21 +20,21 @@ from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.errors import ImageFileError, ImageSetError
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-"""Formats that are read, by Pillow's names."""
+"""Formats that are read, with Pillow's names."""
 
 MAX_PIXELS = 80_000_000
-"""Largest image that is read, pixels. Preparing it takes about a gigabyte."""
+"""Largest number of pixels of an image. Preparing such an image takes about a gigabyte."""
 
-# `read` refuses these images by a limit of its own.
+# `read` has its own limit.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-"""Tags of TIFF."""
+"""Numbers of TIFF tags."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An entry of a folder that may be an image. Nothing is read before `read`.
+    """An entry of a folder that may be an image. Only `read` opens it.
 
     Args:
         path: Path of the entry.
@@ -44,7 +44,7 @@ class ImageFile:
 
     @property
     def name(self) -> str:
-        r"""Name of the file. Bytes that are not UTF-8 appear as `\xff`, so that any file can hold it."""
+        r"""Name of the file, in which bytes that are not UTF-8 are escaped, such as `\xff`."""
         return os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
 
     def read(self) -> Image.Image:
@@ -53,7 +53,7 @@ class ImageFile:
 
 
 def files_in(folder: Path) -> list[ImageFile]:
-    """Everything in a folder except for hidden entries, sorted by name.
+    """All entries of a folder except hidden ones, sorted by name.
 
     Raises:
         ImageSetError: The folder cannot be listed.
@@ -66,16 +66,16 @@ def files_in(folder: Path) -> list[ImageFile]:
 
 
 def read(source: Path | bytes) -> Image.Image:
-    """An image from a file or from a file's content.
+    """Read an image.
 
-    The format follows from the content, not from the name. The whole range of its pixels is scaled to 0
-    to 255. Colour profiles are ignored.
+    The format is recognized by the content, not by the name. The whole range of pixels is scaled to 0 to
+    255. Colour profiles are ignored.
 
     Args:
-        source: Path of a file, links are followed; or the content of a file.
+        source: Path of a file or of a link to a file, or the content of a file.
 
     Returns:
-        Upright according to EXIF, with mode L, RGB or RGBA.
+        The image, rotated according to its EXIF data, with mode L, RGB or RGBA.
 
     Raises:
         ImageFileError: There is no regular file, or it is not an image in one of `FORMATS` with at most
@@ -105,7 +105,7 @@ def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np
     and it is resized without distortion. Images with a light background are inverted.
 
     Args:
-        image: Any image whose range is known, such as one from `read`.
+        image: Any image whose range of pixels is known, such as one from `read`.
         shape: Channels, height and width of the result, pixels.
         dark_on_light: Whether the image shows dark objects on a light background.
 
@@ -118,7 +118,7 @@ def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np
     if solid.mode == "RGBA":
         solid = Image.alpha_composite(Image.new("RGBA", solid.size, background), solid)
     solid = solid.convert("L" if channels == 1 else "RGB")
-    # Pillow rounds the short side of a very long image to no pixels at all.
+    # Pillow would round the short side of a very long image to 0 pixels.
     if solid.width >= 2 * width * solid.height:
         solid = solid.resize((width, 1))
     elif solid.height >= 2 * height * solid.width:
@@ -130,7 +130,9 @@ def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The image upright, with mode L, RGB or RGBA. An image that is so already is returned itself.
+    """The image, rotated according to its EXIF data, with mode L, RGB or RGBA.
+
+    An image that needs no change is not copied.
 
     Raises:
         ImageFileError: The image has pixels that are not supported, such as floats.
@@ -153,7 +155,7 @@ def plain(image: Image.Image) -> Image.Image:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        # To open a pipe would wait for a writer.
+        # Check the kind of file first: opening a named pipe would block.
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ImageFileError("a folder, not an image")
@@ -189,13 +191,14 @@ def _decode(image: PillowFile) -> Image.Image:
         raise _too_large()
     if min(image.size) < 1:
         raise ImageFileError("it has no pixels")
-    # A camera may append previews to a JPEG file. Pillow calls it MPO; its first image is the picture.
+    # Cameras can append previews to a JPEG file. Pillow calls such a file MPO. Its first image is the
+    # picture.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise ImageFileError("it has several frames or pages: save the one to use as a file of its own")
     if image.format == "TIFF":
         return _decode_tiff(image)
     key = image.info.get("transparency")
-    # Pillow reduces 16-bit colours to 8 bits, but not the colour that stands for transparency.
+    # Pillow reduces 16-bit colours to 8 bits, but not the colour that marks transparency.
     if image.format == "PNG" and isinstance(key, tuple) and str(image.tile[0][3]).endswith(";16B"):
         image.info["transparency"] = tuple(value >> 8 for value in key)
     image.load()

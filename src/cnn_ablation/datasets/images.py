@@ -133,7 +133,7 @@ class ClassFoldersDataset(ImageSetDataset):
 
 
 class ImageFolderDataset(FolderDataset[list[Any]]):
-    """The files in a folder, sorted by name. An image is read when it is needed.
+    """The files in a folder, sorted by name. Images are read later, when they are needed.
 
     Args:
         path: The folder.

@@ -1,6 +1,6 @@
 """The registered model, which MLflow loads and serves.
 
-Its input has a column `image` with base64-encoded image files; `image_files.read` says which.
+Its input has a column `image` with base64-encoded image files; see `image_files.read` for their formats.
 """
 
 import base64
@@ -47,8 +47,8 @@ class ServedClassifier(PythonModel):
             params: dark_on_light, see `Classifier.classify`.
 
         Raises:
-            MlflowException: Values are not images that can be read. The message names row and reason of
-                each. MLflow's server answers any other exception with a stack trace.
+            MlflowException: Some values are not images that can be read. The message names their rows
+                and the reasons. MLflow's server would answer any other exception with a stack trace.
         """
         unreadable: dict[str, str] = {}
 
@@ -59,7 +59,7 @@ class ServedClassifier(PythonModel):
                 except ImageFileError as error:
                     unreadable[f"row {row}"] = str(error)
                 else:
-                    # After an unreadable image, the others are only checked.
+                    # After an unreadable image, further images are only checked.
                     if not unreadable:
                         yield image
                     del image

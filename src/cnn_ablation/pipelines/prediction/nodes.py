@@ -41,7 +41,7 @@ def classify_images(
             else:
                 names.append(file.name)
                 yield image
-                # Without this, the image would stay in memory until the next one is read.
+                # Free the image before the next one is read.
                 del image
 
     predictions = classifier.classify(readable(), dark_on_light=prediction.dark_on_light)
