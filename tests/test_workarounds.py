@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from distributed.nanny import WorkerProcess
 from kedro.io import AbstractDataset, DataCatalog
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
@@ -28,7 +29,7 @@ from cnn_ablation.datasets import (
     MlflowTrialRunsDataset,
     TrialsDataset,
 )
-from cnn_ablation.workarounds import cpu_multiplies_bf16, light_optimizer
+from cnn_ablation.workarounds import DASK_WORKER, cpu_multiplies_bf16, light_optimizer
 from tests.conftest import ROOT, clean_environment
 
 SOURCES = ROOT / "src"
@@ -225,3 +226,10 @@ def preview_type(kind: type[Any]) -> str:
     """Name of the type that Kedro-Viz chooses a view by, read as Kedro-Viz reads it."""
     annotation = inspect.signature(kind.preview).return_annotation
     return getattr(annotation, "__name__", str(annotation))
+
+
+def test_dask_starts_its_workers_under_the_known_name() -> None:
+    assert DASK_WORKER in inspect.getsource(WorkerProcess), (
+        "this release of Dask gives the processes of its workers another name: take it over in "
+        "DASK_WORKER. tests/execution/test_cluster.py tries what start_workers_apart does"
+    )

@@ -6,10 +6,14 @@ module imports none of these libraries before a function needs it.
 
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+DASK_WORKER = "Dask Worker process (from Nanny)"
+"""Name of the processes in which Dask starts its workers."""
 
 
 def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
@@ -73,3 +77,33 @@ def release_semaphores() -> None:
     from multiprocessing import util
 
     util._run_finalizers(0)  # type: ignore[attr-defined]
+
+
+def start_workers_apart() -> None:
+    """Start Dask's workers without the script that started this process, and with Ctrl-C blocked.
+
+    multiprocessing imports the script again in each process that it spawns. Workers need nothing of it:
+    Dask pickles the script's functions by value. A script that calls `session.run` outside of
+    `if __name__ == "__main__":` would run once more in each worker, and `kedro` would load its commands.
+
+    The thread that spawns a worker is Dask's own for that purpose. The worker inherits its mask of
+    signals, so it ignores Ctrl-C from its first moment, also when Dask starts it again later.
+    """
+    import signal
+    from multiprocessing import spawn
+
+    prepare = spawn.get_preparation_data
+    if hasattr(prepare, "__wrapped__"):
+        return
+
+    @wraps(prepare)
+    def prepare_apart(name: str) -> dict[str, Any]:
+        prepared = prepare(name)
+        if name == DASK_WORKER:
+            prepared.pop("init_main_from_name", None)
+            prepared.pop("init_main_from_path", None)
+            if hasattr(signal, "pthread_sigmask"):  # Not on Windows.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return prepared
+
+    spawn.get_preparation_data = prepare_apart

@@ -21,11 +21,16 @@ EPOCHS_TOPIC = "cnn-ablation-epochs"
 """Dask's topic of the rows that a training's history gains."""
 
 
-def dask_setup(_: object) -> None:
-    """Ignore Ctrl-C, which a terminal sends to workers too: the run that has started them ends them.
+def dask_setup(worker: Any) -> None:
+    """Close the worker's web pages, and ignore Ctrl-C where a worker does not start with it blocked.
 
-    Dask calls this in each worker of a local cluster.
+    A terminal sends Ctrl-C to workers too; the run that has started them ends them. Dask calls this in
+    each worker of a local cluster.
+
+    Args:
+        worker: Dask's worker in this process.
     """
+    worker.http_server.stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
