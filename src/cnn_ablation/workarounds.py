@@ -1,4 +1,4 @@
-"""Private parts of PyTorch, kedro-mlflow and Python that this package uses, each with the reason.
+"""Private parts of PyTorch, Numba, kedro-mlflow and Python that this package uses, each with the reason.
 
 Every one has a test in `tests/test_workarounds.py` that says what to do when a release changes it. The
 module imports none of these libraries before a function needs it.
@@ -6,6 +6,7 @@ module imports none of these libraries before a function needs it.
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
@@ -107,3 +108,50 @@ def start_workers_apart() -> None:
         return prepared
 
     spawn.get_preparation_data = prepare_apart
+
+
+def cache_on_disk(compiled: Any) -> None:
+    """Cache what Numba compiles for a function, as its option `cache=True` does, but trust no file.
+
+    Numba fails on a file of the cache that is empty or truncated, on a folder that it cannot write to,
+    and on a full disk. It runs machine code that was altered. Here, every entry has a checksum. An entry
+    that cannot be read is compiled and written anew, and one that cannot be written is not cached.
+
+    Args:
+        compiled: A function that `numba.njit` returned.
+    """
+    import hashlib
+    import pickle
+
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache
+    from numba.core.serialize import dumps
+
+    class Checked(CompileResultCacheImpl):
+        def reduce(self, cres: Any) -> tuple[bytes, bytes]:
+            code = dumps(super().reduce(cres))
+            return hashlib.sha256(code).digest(), code
+
+        def rebuild(self, target_context: Any, payload: tuple[bytes, bytes]) -> Any:
+            digest, code = payload
+            if hashlib.sha256(code).digest() != digest:
+                raise ValueError("altered")
+            return super().rebuild(target_context, pickle.loads(code))
+
+    class MendedCache(FunctionCache):
+        _impl_class = Checked
+
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception:  # pickle raises almost any error for a file that is not its own.
+                with suppress(OSError):
+                    self.flush()
+                return None
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            with suppress(Exception):
+                super().save_overload(sig, data)
+
+    # Numba says by this error that it can write neither beside the file nor to the user's cache.
+    with suppress(RuntimeError):
+        compiled._cache = MendedCache(compiled.py_func)
