@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from distributed import Client
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.errors import ClusterError
+from cnn_ablation.execution import engine as engine_module
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.progress import StudyProgress
@@ -182,6 +184,7 @@ def test_workers_ignore_interrupts_from_their_first_moment(capfd: pytest.Capture
 
 SCRIPT = """
 import os
+from cnn_ablation.execution import engine as engine_module
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.study.parameters import ExecutionParameters
 
@@ -273,3 +276,16 @@ def test_the_data_is_sent_again_if_a_worker_dies_meanwhile(
     (outcome,) = engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL)
     assert outcome.error == ""
     assert (tmp_path / "deaths").read_text() == "dead\n"
+
+
+def test_data_that_no_worker_can_hold_is_a_clear_error(
+    tmp_path: Path, raw_images: Arrays, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "SENDS", 2)
+    data = deadly_data(raw_images, tmp_path / "deaths", deaths=10**6)
+    lost = r"Workers were lost 2 times .* lower execution\.workers"
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "5s"}),
+        pytest.raises(ClusterError, match=lost),
+    ):
+        list(engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL))

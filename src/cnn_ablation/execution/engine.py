@@ -26,6 +26,12 @@ from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.devices import resolve_device, resolve_layers, resolve_precision
 from cnn_ablation.training.results import TrainedTrial
 
+SENDS = 6
+"""How often the data is sent where workers are lost meanwhile, as often as a trial is tried."""
+
+JOIN_TIMEOUT = 60
+"""Seconds within which a worker must join where all were lost."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -147,7 +153,7 @@ class Engine:
             self._client.subscribe_topic(EPOCHS_TOPIC, self._on_epoch)
         plugin = DataOnWorker(data, device)
         if plugin.name not in self._on_workers:
-            self._client.register_plugin(plugin)
+            _send(plugin, self._client)
             self._on_workers.add(plugin.name)
         self._tasks.update(tasks)
         self._progress.begin({key: task.trial for key, task in tasks.items()}, data.image_shape)
@@ -169,15 +175,17 @@ class Engine:
         for future in as_completed(list(self._futures.values())):
             _, key = future.key
             task = self._tasks[key]
-            if future.status == "cancelled":
-                raise ClusterError(
-                    "The cluster is gone. What was trained is kept: run the same command again."
-                )
             stored, error = None, ""
-            if future.status == "finished":
-                stored = store.put(key, task.identity, future.result())
+            try:
+                result = future.result()
+            except Exception as failure:
+                if future.status != "error":
+                    raise ClusterError(
+                        "The cluster is gone. What was trained is kept: run the same command again."
+                    ) from failure
+                error = _describe(failure)
             else:
-                error = _describe(future.exception())
+                stored = store.put(key, task.identity, result)
             del self._futures[key]
             self._progress.end(key, error)
             if key in waiting:
@@ -193,6 +201,32 @@ class Engine:
         key = event[1]["key"]
         if key in self._tasks:
             self._progress.epoch(key, event[1]["row"])
+
+
+def _send(plugin: DataOnWorker, client: Client) -> None:
+    """Take the data to all workers that there are; Dask does so for those that join later.
+
+    Raises:
+        ClusterError: The workers cannot hold the data, or no longer answer.
+    """
+    lost: object = "no worker"
+    for _ in range(SENDS):
+        try:
+            # A worker that dies of the data joins again and dies again: only an answer counts.
+            client.wait_for_workers(1, timeout=JOIN_TIMEOUT)
+            if client.register_plugin(plugin):
+                return
+        except OSError as error:
+            lost = error
+        except Exception as error:
+            raise ClusterError(
+                f"The workers cannot hold the data ({type(error).__name__}: {error}). Install the "
+                "project on each of them, or, if memory is short, lower execution.workers"
+            ) from error
+    raise ClusterError(
+        f"Workers were lost {SENDS} times while the data was sent to them ({lost}), most likely out of "
+        "memory: lower execution.workers. What was trained is kept"
+    )
 
 
 def _longest_first(tasks: Sequence[_Task], image_shape: ImageShape) -> list[_Task]:
