@@ -4,14 +4,16 @@ import ast
 import importlib
 import inspect
 import json
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from distributed.nanny import WorkerProcess
 from kedro.io import AbstractDataset, DataCatalog
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
@@ -28,7 +30,7 @@ from cnn_ablation.datasets import (
     MlflowTrialRunsDataset,
     TrialsDataset,
 )
-from cnn_ablation.workarounds import cpu_multiplies_bf16, light_optimizer
+from cnn_ablation.workarounds import DASK_WORKER, cpu_multiplies_bf16, light_optimizer
 from tests.conftest import ROOT, clean_environment
 
 SOURCES = ROOT / "src"
@@ -225,3 +227,98 @@ def preview_type(kind: type[Any]) -> str:
     """Name of the type that Kedro-Viz chooses a view by, read as Kedro-Viz reads it."""
     annotation = inspect.signature(kind.preview).return_annotation
     return getattr(annotation, "__name__", str(annotation))
+
+
+def test_dask_starts_its_workers_under_the_known_name() -> None:
+    assert DASK_WORKER in inspect.getsource(WorkerProcess), (
+        "this release of Dask gives the processes of its workers another name: take it over in "
+        "DASK_WORKER. tests/execution/test_cluster.py tries what start_workers_apart does"
+    )
+
+
+LOOP = """
+import numpy as np
+from cnn_ablation.kernels.compilation import compiled
+
+@compiled("test")
+def double(numbers):
+    for i in range(len(numbers)):
+        numbers[i] = 2 * numbers[i]
+
+numbers = np.arange(3.0)
+double(numbers)
+result = numbers.tolist(), len(double.stats.cache_hits)
+"""
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Compile a loop as a new process would; returns its result and how many loops were cached."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "program.py").write_text(LOOP)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    return lambda: runpy.run_path(str(tmp_path / "program" / "program.py"))["result"]
+
+
+COMPILED, FROM_CACHE = ([0.0, 2.0, 4.0], 0), ([0.0, 2.0, 4.0], 1)
+CACHE_BREAKS = (
+    "this release of Numba reads or writes its cache in another way: read numba/core/caching.py and "
+    "mend cache_on_disk"
+)
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def garble(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    file.write_bytes(content)
+
+
+def fill_with_text(file: Path) -> None:
+    file.write_text("no cache\n")
+
+
+def make_a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        *((".nbi", damage) for damage in (empty, truncate, garble, fill_with_text, make_a_folder)),
+        *((".nbc", damage) for damage in (empty, truncate, garble, fill_with_text, remove)),
+    ],
+)
+def test_a_broken_cache_is_made_anew(
+    tmp_path: Path, cached: Callable[[], object], suffix: str, damage: Callable[[Path], None]
+) -> None:
+    assert cached() == COMPILED
+    (file,) = (tmp_path / "program" / "__pycache__").glob(f"*{suffix}")
+    damage(file)
+    assert cached() == COMPILED, CACHE_BREAKS
+    if damage is not make_a_folder:  # Numba cannot write there; it compiles each time.
+        assert cached() == FROM_CACHE, CACHE_BREAKS
+
+
+def test_nothing_is_cached_where_no_folder_can_be_written_to(
+    tmp_path: Path, cached: Callable[[], object]
+) -> None:
+    # Files where Numba wants folders: unlike a folder's mode, they stop root too.
+    (tmp_path / "program" / "__pycache__").write_text("")
+    (tmp_path / "home" / ".cache").write_text("")
+    assert [cached(), cached()] == [COMPILED, COMPILED], CACHE_BREAKS

@@ -1,4 +1,4 @@
-"""Uses of private names of PyTorch, kedro-mlflow and Python, each with the reason.
+"""Uses of private names of PyTorch, Numba, kedro-mlflow and Python, each with the reason.
 
 Each use has a test in `tests/test_workarounds.py`, which says what to do when a release changes it.
 PyTorch is imported only when a function needs it.
@@ -6,10 +6,15 @@ PyTorch is imported only when a function needs it.
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+DASK_WORKER = "Dask Worker process (from Nanny)"
+"""Name of the processes in which Dask starts its workers."""
 
 
 def light_optimizer(kind: "type[Optimizer]") -> "Callable[..., Optimizer]":
@@ -73,3 +78,80 @@ def release_semaphores() -> None:
     from multiprocessing import util
 
     util._run_finalizers(0)  # type: ignore[attr-defined]
+
+
+def start_workers_apart() -> None:
+    """Start Dask's workers without the script that started this process, and with Ctrl-C blocked.
+
+    multiprocessing imports the script again in each process that it spawns. Workers need nothing of it:
+    Dask pickles the script's functions by value. A script that calls `session.run` outside of
+    `if __name__ == "__main__":` would run once more in each worker, and `kedro` would load its commands.
+
+    The thread that spawns a worker is Dask's own for that purpose. The worker inherits its mask of
+    signals, so it ignores Ctrl-C from its first moment, also when Dask starts it again later.
+    """
+    import signal
+    from multiprocessing import spawn
+
+    prepare = spawn.get_preparation_data
+    if hasattr(prepare, "__wrapped__"):
+        return
+
+    @wraps(prepare)
+    def prepare_apart(name: str) -> dict[str, Any]:
+        prepared = prepare(name)
+        if name == DASK_WORKER:
+            prepared.pop("init_main_from_name", None)
+            prepared.pop("init_main_from_path", None)
+            if hasattr(signal, "pthread_sigmask"):  # Not on Windows.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return prepared
+
+    spawn.get_preparation_data = prepare_apart
+
+
+def cache_on_disk(compiled: Any) -> None:
+    """Cache what Numba compiles for a function, as its option `cache=True` does, but trust no file.
+
+    Numba fails on a file of the cache that is empty or truncated, on a folder that it cannot write to,
+    and on a full disk. It runs machine code that was altered. Here, every entry has a checksum. An entry
+    that cannot be read is compiled and written anew, and one that cannot be written is not cached.
+
+    Args:
+        compiled: A function that `numba.njit` returned.
+    """
+    import hashlib
+    import pickle
+
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache
+    from numba.core.serialize import dumps
+
+    class Checked(CompileResultCacheImpl):
+        def reduce(self, cres: Any) -> tuple[bytes, bytes]:
+            code = dumps(super().reduce(cres))
+            return hashlib.sha256(code).digest(), code
+
+        def rebuild(self, target_context: Any, payload: tuple[bytes, bytes]) -> Any:
+            digest, code = payload
+            if hashlib.sha256(code).digest() != digest:
+                raise ValueError("altered")
+            return super().rebuild(target_context, pickle.loads(code))
+
+    class MendedCache(FunctionCache):
+        _impl_class = Checked
+
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception:  # pickle raises almost any error for a file that is not its own.
+                with suppress(OSError):
+                    self.flush()
+                return None
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            with suppress(Exception):
+                super().save_overload(sig, data)
+
+    # Numba says by this error that it can write neither beside the file nor to the user's cache.
+    with suppress(RuntimeError):
+        compiled._cache = MendedCache(compiled.py_func)

@@ -1,6 +1,9 @@
 """The Dask cluster that trials run on: a local one, unless the parameters name a scheduler."""
 
 import math
+import shutil
+import tempfile
+from multiprocessing.util import Finalize
 
 import dask
 import torch
@@ -10,6 +13,7 @@ from distributed.system import MEMORY_LIMIT
 
 from cnn_ablation.errors import ClusterError
 from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.workarounds import start_workers_apart
 
 WORKER_MEMORY = 1.2 * 2**30
 """Bytes that a worker needs for the base network, data included."""
@@ -49,7 +53,8 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
     """Connect to the scheduler that the parameters name, or start a local cluster.
 
     A local cluster has a single-threaded worker per core, as memory permits, or a worker with several
-    threads per GPU. It listens only on loopback.
+    threads per GPU. It listens only on loopback, and accepts only connections with a certificate that is
+    made for it.
 
     Args:
         execution: Cluster parameters.
@@ -80,7 +85,21 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         return client
     at_once = min(execution.workers or trials_at_once(device), trials)
     processes = min(at_once, torch.cuda.device_count()) if device == "cuda" else at_once
+    try:
+        return Client(_local_cluster(processes, math.ceil(at_once / processes)))
+    except (OSError, RuntimeError) as error:
+        raise ClusterError(
+            f"No workers can be started on this machine ({error}). If memory is short, lower "
+            "execution.workers"
+        ) from error
+
+
+def _local_cluster(processes: int, threads: int) -> LocalCluster:
+    # Dask puts its scratch folder first on the path that modules are imported from. Its own choice is a
+    # name in /tmp that any user can take beforehand.
+    scratch = tempfile.mkdtemp(prefix="cnn-ablation-")
     settings = {
+        "temporary-directory": scratch,
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         # Dask's profiler, ticks and monitor interrupt the training thread a hundred times a second. The
         # settings are given here, because those of the nanny override a worker's environment.
@@ -92,15 +111,30 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         "distributed.scheduler.worker-saturation": 1.0,
         # A worker can also die for other reasons than its trial, which gets more attempts than Dask's 3.
         "distributed.scheduler.allowed-failures": 5,
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
     }
-    with dask.config.set(settings):
-        cluster = LocalCluster(
-            n_workers=processes,
-            threads_per_worker=math.ceil(at_once / processes),
-            host="127.0.0.1",
-            # Dask always serves its dashboards. Port 0 selects any free port.
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-        )
-        return Client(cluster)
+    start_workers_apart()
+    try:
+        with dask.config.set(settings):
+            cluster = LocalCluster(
+                n_workers=processes,
+                threads_per_worker=threads,
+                host="127.0.0.1",
+                security=Security.temporary(),
+                # Without an address, Dask would take a fixed port.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                memory_limit=0,
+            )
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    # Priority 0: `workarounds.release_semaphores` calls it too, when a run is interrupted.
+    Finalize(cluster, shutil.rmtree, (scratch,), {"ignore_errors": True}, exitpriority=0)
+    # Dask's pages have no password, and nobody looks at them. Workers close theirs in `dask_setup`.
+    scheduler, loop = cluster.scheduler, cluster.loop
+    assert scheduler is not None
+    assert loop is not None
+    loop.add_callback(scheduler.http_server.stop)
+    return cluster

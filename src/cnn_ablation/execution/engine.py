@@ -28,6 +28,12 @@ from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.devices import resolve_device, resolve_layers, resolve_precision
 from cnn_ablation.training.results import TrainedTrial
 
+SENDS = 6
+"""Number of times that the data is sent if workers are lost meanwhile; a trial has as many attempts."""
+
+JOIN_TIMEOUT = 60
+"""Seconds within which a worker must join if all were lost."""
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -140,7 +146,7 @@ class Engine:
             self._client.subscribe_topic(EPOCHS_TOPIC, self._on_epoch)
         plugin = DataOnWorker(data, device)
         if plugin.name not in self._on_workers:
-            self._client.register_plugin(plugin)
+            _send(plugin, self._client)
             self._on_workers.add(plugin.name)
         self._tasks.update(tasks)
         self._progress.begin({key: task.trial for key, task in tasks.items()}, data.image_shape)
@@ -163,18 +169,20 @@ class Engine:
         for future in as_completed(list(self._futures.values())):
             _, key = future.key
             task = self._tasks[key]
-            if future.status == "cancelled":
-                raise ClusterError(
-                    "The cluster is gone. Finished trials are kept: run the same command again."
-                )
             stored, error = None, ""
-            if future.status == "finished":
+            try:
+                result = future.result()
+            except Exception as failure:
+                if future.status != "error":
+                    raise ClusterError(
+                        "The cluster is gone. Finished trials are kept: run the same command again."
+                    ) from failure
+                error = _describe(failure)
+            else:
                 try:
-                    stored = store.put(key, task.identity, future.result())
+                    stored = store.put(key, task.identity, result)
                 except StoreError as reason:
                     error = str(reason)
-            else:
-                error = _describe(future.exception())
             del self._futures[key]
             self._progress.end(key, error)
             if key in waiting:
@@ -190,6 +198,32 @@ class Engine:
         key = event[1]["key"]
         if key in self._tasks:
             self._progress.epoch(key, event[1]["row"])
+
+
+def _send(plugin: DataOnWorker, client: Client) -> None:
+    """Send the data to all present workers. Dask sends it to those that join later.
+
+    Raises:
+        ClusterError: The workers cannot hold the data, or no longer answer.
+    """
+    lost: object = "no worker"
+    for _ in range(SENDS):
+        try:
+            # A worker that dies of the data joins again and dies again: only an answer counts.
+            client.wait_for_workers(1, timeout=JOIN_TIMEOUT)
+            if client.register_plugin(plugin):
+                return
+        except OSError as error:
+            lost = error
+        except Exception as error:
+            raise ClusterError(
+                f"The workers cannot hold the data ({type(error).__name__}: {error}). Install the "
+                "project on each of them, or, if memory is short, lower execution.workers"
+            ) from error
+    raise ClusterError(
+        f"Workers were lost {SENDS} times while the data was sent to them ({lost}), most likely out of "
+        "memory: lower execution.workers. Finished trials are kept"
+    )
 
 
 def _longest_first(tasks: Sequence[_Task], image_shape: ImageShape) -> list[_Task]:

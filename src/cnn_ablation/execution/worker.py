@@ -21,11 +21,16 @@ EPOCHS_TOPIC = "cnn-ablation-epochs"
 """Dask topic on which workers publish each new row of a training's history."""
 
 
-def dask_setup(_: object) -> None:
-    """Ignore Ctrl-C, which a terminal also sends to workers. The run that started them ends them.
+def dask_setup(worker: Any) -> None:
+    """Close the worker's web pages, and ignore Ctrl-C unless it is blocked already.
 
-    Dask calls this in each worker of a local cluster.
+    A terminal also sends Ctrl-C to workers. The run that started them ends them. Dask calls this
+    function in each worker of a local cluster.
+
+    Args:
+        worker: Dask's worker in this process.
     """
+    worker.http_server.stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

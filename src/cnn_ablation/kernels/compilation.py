@@ -8,6 +8,8 @@ from typing import cast
 import llvmlite.binding
 from numba import njit
 
+from cnn_ablation.workarounds import cache_on_disk
+
 # LLVM vectorizes a loop over channels only if
 # - it knows the distances between pixels and between rows. Loops are therefore compiled for a shape.
 # - no index can be negative, because negative indices count from the end. Hence `& NATURAL`.
@@ -39,7 +41,9 @@ def compiled(*kind: object) -> Callable[[Callable[..., None]], Callable[..., Non
 
     def compile_loop(loop: Callable[..., None]) -> Callable[..., None]:
         loop.__qualname__ = "_".join(map(str, (loop.__name__, *kind, _SURROUNDINGS)))
-        return cast(Callable[..., None], njit(nogil=True, cache=True, error_model="numpy")(loop))
+        compiled_loop = njit(nogil=True, error_model="numpy")(loop)
+        cache_on_disk(compiled_loop)
+        return cast(Callable[..., None], compiled_loop)
 
     return compile_loop
 
