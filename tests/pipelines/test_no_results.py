@@ -175,3 +175,22 @@ def test_a_pursuit_without_results_ends(baseline: Configuration) -> None:
 
     trials = pursue(EXPERIMENT, baseline, EVIDENCE, PURSUIT, {"train": 100, "validation": 100}, fail)
     assert len(trials) == 2 * PURSUIT.seeds[-1]
+
+
+def test_a_condition_without_parameters_leaves_those_of_others_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nothing = dict.fromkeys(
+        [
+            f"{name}_{what}"
+            for name in ("final_val_accuracy", "best_val_accuracy")
+            for what in ("mean", "sd")
+        ]
+    )
+    rows = {"condition": ["a", "b"], "seeds": [1, 0], "diverged": 0, "failed": [0, 1], **nothing}
+    # A CSV file gives numbers as floats where one of them is missing.
+    summary = pd.DataFrame({**rows, "total_params": [421_834.0, float("nan")]})
+    print_summary("T", summary, None, "folder")
+    printed = capsys.readouterr().out
+    assert "421,834 " in printed
+    assert "1 failed" in printed

@@ -33,7 +33,7 @@ def print_summary(
             _seed_counts(row),
             mean_and_sd(row, "final_val_accuracy"),
             mean_and_sd(row, "best_val_accuracy"),
-            "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,}",
+            "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,.0f}",
         )
     console = console or Console()
     console.print(table)
