@@ -22,7 +22,7 @@ class Architecture(Part):
     draws_from_process: ClassVar[bool] = True
     """Whether modules may draw from PyTorch's process-wide generators, as PyTorch's dropout does.
 
-    A GPU's worker trains only one such network at a time.
+    A GPU's worker trains only one such network at a time, and without CUDA graphs.
     """
 
     @abstractmethod

@@ -18,6 +18,9 @@ class Augmentation(Part):
     def apply(self, images: "Tensor", generator: "Generator") -> "Tensor":
         """Return changed images of the same shape and type.
 
+        A GPU replays the recorded operations of the first batches. The method must therefore draw only
+        from the generator, and must not read values of tensors back, as `.item()` does.
+
         Args:
             images: A batch, uint8 (N, channels, height, width). It must not be changed in place.
             generator: Generator on the images' device, used only by this augmentation.

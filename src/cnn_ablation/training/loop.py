@@ -60,8 +60,8 @@ def train(
         num_classes: Number of classes.
         precision: fp32, or bf16 for mixed precision with weights, sums and normalization in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
-        graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
-            if the device is a CUDA device.
+        graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None: on
+            a CUDA device, unless the architecture draws from the process-wide generators.
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
@@ -78,8 +78,9 @@ def train(
             net = net.to(memory_format=torch.channels_last)
             eager = _Step(net, training, seed, data, precision)
             seed_network(net, training.initialization, seed, data.device)
-            replayed = data.device.type == "cuda" if graphs is None else graphs
-            step = _GraphedStep(eager) if replayed else eager
+            if graphs is None:
+                graphs = data.device.type == "cuda" and not configuration.model.draws_from_process
+            step = _GraphedStep(eager) if graphs else eager
         order = random_streams.generator(seed, "order of batches")
 
         history: list[dict[str, float]] = []
@@ -180,12 +181,13 @@ class _Step:
             batch: Indices of training images, (N,), on the device.
             labels: Their labels, (N,), on the device.
         """
-        self.set_learning_rate()
-        return self.update(batch, labels)
+        with TURN:
+            self.set_learning_rate()
+            return self.update(batch, labels)
 
     def evaluate(self, images: Tensor) -> Tensor:
         """Logits, float32 (N, classes), of uint8 images (N, channels, height, width)."""
-        with self.mixed:
+        with TURN, self.mixed:
             return predict(self.network, images, self.normalize)
 
     def close(self) -> None:
