@@ -60,8 +60,8 @@ def train(
         num_classes: Number of classes.
         precision: fp32, or bf16 for mixed precision with weights, sums and normalization in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
-        graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None: on
-            a CUDA device, unless the architecture draws from the process-wide generators.
+        graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
+            on a CUDA device, unless the architecture draws from the process-wide generators.
         on_epoch: Called with each new row of the history.
     """
     torch.backends.cudnn.deterministic = True
