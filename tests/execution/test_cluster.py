@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import psutil
 import pytest
@@ -282,10 +281,8 @@ def test_data_that_no_worker_can_hold_is_a_clear_error(
     tmp_path: Path, raw_images: Arrays, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "SENDS", 2)
+    monkeypatch.setattr(engine_module, "JOIN_TIMEOUT", 5)
     data = deadly_data(raw_images, tmp_path / "deaths", deaths=10**6)
     lost = r"Workers were lost 2 times .* lower execution\.workers"
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "5s"}),
-        pytest.raises(ClusterError, match=lost),
-    ):
+    with pytest.raises(ClusterError, match=lost):
         list(engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL))
