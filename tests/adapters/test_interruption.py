@@ -379,7 +379,7 @@ def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path,
 
 def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: Path) -> None:
     project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
-    (store_of(project).root / ".unfinished-abc").mkdir()
+    (store_of(project).root / ".unfinished-abcd1234").mkdir()
     listing = kedro(project, "trials", "list")
     assert "1 unfinished or damaged" in listing.stdout
     assert "4 trials in" in listing.stdout

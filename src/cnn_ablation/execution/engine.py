@@ -129,9 +129,14 @@ class Engine:
         device = resolve_device(execution.device, here=execution.scheduler is None)
         precision = resolve_precision(execution.precision, device)
         tasks = []
+        identities: dict[int, dict[str, Any]] = {}
         for trial in trials:
-            layers = resolve_layers(execution.layers, device, trial.condition.model)
-            identity = identify(trial, data.fingerprint, device, precision, layers)
+            # Trials share conditions, which cannot be keys themselves because they contain lists.
+            condition = id(trial.condition)
+            if condition not in identities:
+                layers = resolve_layers(execution.layers, device, trial.condition.model)
+                identities[condition] = identify(trial, data.fingerprint, device, precision, layers)
+            identity = {**identities[condition], "seed": trial.seed}
             tasks.append(_Task(trial_key(identity), trial, identity))
         return tasks
 
