@@ -208,9 +208,7 @@ class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any
             "data": winner["data"],
             "protocol": winner["protocol"],
             CHAMPION: contest["reason"],
-            **Configuration.model_validate(
-                {key: winner[key] for key in ("model", "training")}
-            ).settings(),
+            **Configuration.within(winner).settings(),
         }
         client = mlflow.MlflowClient()
         for key, value in tags.items():

@@ -67,9 +67,7 @@ def library_versions() -> dict[str, str]:
 def is_current(identity: Mapping[str, Any]) -> bool:
     """Whether a run with the installed code and libraries can reuse this trial."""
     try:
-        configuration = Configuration.model_validate(
-            {"model": identity["model"], "training": identity["training"]}
-        )
+        configuration = Configuration.within(identity)
         versions = code_versions(configuration, identity["layers"])
         return bool(identity["versions"] == versions and identity["libraries"] == library_versions())
     except (KeyError, TypeError, ValidationError):
@@ -83,9 +81,7 @@ def settings_of(identity: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat = dict(flatten(identity))
     try:
-        configuration = Configuration.model_validate(
-            {"model": identity["model"], "training": identity["training"]}
-        )
+        configuration = Configuration.within(identity)
     except (KeyError, ValidationError):
         return flat
     held = ("model.", "training.")

@@ -1,7 +1,7 @@
 """The settings of a trial: an architecture and its training."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
@@ -47,6 +47,16 @@ class Configuration(Parameters):
 
     model: AnyArchitecture = Field(description="The architecture of the network.")
     training: TrainingParameters = Field(description="The training of the network.")
+
+    @classmethod
+    def within(cls, record: Mapping[str, Any]) -> Self:
+        """Read the configuration from a record that holds it among other things.
+
+        Raises:
+            KeyError: The record has no `model` or no `training`.
+            ValidationError: They are not a configuration of this version.
+        """
+        return cls.model_validate({group: record[group] for group in cls.model_fields})
 
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults or have none, and the kinds of all parts."""

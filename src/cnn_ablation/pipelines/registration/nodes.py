@@ -60,7 +60,7 @@ def build_registered_model(
     if not winner:
         return {}
     classifier = Classifier.of_trial(
-        Configuration.model_validate({key: winner[key] for key in ("model", "training")}).model,
+        Configuration.within(winner).model,
         store.fetch(winner["key"]),
         data_summary,
     )
