@@ -23,7 +23,7 @@ from cnn_ablation.execution.outcomes import Outcome
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore, trial_key
 from cnn_ablation.execution.worker import EPOCHS_TOPIC, DataOnWorker, TrialData, train_on_worker
-from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.parameters import EvaluationParameters, ExecutionParameters
 from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.devices import resolve_device, resolve_layers, resolve_precision
 from cnn_ablation.training.results import TrainedTrial
@@ -69,6 +69,7 @@ class Engine:
         data: TrialData,
         store: TrialStore,
         execution: ExecutionParameters,
+        evaluation: EvaluationParameters,
     ) -> Iterator[Outcome]:
         """Train the trials that are not in the store. Yield each outcome as soon as it is known.
 
@@ -81,7 +82,7 @@ class Engine:
         # One caller at a time. Trials of the other callers are probably planned, and train meanwhile.
         with self._lock, self._progress.shown():
             waiting: dict[str, list[_Task]] = {}
-            for task in self._resolve(trials, data, execution):
+            for task in self._resolve(trials, data, execution, evaluation):
                 stored = None if task.key in self._futures else store.get(task.key)
                 error = self._unclaimed.pop(task.key, None)
                 if stored is not None:
@@ -94,7 +95,7 @@ class Engine:
                     waiting.setdefault(task.key, []).append(task)
             if waiting:
                 asked = list(chain.from_iterable(waiting.values()))
-                ahead = self._resolve(self.planned, data, execution)
+                ahead = self._resolve(self.planned, data, execution, evaluation)
                 self.planned = ()
                 tasks = {
                     task.key: task
@@ -124,7 +125,11 @@ class Engine:
             self._client = None
 
     def _resolve(
-        self, trials: Sequence[Trial], data: TrialData, execution: ExecutionParameters
+        self,
+        trials: Sequence[Trial],
+        data: TrialData,
+        execution: ExecutionParameters,
+        evaluation: EvaluationParameters,
     ) -> list[_Task]:
         device = resolve_device(execution.device, here=execution.scheduler is None)
         precision = resolve_precision(execution.precision, device)
@@ -135,7 +140,9 @@ class Engine:
             condition = id(trial.condition)
             if condition not in identities:
                 layers = resolve_layers(execution.layers, device, trial.condition.model)
-                identities[condition] = identify(trial, data.fingerprint, device, precision, layers)
+                identities[condition] = identify(
+                    trial, data.fingerprint, evaluation.moments, device, precision, layers
+                )
             identity = {**identities[condition], "seed": trial.seed}
             tasks.append(_Task(trial_key(identity), trial, identity))
         return tasks

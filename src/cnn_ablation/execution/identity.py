@@ -20,13 +20,14 @@ from cnn_ablation.training import loop
 
 
 def identify(
-    trial: Trial, data: str, device: torch.device, precision: str, layers: str
+    trial: Trial, data: str, moments: int, device: torch.device, precision: str, layers: str
 ) -> dict[str, Any]:
     """The identity of a trial, in types that JSON can hold.
 
     Args:
         trial: Its seed, and the settings that differ from the frozen defaults, are included.
         data: Fingerprint of the training and validation images.
+        moments: Number of evaluations in the last epoch.
         device: Only its type is included.
         precision: fp32 or bf16.
         layers: fast or torch, as `training.devices.resolve_layers` returns it.
@@ -35,6 +36,7 @@ def identify(
         **trial.condition.identity(),
         "seed": trial.seed,
         "data": data,
+        "moments": moments,
         "device": device.type,
         "precision": precision,
         "layers": layers,

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cnn_ablation.errors import StoreError
-from cnn_ablation.training.results import TrainedTrial, summarize_history
+from cnn_ablation.training.results import EXACT, Measurements, TrainedTrial, summarize
 
 logger = logging.getLogger(__name__)
 
@@ -82,19 +82,33 @@ class StoredTrial:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The summary of the history by `results.summarize_history`, and total_params.
-
-        If the training diverged, all metrics except total_params are NaN.
-        """
-        summary = summarize_history(self.history)
+        """The metrics of `results.summarize`. If the training diverged, all but exact ones are NaN."""
+        metrics = summarize(self._measurements)
         if self.status == "diverged":
-            summary = dict.fromkeys(summary, math.nan)
-        return {**summary, "total_params": self.manifest["total_params"]}
+            metrics |= {name: math.nan for name in metrics if name not in EXACT}
+        return metrics
+
+    @property
+    def _measurements(self) -> Measurements:
+        last = self.history[-1]
+        # Trials that older versions of this package stored lack some measurements.
+        return Measurements(
+            history=self.history,
+            moments=self.manifest.get("moments", [last]),
+            fit=self.manifest.get("fit", dict.fromkeys(FIT, math.nan)),
+            total_params=self.manifest["total_params"],
+            activations=self.manifest.get("activations", math.nan),
+        )
 
     def validation_logits(self) -> np.ndarray:
         """Logits of the validation images after the last epoch, float32 (N, classes)."""
         logits: np.ndarray = load_file(self.folder / PREDICTIONS)["logits"]
         return logits
+
+    def validation_hits(self) -> np.ndarray:
+        """Whether each validation image was classified correctly at each moment, bool (moments, N)."""
+        hits: np.ndarray = load_file(self.folder / PREDICTIONS)["hits"]
+        return hits
 
     def weights(self) -> dict[str, np.ndarray]:
         """Parameters and buffers of the trained network, by name."""
@@ -269,14 +283,14 @@ def source_commit() -> str | None:
 
 def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> dict[str, Any]:
     """Write a trial's files to a folder, and return its manifest."""
-    save_file({"logits": trained.validation_logits}, folder / PREDICTIONS)
+    arrays = {"logits": trained.validation_logits, "hits": trained.validation_hits}
+    save_file(arrays, folder / PREDICTIONS)
     save_file(trained.weights, folder / WEIGHTS)
     manifest = {
         "identity": dict(identity),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": source_commit(),
-        "total_params": trained.total_params,
-        "history": trained.history,
+        **asdict(trained.measurements),
         "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
     }
     manifest["seal"] = _hash(_canonical(manifest))

@@ -82,7 +82,7 @@ def train_on_worker(key: str, trial: Trial, identity: Mapping[str, Any], data: s
     Args:
         key: Key of the trial in the store.
         trial: The trial.
-        identity: Identity of the trial, which gives precision, layers and versions; see
+        identity: Identity of the trial, which gives moments, precision, layers and versions; see
             `identity.identify`.
         data: Name of the plugin that holds the data.
 
@@ -108,6 +108,7 @@ def train_on_worker(key: str, trial: Trial, identity: Mapping[str, Any], data: s
         trial.seed,
         plugin.images,
         plugin.num_classes,
+        moments=identity["moments"],
         precision=identity["precision"],
         layers=layers,
         on_epoch=lambda row: worker.log_event(EPOCHS_TOPIC, {"key": key, "row": row}),

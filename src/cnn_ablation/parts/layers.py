@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from cnn_ablation.base_parameters import ImageShape
+
 
 class SeededDropout(nn.Module):
     """Inverted dropout (Srivastava et al., 2014) that draws its masks from its own generator.
@@ -66,3 +68,23 @@ class ConvLayer(nn.Module):
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+@torch.no_grad()
+def count_activations(network: nn.Module, image_shape: ImageShape) -> int:
+    """Number of activations that all layers put out for one image, in evaluation mode.
+
+    Layers are the modules without children. On PyTorch's meta device, nothing is computed.
+    """
+    count = 0
+
+    def add(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal count
+        count += output.numel()
+
+    for layer in network.modules():
+        if not [*layer.children()]:
+            layer.register_forward_hook(add)
+    device = next(network.parameters()).device
+    network.eval()(torch.empty(1, *image_shape, device=device))
+    return count

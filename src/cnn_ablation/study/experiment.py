@@ -296,6 +296,24 @@ def expand_trials(
     return [Trial(condition=condition, seed=seed) for condition in conditions for seed in seeds.root]
 
 
+def check_moments(trials: Sequence[Trial], train_images: int, moments: int) -> None:
+    """Check that an epoch has a step for each moment.
+
+    Raises:
+        ParameterError: It has fewer.
+    """
+    if not trials:
+        return
+    batch_size = max(trial.condition.training.batch_size for trial in trials)
+    steps = math.ceil(train_images / batch_size)
+    if moments > steps:
+        raise ParameterError(
+            "evaluation.moments",
+            f"{moments} moments do not fit in an epoch of {steps} steps ({train_images:,} training "
+            f"images in batches of {batch_size}); allowed: 1 to {steps}",
+        )
+
+
 def _fields_of(template: str) -> list[str]:
     """The settings that a condition_name mentions.
 

@@ -11,6 +11,7 @@ from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import (
     DataParameters,
+    EvaluationParameters,
     EvidenceParameters,
     ExecutionParameters,
     PredictionParameters,
@@ -23,6 +24,7 @@ SHARED_GROUPS: Mapping[str, type[BaseModel]] = {
     "baseline": Configuration,
     "seeds": SeedParameters,
     "execution": ExecutionParameters,
+    "evaluation": EvaluationParameters,
     "evidence": EvidenceParameters,
     "pursuit": PursuitParameters,
     "prediction": PredictionParameters,

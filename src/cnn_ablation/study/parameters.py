@@ -91,6 +91,15 @@ class ExecutionParameters(Parameters):
         return self
 
 
+class EvaluationParameters(Parameters):
+    """The measurement of a trial."""
+
+    moments: PositiveInt = Field(
+        description="Number of evaluations of the validation images, evenly spread over the last epoch. "
+        "Their mean is the primary metric. 1: only after the last step, as in the published journal."
+    )
+
+
 class EvidenceParameters(Parameters):
     """The thresholds of verdicts."""
 

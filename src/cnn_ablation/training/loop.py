@@ -8,23 +8,24 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import starmap
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_ablation import kernels
 from cnn_ablation.parts.augmentations import Augmentation
-from cnn_ablation.parts.layers import count_parameters
+from cnn_ablation.parts.layers import count_activations, count_parameters
 from cnn_ablation.parts.schedules import Schedule
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.cuda_graphs import TURN, Graphed, generators_in, own_stream, wait_for
 from cnn_ablation.training.devices import resolve_layers
 from cnn_ablation.training.initial_weights import seed_network
-from cnn_ablation.training.results import TrainedTrial
+from cnn_ablation.training.results import Measurements, TrainedTrial
 from cnn_ablation.training.training_data import Normalize, TrainingData
 
-VERSION = 1
+VERSION = 2
 """Raise it when a change of the loop changes numbers. All stored trials are then trained again."""
 
 EVALUATION_BATCH = 125
@@ -43,6 +44,7 @@ def train(
     data: TrainingData,
     num_classes: int,
     *,
+    moments: int = 1,
     precision: str = "fp32",
     layers: str = "fast",
     graphs: bool | None = None,
@@ -58,6 +60,8 @@ def train(
             which draw from separate streams.
         data: Images and labels to train and validate on.
         num_classes: Number of classes.
+        moments: Number of evaluations of the validation images, evenly spread over the last epoch, at
+            most one per step. They draw no random numbers and do not change the weights.
         precision: fp32, or bf16 for mixed precision with weights, sums and normalization in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
         graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
@@ -68,6 +72,7 @@ def train(
     # With TF32, cuDNN would use only ten bits of an fp32 number's mantissa.
     torch.backends.cudnn.allow_tf32 = False
     training = configuration.training
+    activations = _count_activations(configuration, seed, data, num_classes)
     seeded = _seeded_process(seed, "training", data.device)
     with own_stream(data.device), seeded if configuration.model.draws_from_process else nullcontext():
         with _seeded_process(seed, "building", data.device), TURN:
@@ -85,11 +90,16 @@ def train(
 
         history: list[dict[str, float]] = []
         logits = torch.empty(0)
+        watch = _Watch(step, moments)
         for epoch in range(1, training.epochs + 1):
-            start = time.perf_counter()
-            train_loss, train_accuracy = _train_one_epoch(step, training.batch_size, order)
+            start = _clocks(data.device)
+            last = epoch == training.epochs
+            train_loss, train_accuracy = _train_one_epoch(
+                step, training.batch_size, order, watch if last else None
+            )
             logits = step.evaluate(data.validation_images)
             wait_for(data.device)
+            seconds, compute_seconds = _clocks(data.device) - start - watch.seconds
             with TURN:
                 row = {
                     "epoch": epoch,
@@ -97,17 +107,20 @@ def train(
                     "train_accuracy": train_accuracy,
                     "val_loss": F.cross_entropy(logits, data.validation_labels).item(),
                     "val_accuracy": _percent(logits.argmax(1) == data.validation_labels),
-                    "seconds": time.perf_counter() - start,
+                    "seconds": float(seconds),
+                    "compute_seconds": float(compute_seconds),
                 }
             history.append(row)
             on_epoch(row)
             if not math.isfinite(train_loss):
                 break
+        watch.record(logits)
+        fit = _evaluate_fit(step)
         step.close()
         with TURN:
             return TrainedTrial(
-                history=history,
-                total_params=count_parameters(net),
+                Measurements(history, watch.rows(), fit, count_parameters(net), activations),
+                validation_hits=torch.stack(watch.hits).cpu().numpy(),
                 validation_logits=logits.cpu().numpy(),
                 weights={
                     name: value.cpu().contiguous().numpy() for name, value in net.state_dict().items()
@@ -285,8 +298,94 @@ class _GraphedStep:
             return _joined(map(self._infer, images.split(EVALUATION_BATCH)), len(images))
 
 
+class _Watch:
+    """Scores the validation images at moments that are evenly spread over an epoch.
+
+    The caller records the last moment, which is the end of the epoch.
+
+    Args:
+        step: Evaluates the network.
+        moments: Number of moments.
+    """
+
+    def __init__(self, step: _Step | _GraphedStep, moments: int) -> None:
+        self.hits: list[Tensor] = []
+        self.seconds: np.ndarray = np.zeros(2)
+        self._step = step
+        self._moments = moments
+        self._losses: list[Tensor] = []
+
+    def watched(self, logits: Iterable[Tensor], steps: int) -> Iterator[Tensor]:
+        """The logits of an epoch's steps. Evaluates between them, when a moment has come."""
+        due = {math.ceil(moment * steps / self._moments) for moment in range(1, self._moments)}
+        for done, batch in enumerate(logits, start=1):
+            yield batch
+            if done in due:
+                self._evaluate()
+
+    def record(self, logits: Tensor) -> None:
+        """Record loss and hits of the validation images' logits, without waiting for the device."""
+        labels = self._step.data.validation_labels
+        with TURN:
+            self._losses.append(F.cross_entropy(logits, labels))
+            self.hits.append(logits.argmax(1) == labels)
+
+    def rows(self) -> list[dict[str, float]]:
+        """See `Measurements.moments`."""
+        return [
+            {"val_loss": loss.item(), "val_accuracy": _percent(hits)}
+            for loss, hits in zip(self._losses, self.hits, strict=True)
+        ]
+
+    def _evaluate(self) -> None:
+        device = self._step.data.device
+        # Wait for the steps before it, so that the clock of the epoch stops for the evaluation alone.
+        wait_for(device)
+        start = _clocks(device)
+        self.record(self._step.evaluate(self._step.data.validation_images))
+        wait_for(device)
+        self._step.network.train()
+        self.seconds += _clocks(device) - start
+
+
+def _clocks(device: torch.device) -> np.ndarray:
+    """Wall-clock time, and the time for which this thread computes, in seconds.
+
+    On a CPU, the second is the thread's processor time, which does not include the time for which other
+    programs have the core. On other devices, it is wall-clock time as well.
+    """
+    wall = time.perf_counter()
+    return np.array([wall, time.thread_time() if device.type == "cpu" else wall])
+
+
+def _evaluate_fit(step: _Step | _GraphedStep) -> dict[str, float]:
+    """See `Measurements.fit`."""
+    data = step.data
+    wait_for(data.device)
+    start = _clocks(data.device)
+    logits = step.evaluate(data.train_images)
+    wait_for(data.device)
+    _, seconds = _clocks(data.device) - start
+    with TURN:
+        return {
+            "train_loss": F.cross_entropy(logits, data.train_labels).item(),
+            "train_accuracy": _percent(logits.argmax(1) == data.train_labels),
+            "seconds_per_image": float(seconds / len(logits)),
+        }
+
+
+def _count_activations(
+    configuration: Configuration, seed: int, data: TrainingData, num_classes: int
+) -> int:
+    """See `Measurements.activations`. The fast layers join layers, so they are not used."""
+    with _seeded_process(seed, "counting", data.device), TURN, torch.device("meta"):
+        return count_activations(
+            configuration.model.build(data.image_shape, num_classes), data.image_shape
+        )
+
+
 def _train_one_epoch(
-    step: _Step | _GraphedStep, batch_size: int, order: torch.Generator
+    step: _Step | _GraphedStep, batch_size: int, order: torch.Generator, watch: _Watch | None
 ) -> tuple[float, float]:
     """Train one epoch. Return mean loss and top-1 accuracy (percent) of its images during training."""
     device = step.data.device
@@ -294,9 +393,12 @@ def _train_one_epoch(
     with TURN:
         permutation = torch.randperm(len(step.data.train_labels), generator=order).to(device)
         labels = step.data.train_labels[permutation]
-    batches = zip(permutation.split(batch_size), labels.split(batch_size), strict=True)
+    batches = list(zip(permutation.split(batch_size), labels.split(batch_size), strict=True))
+    outputs: Iterable[Tensor] = starmap(step, batches)
+    if watch is not None:
+        outputs = watch.watched(outputs, len(batches))
     # Logits stay on the device until the epoch ends, because each read would wait for the device.
-    logits = _joined(starmap(step, batches), len(labels))
+    logits = _joined(outputs, len(labels))
     wait_for(device)
     with TURN:
         logits = logits.float()

@@ -11,6 +11,7 @@ from cnn_ablation.study import experiment as experiments
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import (
+    EvaluationParameters,
     EvidenceParameters,
     ExecutionParameters,
     PursuitParameters,
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
 
 
 def expand_trials(
-    experiment: ExperimentParameters, baseline: Configuration, seeds: SeedParameters
+    experiment: ExperimentParameters,
+    baseline: Configuration,
+    seeds: SeedParameters,
+    evaluation: EvaluationParameters,
+    data_summary: dict[str, Any],
 ) -> list[Trial]:
     """Combine every condition of the experiment with every seed."""
-    return experiments.expand_trials(experiment, baseline, seeds)
+    trials = experiments.expand_trials(experiment, baseline, seeds)
+    experiments.check_moments(trials, data_summary["images"]["train"], evaluation.moments)
+    return trials
 
 
 def pursue_claims(
@@ -39,6 +46,7 @@ def pursue_claims(
     store: TrialStore,
     engine: Any,
     execution: ExecutionParameters,
+    evaluation: EvaluationParameters,
 ) -> list[Trial]:
     """Add seeds to the conditions of undecided claims until each claim is decided.
 
@@ -51,7 +59,8 @@ def pursue_claims(
     data = TrialData(splits, data_summary)
 
     def train(trials: list[Trial]) -> Iterator["Outcome"]:
-        return engine.train(trials, data, store, execution)  # type: ignore[no-any-return]
+        experiments.check_moments(trials, data_summary["images"]["train"], evaluation.moments)
+        return engine.train(trials, data, store, execution, evaluation)  # type: ignore[no-any-return]
 
     return pursue(experiment, baseline, evidence, pursuit, data_summary["images"], train)
 

@@ -24,6 +24,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
                 "store": "trial_store",
                 "engine": "engine",
                 "execution": "params:execution",
+                "evaluation": "params:evaluation",
             },
             outputs="trials",
             name="pursue_claims",
@@ -31,7 +32,13 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
         if pursued
         else Node(
             nodes.expand_trials,
-            inputs=["params:experiment", "params:baseline", "params:seeds"],
+            inputs=[
+                "params:experiment",
+                "params:baseline",
+                "params:seeds",
+                "params:evaluation",
+                "data_summary",
+            ],
             outputs="trials",
             name="expand_trials",
         )

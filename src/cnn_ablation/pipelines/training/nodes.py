@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.study.parameters import DataParameters, ExecutionParameters
+from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, ExecutionParameters
 from cnn_ablation.study.trials import Trial
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def train_trials(
     engine: Any,
     data: DataParameters,
     execution: ExecutionParameters,
+    evaluation: EvaluationParameters,
 ) -> Iterator[TrialRun]:
     """Train the trials that are not in the store. Yield each trial as soon as it ends.
 
@@ -32,7 +33,7 @@ def train_trials(
     from cnn_ablation.execution.worker import TrialData
 
     positions = {trial.name: position for position, trial in enumerate(trials)}
-    outcomes = engine.train(trials, TrialData(splits, data_summary), store, execution)
+    outcomes = engine.train(trials, TrialData(splits, data_summary), store, execution, evaluation)
     for count, outcome in enumerate(outcomes, start=1):
         run = _describe(outcome, positions[outcome.trial.name], data)
         _log(run, f"{count} of {len(trials)}", engine.time_left())
@@ -62,7 +63,7 @@ def _log(run: TrialRun, count: str, time_left: str) -> None:
     result = (
         f"diverged in epoch {len(run.history)}"
         if run.status == "diverged"
-        else f"validation accuracy {run.metrics['final_val_accuracy']:.2f} %"
+        else f"validation accuracy {run.metrics['mean_val_accuracy']:.2f} %"
     )
     note = "reused" if run.reused else time_left
     logger.info("%s  %s: %s%s", count, run.trial.name, result, f" ({note})" if note else "")

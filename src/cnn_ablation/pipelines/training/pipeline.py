@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "engine": "engine",
                     "data": "params:data",
                     "execution": "params:execution",
+                    "evaluation": "params:evaluation",
                 },
                 outputs="runs",
                 name="train_trials",
