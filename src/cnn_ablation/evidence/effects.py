@@ -1,4 +1,4 @@
-"""Statistics over seeds: intervals, differences, equivalence, and the number of seeds that they need.
+"""Estimates over seeds: means, differences, and how far they can be from the truth.
 
 A condition's results are a sample over seeds. Conditions that share seeds are compared in pairs. A seed
 gives both of them the same order of batches and, where shapes agree, the same initial weights. The part
@@ -18,7 +18,7 @@ from scipy.special import stdtr
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 CONFIDENCE = 0.95
-"""Confidence level of every interval."""
+"""Confidence level of reported intervals. Verdicts use stricter ones."""
 
 POWER = 0.8
 """Power that planned numbers of seeds have (Cohen, 1988)."""
@@ -46,6 +46,8 @@ class Effect:
             of the condition with fewer.
         paired: Whether the estimate is a mean of differences within seeds.
         correlation: Pearson correlation over seeds of the two conditions compared; NaN if it is unknown.
+        norm: Euclidean norm of the weights of the conditions. The spread of independent results grows in
+            proportion to it, so that `sd / norm` can be compared between contrasts.
     """
 
     estimate: float
@@ -54,6 +56,7 @@ class Effect:
     seeds: int
     paired: bool = True
     correlation: float = float("nan")
+    norm: float = 1.0
 
     @classmethod
     def of(
@@ -61,6 +64,7 @@ class Effect:
         values: Sequence[float] | np.ndarray | pd.Series,
         resolution: float = 0.0,
         correlation: float = float("nan"),
+        norm: float = 1.0,
     ) -> Self:
         """The mean of a sample (Student, 1908).
 
@@ -69,6 +73,7 @@ class Effect:
             resolution: Step to which the values are rounded. The standard deviation of rounding, step /
                 sqrt(12) (Sheppard, 1897), is a lower bound for that of the sample.
             correlation: See class.
+            norm: See class.
         """
         array = np.asarray(values, dtype=float)
         count = len(array)
@@ -79,7 +84,7 @@ class Effect:
         if count > 1 and np.ptp(array) > max(resolution / 2, FLOAT_ROUNDING * np.abs(array).max()):
             spread = max(float(array.std(ddof=1)), resolution / math.sqrt(12))
             error = spread / math.sqrt(count)
-        return cls(float(array.mean()), error, count - 1, count, True, correlation)
+        return cls(float(array.mean()), error, count - 1, count, True, correlation, norm)
 
     @property
     def sd(self) -> float:
@@ -106,13 +111,18 @@ class Effect:
             return float(stdtr(self.dof, (self.estimate - threshold) / self.standard_error))
         return 0.0 if self.standard_error == 0 and self.estimate < threshold else 1.0
 
-    def p_within(self, margin: float, centre: float = 0.0) -> float:
-        """P value of two one-sided tests that it lies within centre ± margin (Schuirmann, 1987)."""
-        return max(self.p_above(centre - margin), self.p_below(centre + margin))
+    def moderated(self, prior: "Prior") -> Self:
+        """The same estimate, with a variance that borrows from other contrasts (Smyth, 2004).
 
-    def p_outside(self, margin: float, centre: float = 0.0) -> float:
-        """P value of two one-sided tests that it lies outside centre ± margin (Bonferroni)."""
-        return min(1.0, 2 * min(self.p_above(centre + margin), self.p_below(centre - margin)))
+        The variance is a weighted mean of its own and the prior's. The weights are their degrees of
+        freedom, which add up. Estimates whose own spread is unknown stay as they are.
+        """
+        if not (self.standard_error > 0 and self.paired):
+            return self
+        expected = prior.variance * self.norm**2
+        total = prior.dof + self.dof
+        variance = (prior.dof * expected + self.dof * self.sd**2) / total
+        return replace(self, standard_error=math.sqrt(variance / self.seeds), dof=total)
 
 
 def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: float = 0.0) -> Effect:
@@ -123,7 +133,7 @@ def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: flo
 
     Args:
         values: A metric, with a row per seed and a column per condition; NaN for a missing result.
-        weights: Per condition. The weights sum to 0.
+        weights: Per condition.
         resolution: Step to which the values are rounded; see `Effect.of`.
     """
     columns = values[list(weights)]
@@ -138,7 +148,8 @@ def contrast(values: pd.DataFrame, weights: Mapping[str, float], resolution: flo
     if len(weights) == 2 and len(shared) > 2 and (shared.std(axis=0) > 0).all():
         correlation = float(np.corrcoef(shared.T)[0, 1])
     factors = np.array(list(weights.values()))
-    return Effect.of(shared @ factors, resolution * float(np.linalg.norm(factors)), correlation)
+    norm = float(np.linalg.norm(factors))
+    return Effect.of(shared @ factors, resolution * norm, correlation, norm)
 
 
 def _welch(first: Effect, second: Effect) -> Effect:
@@ -151,6 +162,7 @@ def _welch(first: Effect, second: Effect) -> Effect:
         total**2 / float((errors**4 / np.array([first.dof, second.dof])).sum()),
         min(first.seeds, second.seeds),
         paired=False,
+        norm=math.sqrt(2),
     )
 
 
@@ -158,16 +170,6 @@ def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, fl
     """Interval that a single further result falls into with 95 % probability (Hahn & Meeker, 1991)."""
     mean = Effect.of(values)
     return replace(mean, standard_error=math.hypot(mean.sd, mean.standard_error)).interval()
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P values adjusted for their number, which controls the family-wise error rate (Holm, 1979)."""
-    # The function of statsmodels runs the garbage collector at each call: half a second in a run.
-    order = np.argsort(p_values)
-    factors = np.arange(len(order), 0, -1)
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.maximum.accumulate(factors * np.asarray(p_values)[order]).clip(max=1)
-    return [float(p) for p in adjusted]
 
 
 def seeds_to_show(
@@ -188,37 +190,70 @@ def seeds_to_show(
     if not sd > 0:
         return None
     test = TTestPower() if paired else TTestIndPower()
-    return _smallest(lambda seeds: test.power(abs(difference) / sd, seeds, level))
+    return smallest(lambda seeds: test.power(abs(difference) / sd, seeds, level))
 
 
-def seeds_to_decide(effect: Effect, level: float, margin: float) -> int | None:
-    """Number of seeds that gives 80 % power to show a difference or its absence.
-
-    The true difference and its spread are assumed to be as measured. The result is the smaller of the
-    numbers for two verdicts: the two-sided t test, and two one-sided tests for equivalence within the
-    margin (Phillips, 1990).
-
-    Returns:
-        The total number, including existing seeds; None as in `seeds_to_show`.
-    """
-    if not effect.sd > 0:
-        return None
-
-    def equivalence(seeds: int) -> float:
-        critical = stats.t.isf(level, seeds - 1)
-        distances = np.array([margin - effect.estimate, margin + effect.estimate])
-        return float(stats.nct.sf(critical, seeds - 1, distances * seeds**0.5 / effect.sd).sum() - 1)
-
-    known = [
-        seeds
-        for seeds in (seeds_to_show(effect.estimate, effect.sd, level=level), _smallest(equivalence))
-        if seeds is not None
-    ]
-    return min(known, default=None)
-
-
-def _smallest(power: Callable[[int], float]) -> int | None:
-    """The smallest number of seeds with enough power; power grows with the number."""
-    seeds = range(2, MAX_SEEDS + 1)
+def smallest(power: Callable[[int], float], above: int = 1) -> int | None:
+    """The smallest number of seeds above a number with enough power, which grows with the number."""
+    seeds = range(above + 1, MAX_SEEDS + 1)
     place = bisect_left(seeds, POWER, key=power)
     return seeds[place] if place < len(seeds) else None
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A scaled inverse chi-squared prior of variances.
+
+    Args:
+        variance: Typical variance of a contrast whose weights have norm 1.
+        dof: Its weight, in degrees of freedom; 0 for no prior.
+    """
+
+    variance: float
+    dof: float
+
+    MAX_DOF = 8
+    """Most degrees of freedom of a prior.
+
+    Contrasts share conditions, so that their variances look more alike than they are. Without a limit
+    the variances could be pooled outright, which gives false verdicts where they are unequal.
+    """
+
+    MIN_CONTRASTS = 3
+    """Fewest contrasts from which a prior can be estimated."""
+
+    @classmethod
+    def of(cls, effects: Sequence[Effect]) -> Self:
+        """Estimate the prior from contrasts of one metric by the method of moments (Smyth, 2004).
+
+        The logarithm of a sample variance has a variance that is known from its degrees of freedom. What
+        the logarithms of the contrasts' variances vary beyond that determines the degrees of freedom.
+
+        Args:
+            effects: Distinct contrasts. Those without a known spread, and unpaired ones, are left out.
+        """
+        from scipy.special import digamma, polygamma
+
+        known = [effect for effect in effects if effect.standard_error > 0 and effect.paired]
+        if len(known) < cls.MIN_CONTRASTS:
+            return cls(0.0, 0.0)
+        halves = np.array([effect.dof / 2 for effect in known])
+        logs = np.log([(effect.sd / effect.norm) ** 2 for effect in known])
+        centred = logs - digamma(halves) + np.log(halves)
+        excess = float(centred.var(ddof=1) - polygamma(1, halves).mean())
+        dof = min(cls.MAX_DOF, 2 * _inverse_trigamma(excess) if excess > 0 else math.inf)
+        return cls(float(np.exp(centred.mean() + digamma(dof / 2) - math.log(dof / 2))), dof)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """The number whose trigamma function has this positive value, by Newton's method (Smyth, 2004)."""
+    from scipy.special import polygamma
+
+    number = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, number))
+        change = trigamma * (1 - trigamma / value) / float(polygamma(2, number))
+        number += change
+        if -change / number < FLOAT_ROUNDING:
+            break
+    return number

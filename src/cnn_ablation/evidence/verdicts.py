@@ -1,38 +1,60 @@
-"""A verdict for every claim: supported, contradicted, equivalent or undecided."""
+"""A verdict for every claim, read off intervals that hold for the whole study at once.
+
+The claims of a study are reduced to distinct contrasts: one contrast has one interval, wherever it is
+claimed. The significance level is divided by the number of contrasts (Bonferroni), so that all intervals
+together contain all true values with the promised probability. A verdict is what the intervals imply. A
+false one needs an interval that misses the truth, whatever the kind of claim.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cnn_ablation.evidence.effects import Effect, contrast, holm, seeds_to_decide, seeds_to_show
-from cnn_ablation.study.claims import (
-    PRIMARY_METRIC,
-    SINGLE_CONDITION_KINDS,
-    UNITS,
-    Claim,
-    Reaches,
-    Value,
-    Weights,
-    deciding_conditions,
-)
+from cnn_ablation.evidence.effects import Effect, Prior, contrast, seeds_to_show
+from cnn_ablation.evidence.images import ImageNoise
+from cnn_ablation.evidence.planning import seeds_needed
+from cnn_ablation.evidence.spending import Look, Plan
+from cnn_ablation.study.claims import Claim, deciding_conditions
 from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.quantities import (
+    PRIMARY_METRIC,
+    UNITS,
+    Quantity,
+    identify_configuration,
+)
+from cnn_ablation.study.trials import Condition
+from cnn_ablation.training.results import EXACT
 
-Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
+Verdict = Literal["supported", "among the best", "equivalent", "contradicted", "undecided"]
 
-TRAINING_METRICS = ("final_train_accuracy", "overfitting_gap")
+AVERAGED_METRICS = (PRIMARY_METRIC,)
+"""Accuracies that are means over the moments of the last epoch."""
+
+TRAINING_METRICS = (
+    *("eval_train_accuracy", "final_train_accuracy"),
+    *("generalization_gap", "overfitting_gap"),
+)
 """Accuracies of training images, and differences from them."""
-
-EXACT = ("total_params",)
-"""Metrics that do not depend on the seed."""
 
 COLUMNS = [
     *("claim", "text", "source", "kind", "metric", "comparison", "unit", "verdict", "estimate", "low"),
-    *("high", "margin", "p_value", "seeds", "paired", "correlation", "claimed", "seeds_needed"),
-    *("worker_minutes", "finding"),
+    *("high", "deciding_low", "deciding_high", "image_low", "image_high", "margin", "p_value", "level"),
+    *(
+        "seeds",
+        "looks",
+        "paired",
+        "correlation",
+        "claimed",
+        "seeds_needed",
+        "worker_minutes",
+        "contrasts",
+    ),
+    "finding",
 ]
 
 PAIR_COLUMNS = [
@@ -40,154 +62,129 @@ PAIR_COLUMNS = [
     *("seeds_needed", "unpaired_seeds_needed"),
 ]
 
-
-@dataclass(frozen=True)
-class _Assessment:
-    """The results for one claim, before p values are adjusted for the number of claims.
-
-    `effect` is reported. If there are several comparisons, it is the one that supports the claim least.
-    """
-
-    label: str
-    unit: str
-    effect: Effect
-    comparisons: list[Effect]
-    conditions: list[str]
-    margin: float
-    p_supported: float
-    p_contradicted: float
-    p_equivalent: float | None = None
+Looks = dict[str, list[Look]]
+"""Looks at each contrast, by its key."""
 
 
-def judge(
-    claims: Mapping[str, Claim],
-    trial_metrics: pd.DataFrame,
-    histories: pd.DataFrame,
-    evidence: EvidenceParameters,
-    images: Mapping[str, int],
-    looks: int = 1,
-) -> pd.DataFrame:
-    """A verdict for each claim of an experiment, a row per claim.
-
-    A claim that something is larger is supported if a two-sided t test shows it, and contradicted if the
-    test shows the opposite. A claim with several comparisons is supported if each of them is supported
-    (intersection-union test; Berger, 1982), and contradicted if any of them is (Bonferroni). A claim is
-    equivalent if two one-sided tests (Schuirmann, 1987) place every comparison within the smallest
-    effect that matters, even if the difference is significant. A claim of no difference is supported by
-    equivalence and contradicted by a difference beyond the smallest effect. P values are adjusted for
-    the number of the experiment's claims (Holm, 1979), separately for equivalence and the other tests.
+class Results(NamedTuple):
+    """Results of an experiment, as far as verdicts depend on them.
 
     Args:
         claims: By name.
+        conditions: All conditions, in order.
         trial_metrics: A row per trial: condition, seed, status and metrics.
         histories: A row per trial and epoch: condition, seed, epoch, val_accuracy, seconds.
-        evidence: Significance level and smallest effect that matters.
-        images: Number of images by split, `train` and `validation`; see `rounding_step`.
-        looks: Total number of times that the claims are judged if seeds are added until they are
-            decided. Each time uses an equal share of the significance level (Bonferroni).
+        images: Number of images by split, `train` and `validation`.
+        moments: Number of evaluations in the last epoch.
+        image_noise: Variation between images, or None if it is unknown.
+    """
+
+    claims: Mapping[str, Claim]
+    conditions: Sequence[Condition]
+    trial_metrics: pd.DataFrame
+    histories: pd.DataFrame
+    images: Mapping[str, int]
+    moments: int
+    image_noise: ImageNoise | None = None
+
+
+def list_contrasts(
+    experiments: Iterable[tuple[Mapping[str, Claim], Sequence[Condition]]],
+) -> list[str]:
+    """Keys of the distinct contrasts that the claims of some experiments are about, sorted.
+
+    Metrics that do not depend on the seed take no part, because their comparisons need no test.
+
+    Args:
+        experiments: Claims and conditions of each.
+    """
+    return sorted(
+        {
+            key
+            for claims, conditions in experiments
+            for key in _keys(claims.values(), conditions)
+            if key is not None
+        }
+    )
+
+
+def judge(
+    experiments: Mapping[str, Results],
+    family: Collection[str],
+    evidence: EvidenceParameters,
+    looks: Mapping[str, list[Look]],
+) -> tuple[dict[str, pd.DataFrame], Looks]:
+    """A verdict for each claim of some experiments of a study.
+
+    Each claim says that quantities lie in a region; see `claims`. It is supported if the intervals of
+    all of them lie in it, and contradicted if one of them lies outside. A claim that something is larger
+    is equivalent if all intervals lie within the smallest effect that matters, even if the difference is
+    significant. A claim that a condition is the best is `among the best` if no rival is better by what
+    matters.
+
+    Variances are moderated over the contrasts of the same metric (Smyth, 2004).
+
+    Args:
+        experiments: Results by name.
+        family: Keys of all contrasts of the study, see `list_contrasts`; also of those whose experiments
+            are not given.
+        evidence: Significance level, smallest effect that matters, and plan of the looks.
+        looks: Earlier looks by key of the contrast.
 
     Returns:
-        Columns: claim; text; source; kind; metric; comparison; unit; verdict; estimate; low and high
-        (95 % t interval, not adjusted); margin; p_value (adjusted); seeds; paired; correlation; claimed;
-        seeds_needed (total number to decide an undecided claim); worker_minutes (time that one worker
-        needs for the missing seeds); finding (in words).
+        For each experiment a table with a row per claim, and all looks including these. Columns: claim;
+        text; source; kind; metric; comparison; unit; verdict; estimate; low and high (95 % interval of
+        this contrast alone); deciding_low and deciding_high (the interval that decides); image_low and
+        image_high (95 % interval over seeds and images); margin; p_value (of the contrast alone); level
+        (which p_value is compared with); seeds; looks (number of looks at the contrast so far); paired;
+        correlation; claimed; seeds_needed (total number to decide an undecided claim); worker_minutes
+        (time that one worker needs for the missing seeds); contrasts (number of quantities that decide
+        the claim); finding (in words).
     """
-    results = _Results(trial_metrics, histories, images)
-    assessed = {name: _assess(claim, results, evidence) for name, claim in claims.items()}
-    level = evidence.level / looks
-    seconds = histories.groupby(["condition", "seed"])["seconds"].sum().groupby("condition").mean()
-    rows = []
-    for (name, found), (verdict, p_value) in zip(
-        assessed.items(), _decide(list(assessed.values()), level), strict=True
-    ):
-        claim = claims[name]
-        needed, minutes = None, None
-        if verdict == "undecided":
-            needed = _seeds_needed(found, level / len(claims))
-            if needed is not None:
-                # Planning assumes Holm's strictest level, while an equivalence test may need less than
-                # it: the planned number can be below the existing one.
-                needed = max(needed, found.effect.seeds + 1)
-                missing = needed - found.effect.seeds
-                minutes = missing * seconds.reindex(found.conditions).sum() / 60
-        low, high = found.effect.interval()
-        row = {
-            "claim": name,
-            "text": claim.text,
-            "source": claim.source,
-            "kind": claim.kind,
-            "metric": claim.metric,
-            "comparison": found.label,
-            "unit": found.unit,
-            "verdict": verdict,
-            "estimate": found.effect.estimate,
-            "low": low,
-            "high": high,
-            "margin": found.margin,
-            "p_value": p_value,
-            "seeds": found.effect.seeds,
-            "paired": found.effect.paired,
-            "correlation": found.effect.correlation,
-            "claimed": _claimed(claim),
-            "seeds_needed": needed,
-            "worker_minutes": minutes,
-        }
-        rows.append(row | {"finding": _finding(row)})
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"seeds_needed": "Int64"})
+    court = _Court(experiments, family, evidence, looks)
+    return {name: court.judge(name) for name in experiments}, court.looks
 
 
 def decide(
-    claims: Mapping[str, Claim],
-    trial_metrics: pd.DataFrame,
-    histories: pd.DataFrame,
+    results: Results,
+    family: Collection[str],
     evidence: EvidenceParameters,
-    images: Mapping[str, int],
-    looks: int = 1,
-) -> dict[str, Verdict]:
-    """Only the verdicts of `judge`, by claim."""
-    results = _Results(trial_metrics, histories, images)
-    assessed = [_assess(claim, results, evidence) for claim in claims.values()]
-    decisions = _decide(assessed, evidence.level / looks)
-    return {name: verdict for name, (verdict, _) in zip(claims, decisions, strict=True)}
+    looks: Mapping[str, list[Look]],
+) -> tuple[dict[str, Verdict], Looks]:
+    """Only the verdicts of `judge` for one experiment, by claim."""
+    court = _Court({"": results}, family, evidence, looks)
+    return {name: finding.verdict for name, finding in court.findings("").items()}, court.looks
 
 
-def _decide(assessed: Sequence[_Assessment], level: float) -> list[tuple[Verdict, float]]:
-    """Each claim's verdict and its p value, adjusted for the number of claims."""
-    decided = holm([min(found.p_supported, found.p_contradicted) for found in assessed])
-    equivalent = iter(holm([found.p_equivalent for found in assessed if found.p_equivalent is not None]))
-    verdicts: list[tuple[Verdict, float]] = []
-    for found, p_decided in zip(assessed, decided, strict=True):
-        p_equivalent = 1.0 if found.p_equivalent is None else next(equivalent)
-        if p_equivalent <= level:
-            verdicts.append(("equivalent", p_equivalent))
-        elif p_decided <= level:
-            supported = found.p_supported <= found.p_contradicted
-            verdicts.append(("supported" if supported else "contradicted", p_decided))
-        else:
-            verdicts.append(("undecided", p_decided))
-    return verdicts
-
-
-def rounding_step(metric: str, images: Mapping[str, int]) -> float:
+def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> float:
     """The smallest step between two values of a metric, in its unit; 0 for a continuous metric.
 
-    An accuracy over n images changes in steps of 100 / n percent.
+    An accuracy over n images changes in steps of 100 / n percent, the mean of N of them in steps of
+    100 / (n N).
 
     Args:
-        metric: A key of `claims.UNITS`.
+        metric: A key of `quantities.UNITS`.
         images: Number of images by split, `train` and `validation`.
+        moments: Number of evaluations in the last epoch.
     """
     if metric in TRAINING_METRICS:
         return 100 / max(images["train"], images["validation"])
+    if metric in AVERAGED_METRICS:
+        return 100 / (images["validation"] * moments)
+    if metric == "val_accuracy_spread":
+        return 0.0
     if UNITS[metric] == "points":
         return 100 / images["validation"]
     return 1.0 if UNITS[metric] == "epochs" else 0.0
 
 
 def compare_pairs(
-    trial_metrics: pd.DataFrame, evidence: EvidenceParameters, images: Mapping[str, int]
+    trial_metrics: pd.DataFrame,
+    evidence: EvidenceParameters,
+    images: Mapping[str, int],
+    moments: int = 1,
 ) -> pd.DataFrame:
-    """The effect of pairing by seed on final accuracy, a row per pair of an experiment's conditions.
+    """The effect of pairing by seed on the primary metric, a row per pair of an experiment's conditions.
 
     Returns:
         Columns: condition; other; seeds; difference, low and high (paired); correlation over seeds; sd
@@ -195,31 +192,30 @@ def compare_pairs(
         and unpaired_seeds_needed to show a difference as large as the smallest effect that matters.
     """
     values = _by_seed(trial_metrics, PRIMARY_METRIC)
-    step = rounding_step(PRIMARY_METRIC, images)
+    step = rounding_step(PRIMARY_METRIC, images, moments)
     rows = []
-    for index, one in enumerate(values.columns):
-        for other in values.columns[index + 1 :]:
-            shared = values[[one, other]].dropna()
-            effect = contrast(values, {one: 1, other: -1}, step)
-            unpaired = float(np.hypot(*shared.std())) if len(shared) > 1 else float("nan")
-            low, high = effect.interval()
-            rows.append(
-                {
-                    "condition": one,
-                    "other": other,
-                    "seeds": effect.seeds,
-                    "difference": effect.estimate,
-                    "low": low,
-                    "high": high,
-                    "correlation": effect.correlation,
-                    "sd": effect.sd,
-                    "unpaired_sd": unpaired,
-                    "seeds_needed": seeds_to_show(evidence.smallest_effect, effect.sd),
-                    "unpaired_seeds_needed": seeds_to_show(
-                        evidence.smallest_effect, unpaired / math.sqrt(2), paired=False
-                    ),
-                }
-            )
+    for one, other in combinations(values.columns, 2):
+        shared = values[[one, other]].dropna()
+        effect = contrast(values, {one: 1, other: -1}, step)
+        unpaired = float(np.hypot(*shared.std())) if len(shared) > 1 else float("nan")
+        low, high = effect.interval()
+        rows.append(
+            {
+                "condition": one,
+                "other": other,
+                "seeds": effect.seeds,
+                "difference": effect.estimate,
+                "low": low,
+                "high": high,
+                "correlation": effect.correlation,
+                "sd": effect.sd,
+                "unpaired_sd": unpaired,
+                "seeds_needed": seeds_to_show(evidence.smallest_effect, effect.sd),
+                "unpaired_seeds_needed": seeds_to_show(
+                    evidence.smallest_effect, unpaired / math.sqrt(2), paired=False
+                ),
+            }
+        )
     table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
     return table.astype({"seeds_needed": "Int64", "unpaired_seeds_needed": "Int64"})
 
@@ -233,123 +229,348 @@ def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
 
 
-class _Results:
-    """An experiment's results. Each metric is pivoted once for all claims."""
+def _keys(claims: Iterable[Claim], conditions: Sequence[Condition]) -> list[str | None]:
+    """Keys of all quantities of some claims; None for those that do not depend on the seed."""
+    identities = {condition.name: identify_configuration(condition) for condition in conditions}
+    return [
+        None if quantity.metric in EXACT else quantity.key(identities)
+        for claim in claims
+        for quantity in claim.quantities(list(identities))
+    ]
+
+
+class _Measured(NamedTuple):
+    """A quantity and its results."""
+
+    quantity: Quantity
+    key: str | None
+    effect: Effect
+    samples: pd.Series
+    seeds: list[int]
+
+
+class _Finding(NamedTuple):
+    """A claim's measured quantities and its verdict."""
+
+    claim: Claim
+    measured: list[_Measured]
+    levels: list[float]
+    margin: float
+    verdict: Verdict
+
+
+class _Court:
+    """The measured contrasts of some experiments, their priors, and the looks at them."""
 
     def __init__(
-        self, trial_metrics: pd.DataFrame, histories: pd.DataFrame, images: Mapping[str, int]
+        self,
+        experiments: Mapping[str, Results],
+        family: Collection[str],
+        evidence: EvidenceParameters,
+        looks: Mapping[str, list[Look]],
     ) -> None:
-        self.images = images
-        self.conditions = list(trial_metrics["condition"].drop_duplicates())
-        self._trial_metrics = trial_metrics
-        self._histories = histories
+        self.looks: Looks = {key: list(before) for key, before in looks.items()}
+        self._evidence = evidence
+        self._plan = Plan(
+            evidence.planned_seeds, evidence.spending, evidence.level / max(1, len(family))
+        )
+        self._experiments = experiments
+        self._tables = {name: _Tables(results) for name, results in experiments.items()}
+        measured = {
+            name: {claim_name: table.measure(claim) for claim_name, claim in results.claims.items()}
+            for (name, results), table in zip(experiments.items(), self._tables.values(), strict=True)
+        }
+        priors = _priors(
+            entry for claims in measured.values() for entries in claims.values() for entry in entries
+        )
+        self._findings = {
+            name: {
+                claim_name: self._find(
+                    experiments[name].claims[claim_name],
+                    [
+                        entry._replace(effect=entry.effect.moderated(priors[_scale(entry.quantity)]))
+                        for entry in entries
+                    ],
+                )
+                for claim_name, entries in claims.items()
+            }
+            for name, claims in measured.items()
+        }
+
+    def findings(self, experiment: str) -> dict[str, _Finding]:
+        """The findings of an experiment, by claim."""
+        return self._findings[experiment]
+
+    def judge(self, experiment: str) -> pd.DataFrame:
+        """See `judge`."""
+        seconds = self._tables[experiment].seconds()
+        rows = [
+            self._row(name, finding, experiment, seconds)
+            for name, finding in self._findings[experiment].items()
+        ]
+        return pd.DataFrame(rows, columns=COLUMNS).astype({"seeds_needed": "Int64"})
+
+    def _find(self, claim: Claim, measured: list[_Measured]) -> _Finding:
+        levels = []
+        for entry in measured:
+            if entry.key is None:
+                levels.append(1.0)
+                continue
+            self.looks[entry.key], level = self._plan.look(self.looks.get(entry.key, []), entry.seeds)
+            levels.append(level)
+        margin = claim.tolerance_of(self._evidence.smallest_effect)
+        ends = [_deciding_interval(entry, level) for entry, level in zip(measured, levels, strict=True)]
+        low, high = (np.array([end[place] for end in ends]) for place in (0, 1))
+        return _Finding(claim, measured, levels, margin, _verdict(claim, margin, low, high))
+
+    def _row(self, name: str, finding: _Finding, experiment: str, seconds: pd.Series) -> dict[str, Any]:
+        claim, measured, levels, margin, verdict = finding
+        weakest = _weakest(claim, margin, measured)
+        quantity, key, effect, *_ = shown = measured[weakest]
+        needed, minutes = None, None
+        if verdict == "undecided":
+            needed = self._seeds_needed(finding)
+            if needed is not None:
+                missing = needed - effect.seeds
+                names = deciding_conditions(claim, self._tables[experiment].names)
+                minutes = missing * seconds.reindex(names).sum() / 60
+        noise = self._experiments[experiment].image_noise
+        over_images = (math.nan, math.nan)
+        if noise is not None and _is_accuracy(quantity) and noise.covers(quantity.conditions):
+            over_images = noise.interval(effect, quantity.weights)
+        low, high = _in_unit(quantity, np.array(effect.interval()))
+        deciding = _deciding_interval(shown, levels[weakest])
+        row = {
+            "claim": name,
+            "text": claim.text,
+            "source": claim.source,
+            "kind": claim.kind,
+            "metric": claim.metric,
+            "comparison": claim.describe(quantity),
+            "unit": claim.unit,
+            "verdict": verdict,
+            "estimate": float(_in_unit(quantity, np.array(effect.estimate))),
+            "low": float(low),
+            "high": float(high),
+            "deciding_low": deciding[0],
+            "deciding_high": deciding[1],
+            "image_low": over_images[0],
+            "image_high": over_images[1],
+            "margin": margin,
+            "p_value": _p_value(finding),
+            "level": min(levels),
+            "seeds": effect.seeds,
+            "looks": len(self.looks.get(key, [])) if key is not None else 0,
+            "paired": effect.paired,
+            "correlation": effect.correlation,
+            "claimed": claim.claimed_value,
+            "seeds_needed": needed,
+            "worker_minutes": minutes,
+            "contrasts": len(measured),
+        }
+        return row | {"finding": _finding(row, signed=len(quantity.weights) > 1)}
+
+    def _seeds_needed(self, finding: _Finding) -> int | None:
+        claim, measured, *_, margin, _ = finding
+        samples = pd.concat([entry.samples for entry in measured], axis=1).dropna()
+        if len(samples) < 2 or not all(entry.effect.standard_error > 0 for entry in measured):
+            return None
+        correlations = np.atleast_2d(np.nan_to_num(np.corrcoef(samples.to_numpy().T), nan=0.0))
+        np.fill_diagonal(correlations, 1.0)
+        keys = [entry.key for entry in measured if entry.key is not None]
+
+        def level(seeds: int) -> float:
+            planned = min(seeds, self._plan.seeds)
+            return min(
+                self._plan.look(self.looks[key], [*_some(self.looks[key], planned)])[1] for key in keys
+            )
+
+        def decides(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            shown = [
+                _in_unit(entry.quantity, np.stack([low[:, place], high[:, place]]))
+                for place, entry in enumerate(measured)
+            ]
+            ends = np.stack(shown, axis=-1)
+            decided: np.ndarray = np.any(_implications(claim, margin, ends[0], ends[1]), axis=0)
+            return decided
+
+        return seeds_needed([entry.effect for entry in measured], correlations, level, decides)
+
+
+class _Tables:
+    """An experiment's results by metric. Each metric is pivoted once for all claims."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self.names = [condition.name for condition in results.conditions]
+        self._identities = {
+            condition.name: identify_configuration(condition) for condition in results.conditions
+        }
         self._values: dict[str, pd.DataFrame] = {}
 
-    def values(self, metric: str) -> pd.DataFrame:
-        """See `_by_seed`."""
-        if metric not in self._values:
-            self._values[metric] = _by_seed(self._trial_metrics, metric)
-        return self._values[metric]
+    def measure(self, claim: Claim) -> list[_Measured]:
+        """The claim's quantities and their results."""
+        return [self._measure(quantity) for quantity in claim.quantities(self.names)]
 
-    def best_accuracy(self, condition: str, within: int) -> pd.Series:
-        """Per seed, the highest validation accuracy within a condition's first epochs."""
-        rows = self._histories[self._histories["condition"] == condition]
-        early = rows[rows["epoch"] <= within]
-        best: pd.Series = early.groupby("seed")["val_accuracy"].max()
-        return best
+    def seconds(self) -> pd.Series:
+        """Mean training time of each condition's trials, s."""
+        trials = self._results.histories.groupby(["condition", "seed"])["seconds"].sum()
+        means: pd.Series = trials.groupby("condition").mean()
+        return means
 
-
-def _assess(claim: Claim, results: _Results, evidence: EvidenceParameters) -> _Assessment:
-    conditions, values = results.conditions, results.values(claim.metric)
-    unit = UNITS[claim.metric]
-    if isinstance(claim, Reaches):
-        best = results.best_accuracy(claim.condition, claim.within)
-        effect = Effect.of(best - claim.accuracy, rounding_step("best_val_accuracy", results.images))
-        return _Assessment(
-            f"best of {claim.condition}'s first {claim.within} epochs − {claim.accuracy:g} %",
-            "points",
-            effect,
-            [effect],
-            deciding_conditions(claim, conditions),
-            0.0,
-            *_sides(effect),
-        )
-    if isinstance(claim, Value):
-        measured, label = values[claim.condition], claim.condition
-        resolution = rounding_step(claim.metric, results.images)
-        if claim.metric.endswith("accuracy"):
-            unit = "%"
-        if claim.relative_to is not None:
-            measured = measured / values[claim.relative_to]
-            label, unit = f"{label} / {claim.relative_to}", "ratio"
-            resolution /= abs(values[claim.relative_to]).mean()
-        effect = Effect.of(measured.dropna(), resolution)
-        if claim.metric in EXACT and effect.seeds:
+    def _measure(self, quantity: Quantity) -> _Measured:
+        values = self._by_metric(quantity)
+        step = rounding_step(quantity.metric, self._results.images, self._results.moments)
+        if quantity.divisor is not None:
+            (name,) = quantity.weights
+            step /= abs(values[quantity.divisor]).mean()
+            values = (values[name] / values[quantity.divisor]).to_frame(name)
+        elif quantity.relative:
+            step /= values[list(quantity.weights)].abs().to_numpy()[~values.isna()].mean()
+            values = values.apply(np.log)
+        effect = contrast(values, quantity.weights, step)
+        if quantity.metric in EXACT and effect.seeds:
             effect = replace(effect, standard_error=0.0)
-        return _Assessment(
-            label,
-            unit,
-            effect,
-            [replace(effect, estimate=effect.estimate - claim.value)],
-            deciding_conditions(claim, conditions),
-            claim.tolerance,
-            effect.p_within(claim.tolerance, claim.value),
-            effect.p_outside(claim.tolerance, claim.value),
-        )
-    margin = claim.smallest_effect or evidence.smallest_effect
-    comparisons = claim.comparisons(conditions)
-    step = rounding_step(claim.metric, results.images)
-    effects = [_contrast(values, weights, claim.metric, step) for weights in comparisons]
-    within = [effect.p_within(margin) for effect in effects]
-    if claim.expects_nothing:
-        supported, contradicted = within, [effect.p_outside(margin) for effect in effects]
-        distances = [abs(effect.estimate) for effect in effects]
-    else:
-        supported, contradicted = map(list, zip(*map(_sides, effects), strict=True))
-        distances = [-effect.estimate for effect in effects]
-    weakest = int(np.nanargmax(distances)) if not np.isnan(distances).all() else 0
-    return _Assessment(
-        claim.describe(comparisons[weakest]),
-        unit,
-        effects[weakest],
-        effects,
-        deciding_conditions(claim, conditions),
-        margin,
-        max(supported),
-        min(1.0, len(effects) * min(contradicted)),
-        None if claim.expects_nothing else max(within),
+        columns = values[list(quantity.weights)]
+        samples = columns.dropna() @ np.array(list(quantity.weights.values()))
+        seeds = samples.index if effect.paired else columns.dropna(how="all").index
+        key = None if quantity.metric in EXACT else quantity.key(self._identities)
+        return _Measured(quantity, key, effect, samples, [int(seed) for seed in seeds])
+
+    def _by_metric(self, quantity: Quantity) -> pd.DataFrame:
+        """The metric of a quantity's conditions, a row per seed."""
+        if quantity.within is not None:
+            rows = self._results.histories
+            early = rows[rows["epoch"] <= quantity.within]
+            best = early.groupby(["seed", "condition"])["val_accuracy"].max().unstack()
+            return best.reindex(columns=list(quantity.weights))
+        if quantity.metric not in self._values:
+            self._values[quantity.metric] = _by_seed(self._results.trial_metrics, quantity.metric)
+        return self._values[quantity.metric][list(dict.fromkeys(quantity.conditions))]
+
+
+def _scale(quantity: Quantity) -> tuple[str, bool, bool]:
+    """Contrasts of the same scale have comparable variances."""
+    return (quantity.metric, quantity.relative, quantity.divisor is not None)
+
+
+def _is_accuracy(quantity: Quantity) -> bool:
+    """Whether the quantity is a weighted sum of the accuracies that stored hits are about."""
+    return quantity.metric == PRIMARY_METRIC and not quantity.relative and quantity.divisor is None
+
+
+def _priors(measured: Iterable[_Measured]) -> dict[tuple[str, bool, bool], Prior]:
+    groups: dict[tuple[str, bool, bool], dict[str, Effect]] = {}
+    for entry in measured:
+        distinct = groups.setdefault(_scale(entry.quantity), {})
+        if entry.key is not None:
+            distinct[entry.key] = entry.effect
+    return {scale: Prior.of(list(effects.values())) for scale, effects in groups.items()}
+
+
+def _some(looks: Sequence[Look], count: int) -> Iterable[int]:
+    """This many seeds, those of the last look among them."""
+    seeds = set(looks[-1].seeds) if looks else set()
+    number = 0
+    while len(seeds) < count:
+        seeds.add(number)
+        number += 1
+    return seeds
+
+
+def _in_unit(quantity: Quantity, values: np.ndarray) -> np.ndarray:
+    """Values in the unit of the claim: percent instead of logarithms."""
+    return 100 * np.expm1(values) if quantity.relative else values
+
+
+def _from_unit(quantity: Quantity, value: float) -> float:
+    """The inverse of `_in_unit`, for the end of a region."""
+    if not quantity.relative:
+        return value
+    return math.log1p(value / 100) if value > -100 else -math.inf
+
+
+def _deciding_interval(entry: _Measured, level: float) -> tuple[float, float]:
+    """The interval of a quantity that decides, in the unit of the claim."""
+    if entry.effect.standard_error > 0 and level == 0:
+        return (-math.inf, math.inf)
+    low, high = _in_unit(entry.quantity, np.array(entry.effect.interval(1 - level)))
+    return float(low), float(high)
+
+
+def _implications(
+    claim: Claim, margin: float, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether intervals imply that the claim holds, that it does not matter, that it does not hold.
+
+    Args:
+        claim: The claim.
+        margin: Its margin.
+        low: Lower ends, (..., quantities).
+        high: Upper ends.
+    """
+    first, last = claim.region(margin)
+    supported = ((low >= first) & (high <= last)).all(axis=-1)
+    contradicted = ((high < first) | (low > last)).any(axis=-1)
+    indifference = claim.indifference(margin)
+    if indifference is None:
+        return supported, np.zeros_like(supported), contradicted
+    (first, last), _ = indifference
+    return supported, ((low >= first) & (high <= last)).all(axis=-1), contradicted
+
+
+def _verdict(claim: Claim, margin: float, low: np.ndarray, high: np.ndarray) -> Verdict:
+    supported, indifferent, contradicted = _implications(claim, margin, low, high)
+    indifference = claim.indifference(margin)
+    if indifference is not None and indifferent and not (supported and not claim.indifference_first):
+        return indifference[1]
+    return "supported" if supported else "contradicted" if contradicted else "undecided"
+
+
+def _weakest(claim: Claim, margin: float, measured: Sequence[_Measured]) -> int:
+    """Place of the quantity that supports the claim least."""
+    first, last = claim.region(margin)
+    estimates = np.array(
+        [float(_in_unit(entry.quantity, np.array(entry.effect.estimate))) for entry in measured]
     )
+    distances = np.maximum(first - estimates, estimates - last)
+    return 0 if np.isnan(distances).all() else int(np.nanargmax(distances))
 
 
-def _sides(effect: Effect) -> tuple[float, float]:
-    """Two-sided p values of being above and below 0."""
-    return min(1.0, 2 * effect.p_above()), min(1.0, 2 * effect.p_below())
+def _p_value(finding: _Finding) -> float:
+    """The smallest level at which the intervals imply any verdict."""
+    claim, measured, _, margin, _ = finding
+
+    def worst(region: tuple[float, float]) -> float:
+        return max(_p_inside(entry, region) for entry in measured)
+
+    region = claim.region(margin)
+    p_values = [worst(region), min(_p_outside(entry, region) for entry in measured)]
+    indifference = claim.indifference(margin)
+    if indifference is not None:
+        p_values.append(worst(indifference[0]))
+    return min(p_values)
 
 
-def _contrast(values: pd.DataFrame, weights: Weights, metric: str, step: float) -> Effect:
-    effect = contrast(values, weights, step)
-    return replace(effect, standard_error=0.0) if metric in EXACT and effect.seeds else effect
+def _p_inside(entry: _Measured, region: tuple[float, float]) -> float:
+    first, last = (_from_unit(entry.quantity, end) for end in region)
+    return min(1.0, 2 * max(entry.effect.p_above(first), entry.effect.p_below(last)))
 
 
-def _seeds_needed(found: _Assessment, level: float) -> int | None:
-    """The largest number that any comparison needs; None if one cannot be decided by more seeds."""
-    needed = [seeds_to_decide(effect, level, found.margin) for effect in found.comparisons]
-    known = [seeds for seeds in needed if seeds is not None]
-    return max(known) if known and len(known) == len(needed) else None
+def _p_outside(entry: _Measured, region: tuple[float, float]) -> float:
+    first, last = (_from_unit(entry.quantity, end) for end in region)
+    return min(1.0, 2 * min(entry.effect.p_below(first), entry.effect.p_above(last)))
 
 
-def _claimed(claim: Claim) -> float | None:
-    return claim.value if isinstance(claim, Value) else getattr(claim, "claimed", None)
-
-
-def _finding(row: dict[str, Any]) -> str:
+def _finding(row: Mapping[str, Any], *, signed: bool) -> str:
     """The finding: estimate, interval, seeds, and the number of seeds that would decide the claim."""
     unit = row["unit"]
     if np.isnan(row["estimate"]):
         return "no result"
-    words = f"{row['comparison']}: {quantity(row['estimate'], unit, signed=row['kind'] != 'value')}"
+    words = f"{row['comparison']}: {quantity(row['estimate'], unit, signed=signed)}"
     if row["claimed"] is not None:
-        words += f", claimed {quantity(row['claimed'], unit)}"
+        bound = "at most " if row["kind"] == "at_most" else ""
+        words += f", claimed {bound}{quantity(row['claimed'], unit)}"
     if row["seeds"] == 1 and row["verdict"] == "undecided":
         return f"{words}; one seed cannot tell"
     if row["verdict"] == "undecided" and np.isnan(row["low"]):
@@ -357,13 +578,15 @@ def _finding(row: dict[str, Any]) -> str:
             f"{words}; the {row['seeds']} results are equal up to rounding, so their spread is unknown"
         )
     if row["low"] < row["high"]:
-        pairing = ", paired" if row["paired"] else ", not paired"
+        pairing = (", paired" if row["paired"] else ", not paired") if signed else ""
         words += (
-            f" (95 % interval {quantity(row['low'], '')} to {quantity(row['high'], '')}; "
-            f"{row['seeds']} seeds{'' if row['kind'] in SINGLE_CONDITION_KINDS else pairing})"
+            f" (95 % interval {quantity(row['low'], unit, bare=True)} to "
+            f"{quantity(row['high'], unit, bare=True)}; {row['seeds']} seeds{pairing})"
         )
     if row["verdict"] == "undecided":
-        if row["seeds_needed"] is None:
+        if row["level"] == 0:
+            words += "; no level is left, because other seeds were looked at before"
+        elif row["seeds_needed"] is None:
             words += "; no number of seeds is known to decide it"
         else:
             words += f"; about {row['seeds_needed']} seeds would decide it"
@@ -372,11 +595,11 @@ def _finding(row: dict[str, Any]) -> str:
     return words
 
 
-def quantity(value: float, unit: str, *, signed: bool = False) -> str:
-    """A number with its unit. The unit determines the number of digits."""
-    digits = {"points": 2, "nats": 3, "parameters": 0, "epochs": 1, "s": 1, "ratio": 2}.get(unit, 2)
+def quantity(value: float, unit: str, *, signed: bool = False, bare: bool = False) -> str:
+    """A number with its unit. The unit determines the number of digits; `bare` leaves the unit out."""
+    digits = {"nats": 3, "parameters": 0, "KiB": 0, "epochs": 1, "s": 1, "µs": 1}.get(unit, 2)
     text = f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "−")
-    return text if unit in ("", "ratio") else f"{text} {unit}"
+    return text if bare or unit in ("", "ratio") else f"{text} {unit}"
 
 
 def duration(minutes: float) -> str:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cnn_ablation.errors import StoreError
-from cnn_ablation.training.results import EXACT, Measurements, TrainedTrial, summarize
+from cnn_ablation.training.results import EXACT, FIT, Measurements, TrainedTrial, summarize
 
 logger = logging.getLogger(__name__)
 

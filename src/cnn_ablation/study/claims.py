@@ -1,49 +1,33 @@
 """Claims of an experiment: their text, and the comparisons of results that decide them."""
 
+import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self, get_args
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
 from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import suggestion
-
-PRIMARY_METRIC = "final_val_accuracy"
-"""The metric by which conditions are compared, unless a claim names another one."""
-
-UNITS = {
-    PRIMARY_METRIC: "points",
-    "best_val_accuracy": "points",
-    "final_train_accuracy": "points",
-    "overfitting_gap": "points",
-    "final_val_loss": "nats",
-    "final_train_loss": "nats",
-    "val_loss_roughness": "nats",
-    "epochs_to_80": "epochs",
-    "best_epoch": "epochs",
-    "seconds_per_epoch": "s",
-    "total_params": "parameters",
-}
-"""Metrics of a trial that a claim can be about, with the units of their differences."""
-
-SINGLE_CONDITION_KINDS = ("value", "reaches")
-"""Kinds of claims about one condition's results rather than about differences between conditions."""
+from cnn_ablation.study.quantities import PRIMARY_METRIC, SIGNED, UNITS, Quantity, Weights
 
 SHORTEST_TREND = 3
 """Smallest number of conditions in a trend."""
 
-Weights = dict[str, float]
-"""A comparison of conditions: a weight for each. The weights sum to 0."""
+POSITIVE = (float(np.nextafter(0, 1)), math.inf)
+"""Region of positive numbers, without 0."""
+
+Region = tuple[float, float]
+"""The numbers from the first to the second, both included."""
 
 
 def _known(metric: str) -> str:
@@ -59,6 +43,8 @@ def _distinct(conditions: list[str]) -> list[str]:
     return conditions
 
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Metric = Annotated[str, AfterValidator(_known)]
 Conditions = Annotated[list[str], AfterValidator(_distinct)]
 Source = Literal["hypothesis", "results", "analysis", "conclusion", "overall"]
@@ -77,44 +63,128 @@ class _Claim(Parameters):
     def names(self) -> dict[str, list[str]]:
         """Names of the conditions that the claim mentions, by field."""
 
+    @abstractmethod
+    def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
+        """The quantities that decide the claim.
+
+        Args:
+            conditions: All conditions of the experiment, in order.
+        """
+
+    @abstractmethod
+    def region(self, margin: float) -> Region:
+        """The region in which all quantities lie if the claim holds.
+
+        Args:
+            margin: Smallest effect that matters, in the unit of the quantities.
+        """
+
+    def indifference(self, margin: float) -> tuple[Region, str] | None:
+        """A region in which the quantities do not matter, and the verdict if all of them lie in it."""
+        return None
+
+    @property
+    def indifference_first(self) -> bool:
+        """Whether the verdict of indifference takes precedence over `supported`."""
+        return True
+
+    @abstractmethod
+    def describe(self, quantity: Quantity) -> str:
+        """A quantity as text, such as `a − b`."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the quantities."""
+        return UNITS[self.metric]
+
+    @property
+    def claimed_value(self) -> float | None:
+        """The claimed number, if there is one, in the unit of the quantities."""
+        return None
+
+    def tolerance_of(self, smallest_effect: float) -> float:
+        """The margin that applies to the claim, in the unit of the quantities.
+
+        Args:
+            smallest_effect: Smallest difference of accuracy that matters, points.
+        """
+        return 0.0
+
     def _check_other(self, field: str, other: str | None) -> None:
         """Reject a field that names the claim's own condition."""
         if other == self.names()["condition"][0]:
             raise ValueError(f"{field}: is {other}, like condition; allowed: any other condition")
 
+    def _check_ratio(self, field: str) -> None:
+        if self.metric in SIGNED:
+            raise ValueError(
+                f"{field}: {self.metric} can be 0 or negative, so that it has no ratios; allowed: "
+                "any other metric"
+            )
+
 
 class _Comparison(_Claim):
-    smallest_effect: PositiveFloat | None = Field(
+    smallest_effect: PositiveFinite | None = Field(
         default=None,
-        description="Smallest difference that matters, in the metric's unit; null: "
-        "evidence.smallest_effect, which applies to accuracies.",
+        description="Smallest difference that matters, in the metric's unit; in percent if relative. "
+        "null: evidence.smallest_effect, which applies to accuracies.",
     )
-    claimed: float | None = Field(
-        default=None, description="Claimed size, in the metric's unit; for the report only."
+    claimed: Finite | None = Field(
+        default=None, description="Claimed size, in the same unit; for the report only."
+    )
+    relative: bool = Field(
+        default=False,
+        description="Whether conditions are compared by the ratio of their metrics instead of by the "
+        "difference. Sizes are then in percent.",
     )
 
     @model_validator(mode="after")
     def _check_smallest_effect(self) -> Self:
-        if self.smallest_effect is None and UNITS[self.metric] != "points":
+        if self.smallest_effect is None and self.unit != "points":
             raise ValueError(
-                f"smallest_effect: needed for {self.metric}, in {UNITS[self.metric]}: the default is "
+                f"smallest_effect: needed for {self.metric}, in {self.unit}: the default is "
                 "for accuracies"
             )
+        if self.relative:
+            self._check_ratio("relative")
         return self
-
-    @property
-    def expects_nothing(self) -> bool:
-        """Whether the claim says that the comparisons are 0 rather than positive."""
-        return False
 
     @abstractmethod
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
-        """Comparisons that must all be positive (or 0, see `expects_nothing`) for the claim to hold."""
+        """Weights of the conditions in each of the quantities."""
 
-    def describe(self, comparison: Weights) -> str:
-        """A comparison as text, such as `a − b`."""
-        first, second = sorted(comparison, key=lambda name: -comparison[name])
-        return f"{first} − {second}"
+    def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
+        """See base class."""
+        return [
+            Quantity(self.metric, weights, self.relative) for weights in self.comparisons(conditions)
+        ]
+
+    def region(self, margin: float) -> Region:
+        """See base class."""
+        return POSITIVE
+
+    def indifference(self, margin: float) -> tuple[Region, str] | None:
+        """See base class."""
+        return (-margin, margin), "equivalent"
+
+    @property
+    def unit(self) -> str:
+        """See base class."""
+        return "%" if self.relative else UNITS[self.metric]
+
+    @property
+    def claimed_value(self) -> float | None:
+        """See base class."""
+        return self.claimed
+
+    def tolerance_of(self, smallest_effect: float) -> float:
+        """See base class."""
+        return smallest_effect if self.smallest_effect is None else self.smallest_effect
+
+    def describe(self, quantity: Quantity) -> str:
+        """See base class."""
+        first, second = sorted(quantity.weights, key=lambda name: -quantity.weights[name])
+        return f"{first} / {second}" if self.relative else f"{first} − {second}"
 
 
 class Above(_Comparison):
@@ -139,7 +209,10 @@ class Above(_Comparison):
 
 
 class Best(_Comparison):
-    """A condition has the highest metric of all conditions or of those named."""
+    """A condition has the highest metric of all conditions or of those named.
+
+    It is `among the best` if no rival is better by what matters.
+    """
 
     kind: Literal["best"]
     condition: str = Field(description="The best condition.")
@@ -164,6 +237,15 @@ class Best(_Comparison):
         rivals = conditions if self.among is None else self.among
         return [{self.condition: 1, rival: -1} for rival in rivals if rival != self.condition]
 
+    def indifference(self, margin: float) -> tuple[Region, str] | None:
+        """See base class."""
+        return (-margin, math.inf), "among the best"
+
+    @property
+    def indifference_first(self) -> bool:
+        """See base class."""
+        return False
+
 
 class Equivalent(_Comparison):
     """Conditions differ by less than the smallest effect that matters."""
@@ -171,10 +253,13 @@ class Equivalent(_Comparison):
     kind: Literal["equivalent"]
     conditions: Annotated[Conditions, Field(min_length=2)] = Field(description="Two or more conditions.")
 
-    @property
-    def expects_nothing(self) -> bool:
+    def region(self, margin: float) -> Region:
         """See base class."""
-        return True
+        return (-margin, margin)
+
+    def indifference(self, margin: float) -> tuple[Region, str] | None:
+        """See base class."""
+        return None
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -212,9 +297,9 @@ class Trend(_Comparison):
         sign = 1 if self.direction == "rising" else -1
         return [{name: sign * last * (place - last / 2) / spread for place, name in enumerate(names)}]
 
-    def describe(self, comparison: Weights) -> str:
+    def describe(self, quantity: Quantity) -> str:
         """See base class."""
-        first, *_, last = comparison
+        first, *_, last = quantity.weights
         change = "rise" if self.direction == "rising" else "fall"
         return f"{change} from {first} to {last} along the linear trend"
 
@@ -241,10 +326,13 @@ class Interaction(_Comparison):
             )
         return self
 
-    @property
-    def expects_nothing(self) -> bool:
+    def region(self, margin: float) -> Region:
         """See base class."""
-        return self.expected == "equal"
+        return (-margin, margin) if self.expected == "equal" else POSITIVE
+
+    def indifference(self, margin: float) -> tuple[Region, str] | None:
+        """See base class."""
+        return None if self.expected == "equal" else super().indifference(margin)
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -257,28 +345,66 @@ class Interaction(_Comparison):
             weights[name] = weights.get(name, 0) + weight
         return [{name: weight for name, weight in weights.items() if weight}]
 
-    def describe(self, comparison: Weights) -> str:
+    def describe(self, quantity: Quantity) -> str:
         """See base class."""
         (one, two), (three, four) = self.effect, self.other_effect
         return f"({one} − {two}) − ({three} − {four})"
 
 
-class Value(_Claim):
-    """A condition's metric, or its ratio to another condition's metric, has a given value."""
+class Difference(_Comparison):
+    """One condition's metric is above another's by a claimed size."""
 
-    kind: Literal["value"]
+    kind: Literal["difference"]
+    condition: str = Field(description="The condition with the higher metric.")
+    than: str = Field(description="The condition with the lower metric.")
+    claimed: Finite = Field(
+        description="Claimed difference, in the metric's unit or, if relative, in percent."
+    )
+    tolerance: PositiveFinite | None = Field(
+        default=None,
+        description="Largest deviation that agrees with the claim, in the same unit; null: the smallest "
+        "effect that matters.",
+    )
+
+    @model_validator(mode="after")
+    def _check_than(self) -> Self:
+        self._check_other("than", self.than)
+        return self
+
+    def names(self) -> dict[str, list[str]]:
+        """See base class."""
+        return {"condition": [self.condition], "than": [self.than]}
+
+    def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
+        """See base class."""
+        return [{self.condition: 1, self.than: -1}]
+
+    def region(self, margin: float) -> Region:
+        """See base class."""
+        return (self.claimed - margin, self.claimed + margin)
+
+    def indifference(self, margin: float) -> tuple[Region, str] | None:
+        """See base class."""
+        return None
+
+    def tolerance_of(self, smallest_effect: float) -> float:
+        """See base class."""
+        return super().tolerance_of(smallest_effect) if self.tolerance is None else self.tolerance
+
+
+class _Measured(_Claim):
+    """A claim about a condition's metric, or about its ratio to another condition's metric."""
+
     condition: str = Field(description="The condition.")
     relative_to: str | None = Field(
         default=None, description="Condition whose metric is the divisor; null: no ratio."
-    )
-    value: float = Field(description="Claimed value, in the metric's unit; with relative_to, a ratio.")
-    tolerance: PositiveFloat = Field(
-        description="Largest deviation that agrees with the claim, in the value's unit."
     )
 
     @model_validator(mode="after")
     def _check_relative_to(self) -> Self:
         self._check_other("relative_to", self.relative_to)
+        if self.relative_to is not None:
+            self._check_ratio("relative_to")
         return self
 
     def names(self) -> dict[str, list[str]]:
@@ -287,6 +413,93 @@ class Value(_Claim):
             "condition": [self.condition],
             "relative_to": [] if self.relative_to is None else [self.relative_to],
         }
+
+    def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
+        """See base class."""
+        return [Quantity(self.metric, {self.condition: 1.0}, divisor=self.relative_to)]
+
+    def describe(self, quantity: Quantity) -> str:
+        """See base class."""
+        return self.condition if self.relative_to is None else f"{self.condition} / {self.relative_to}"
+
+    @property
+    def unit(self) -> str:
+        """See base class."""
+        if self.relative_to is not None:
+            return "ratio"
+        return "%" if self.metric.endswith("accuracy") else UNITS[self.metric]
+
+
+class Value(_Measured):
+    """A condition's metric, or its ratio to another condition's metric, has a given value."""
+
+    kind: Literal["value"]
+    value: Finite = Field(description="Claimed value, in the metric's unit; with relative_to, a ratio.")
+    tolerance: PositiveFinite = Field(
+        description="Largest deviation that agrees with the claim, in the value's unit."
+    )
+
+    def region(self, margin: float) -> Region:
+        """See base class."""
+        return (self.value - margin, self.value + margin)
+
+    @property
+    def claimed_value(self) -> float | None:
+        """See base class."""
+        return self.value
+
+    def tolerance_of(self, smallest_effect: float) -> float:
+        """See base class."""
+        return self.tolerance
+
+
+class AtMost(_Measured):
+    """A metric, a ratio, or a difference of two conditions is at most a given number."""
+
+    kind: Literal["at_most"]
+    than: str | None = Field(
+        default=None,
+        description="Condition whose metric is subtracted; null: no difference.",
+    )
+    bound: Finite = Field(
+        description="Largest value that agrees with the claim, in the metric's unit; with relative_to, "
+        "a ratio."
+    )
+
+    @model_validator(mode="after")
+    def _check_than(self) -> Self:
+        self._check_other("than", self.than)
+        if self.than is not None and self.relative_to is not None:
+            raise ValueError("than: cannot be combined with relative_to; leave one of them out")
+        return self
+
+    def names(self) -> dict[str, list[str]]:
+        """See base class."""
+        return super().names() | {"than": [] if self.than is None else [self.than]}
+
+    def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
+        """See base class."""
+        if self.than is None:
+            return super().quantities(conditions)
+        return [Quantity(self.metric, {self.condition: 1.0, self.than: -1.0})]
+
+    def describe(self, quantity: Quantity) -> str:
+        """See base class."""
+        return super().describe(quantity) if self.than is None else f"{self.condition} − {self.than}"
+
+    @property
+    def unit(self) -> str:
+        """See base class."""
+        return super().unit if self.than is None else UNITS[self.metric]
+
+    @property
+    def claimed_value(self) -> float | None:
+        """See base class."""
+        return self.bound
+
+    def region(self, margin: float) -> Region:
+        """See base class."""
+        return (-math.inf, self.bound)
 
 
 class Reaches(_Claim):
@@ -301,8 +514,30 @@ class Reaches(_Claim):
         """See base class."""
         return {"condition": [self.condition]}
 
+    def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
+        """See base class."""
+        return [Quantity("best_val_accuracy", {self.condition: 1.0}, within=self.within)]
 
-_AnyKind = Above | Best | Equivalent | Trend | Interaction | Value | Reaches
+    def describe(self, quantity: Quantity) -> str:
+        """See base class."""
+        return f"best of {self.condition}'s first {self.within} epochs"
+
+    @property
+    def unit(self) -> str:
+        """See base class."""
+        return "%"
+
+    @property
+    def claimed_value(self) -> float | None:
+        """See base class."""
+        return self.accuracy
+
+    def region(self, margin: float) -> Region:
+        """See base class."""
+        return (self.accuracy, math.inf)
+
+
+_AnyKind = Above | Best | Equivalent | Trend | Interaction | Difference | AtMost | Value | Reaches
 
 KINDS = [get_args(claim.model_fields["kind"].annotation)[0] for claim in get_args(_AnyKind)]
 """Values of `kind`."""
@@ -345,8 +580,5 @@ def lacks_conditions(claim: Claim, conditions: Sequence[str]) -> str | None:
 
 def deciding_conditions(claim: Claim, conditions: Sequence[str]) -> list[str]:
     """The conditions whose results decide a claim."""
-    if isinstance(claim, _Comparison):
-        mentioned = [name for weights in claim.comparisons(conditions) for name in weights]
-    else:
-        mentioned = [name for names in claim.names().values() for name in names]
+    mentioned = [name for quantity in claim.quantities(conditions) for name in quantity.conditions]
     return list(dict.fromkeys(mentioned))

@@ -104,10 +104,19 @@ class EvidenceParameters(Parameters):
     """The thresholds of verdicts."""
 
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        description="Significance level: probability of any false verdict among an experiment's claims."
+        description="Significance level: probability of any false verdict in a study, over all looks."
     )
-    smallest_effect: PositiveFloat = Field(
+    smallest_effect: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         description="Smallest difference of accuracy that matters, points."
+    )
+    planned_seeds: Annotated[int, Field(ge=2, le=MAX_SEEDS)] = Field(
+        description="Largest number of seeds that the study may ever have. Each run with more seeds "
+        "is a look at the results, which spends a share of the level. If the first run has all planned "
+        "seeds, it has the whole level."
+    )
+    spending: Literal["pocock", "obrien_fleming"] = Field(
+        description="How the level is spent over the looks. pocock: evenly over the planned seeds. "
+        "obrien_fleming: nearly all of it at the end."
     )
 
 

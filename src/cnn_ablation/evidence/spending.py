@@ -1,0 +1,153 @@
+"""Significance levels for looking at growing data more than once.
+
+Testing growing data repeatedly at the full level, and stopping at the first significant result,
+eventually finds an effect that does not exist (Armitage, McPherson & Rowe, 1969). A spending function
+says which share of the level may be used up by the time that a share of the planned seeds is there (Lan &
+DeMets, 1983). The number and the times of the looks need not be fixed in advance.
+
+Intervals at these levels are repeated confidence intervals (Jennison & Turnbull, 1989): with the promised
+probability, those of all looks contain the true value.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+SPENDING: Mapping[str, Callable[[float, float], float]] = {
+    "pocock": lambda share, level: level * math.log1p((math.e - 1) * share),
+    "obrien_fleming": lambda share, level: float(
+        2 * norm.sf(norm.isf(level / 2) / math.sqrt(share)) if share > 0 else 0
+    ),
+}
+"""Level that is spent when a share of the seeds is there, by name (Lan & DeMets, 1983).
+
+Pocock's function spends it evenly. That of O'Brien and Fleming saves nearly all of it for the end.
+"""
+
+LARGEST = 38.0
+"""Largest bound, in standard deviations. Beyond it, probabilities are 0 in floating point."""
+
+NODES = 160
+"""Number of nodes of the numerical integration. More nodes change no level by 1 %."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at a contrast.
+
+    Args:
+        seeds: The seeds of its results.
+        spent: Share of the level that was used up by this look and all before it, 0 to 1.
+    """
+
+    seeds: frozenset[int]
+    spent: float
+
+    def dump(self) -> dict[str, Any]:
+        """The look in types that JSON can hold."""
+        return {"seeds": sorted(self.seeds), "spent": self.spent}
+
+    @classmethod
+    def load(cls, content: Mapping[str, Any]) -> "Look":
+        """The inverse of `dump`."""
+        return cls(frozenset(content["seeds"]), float(content["spent"]))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of the looks at each contrast.
+
+    Args:
+        seeds: Largest number of seeds.
+        spending: A key of `SPENDING`.
+        level: Level of each contrast over all looks.
+    """
+
+    seeds: int
+    spending: str
+    level: float
+
+    def look(self, before: Sequence[Look], seeds: Iterable[int]) -> tuple[list[Look], float]:
+        """Look at the results of these seeds.
+
+        A look at results that were looked at before spends nothing and has the level that it had. Any
+        other look must have all seeds of the last one and more; otherwise its level is 0.
+
+        Args:
+            before: Earlier looks, in order.
+            seeds: Seeds of the results.
+
+        Returns:
+            All looks, and the nominal significance level of this one, to be compared with a p value.
+        """
+        current = frozenset(seeds)
+        looks = list(before)
+        known = [place for place, look in enumerate(looks) if look.seeds == current]
+        if known:
+            return looks, self._nominal(looks[: known[0] + 1])
+        if len(current) < 2 or (looks and not current > looks[-1].seeds):
+            return looks, 0.0
+        spent = looks[-1].spent if looks else 0.0
+        share = min(1.0, len(current) / self.seeds)
+        allowed = 1.0 if share == 1 else SPENDING[self.spending](share, self.level) / self.level
+        looks.append(Look(current, max(spent, allowed)))
+        return looks, self._nominal(looks)
+
+    def _nominal(self, looks: Sequence[Look]) -> float:
+        times = tuple(len(look.seeds) for look in looks)
+        return nominal_levels(times, tuple(self.level * look.spent for look in looks))[-1]
+
+
+def _bound(allowed: float, root: float, step: float, places: np.ndarray, masses: np.ndarray) -> float:
+    """Bound that the statistic exceeds with the allowed probability if it never did before.
+
+    Args:
+        allowed: The probability.
+        root: Square root of the number of seeds.
+        step: Square root of the seeds since the last look.
+        places: Nodes of the sum of the observations at the last look, without an error so far.
+        masses: Their probabilities.
+    """
+
+    def excess(bound: float) -> float:
+        edge = bound * root
+        tails = norm.sf((edge - places) / step) + norm.cdf((-edge - places) / step)
+        return float(masses @ tails) - allowed
+
+    return LARGEST if excess(LARGEST) >= 0 else float(brentq(excess, 0.0, LARGEST))
+
+
+@lru_cache(maxsize=4096)
+def nominal_levels(times: tuple[int, ...], spent: tuple[float, ...]) -> tuple[float, ...]:
+    """Two-sided nominal levels of looks, so that the probability of any error is as spent.
+
+    Test statistics at two looks have the correlation sqrt(earlier / later time). The density of the
+    statistic without an error so far is integrated from look to look (Armitage, McPherson & Rowe, 1969).
+
+    Args:
+        times: Number of seeds at each look, rising.
+        spent: Probability of an error up to each look, not falling.
+
+    Returns:
+        Level per look. Levels for normal statistics are used for Student's t as well (Jennison &
+        Turnbull, 2000, section 3.8).
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    levels: list[float] = []
+    places, masses, before, used = np.zeros(1), np.ones(1), 0, 0.0
+    for time, total in zip(times, spent, strict=True):
+        step, root = math.sqrt(time - before), math.sqrt(time)
+
+        bound = _bound(total - used, root, step, places, masses)
+        levels.append(float(2 * norm.sf(bound)))
+        grid = nodes * bound * root
+        kernel = norm.pdf((grid[:, None] - places) / step) / step
+        places, masses = grid, (kernel @ masses) * weights * bound * root
+        before, used = time, total
+    return tuple(levels)
