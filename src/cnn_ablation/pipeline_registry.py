@@ -9,6 +9,7 @@ from cnn_ablation import pipelines as stages
 from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.pipelines import (
+    conclusions,
     data_ingestion,
     evaluation,
     model_construction,
@@ -45,6 +46,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     ingestion = data_ingestion.create_pipeline()
     alone = {experiment.name: _create_experiment(experiment) for experiment in experiments}
     journal = reporting.create_journal_pipeline(_chapters(alone))
+    members = {
+        experiment.name: [
+            other.name
+            for other in experiments
+            if other is experiment or (experiment.study and other.study == experiment.study)
+        ]
+        for experiment in experiments
+    }
     pursued = {
         experiment.name: _create_experiment(experiment, pursued=True)
         for experiment in experiments
@@ -52,14 +61,17 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
     return {
         "__default__": ingestion + _create_study(main, alone) + journal,
-        "pursuit": ingestion + _create_study(main, pursued) + journal,
+        "pursuit": ingestion + _create_study(main, pursued, pursued=True) + journal,
         "journal": journal,
         "predict": prediction.create_pipeline(),
         "data_ingestion": ingestion,
-        **{name: ingestion + pipeline for name, pipeline in alone.items()},
         **{
-            study: ingestion + _create_study(members, alone, namespace=study) + journal
-            for study, members in studies.items()
+            name: ingestion + pipeline + conclusions.create_pipeline([name], members[name])
+            for name, pipeline in alone.items()
+        },
+        **{
+            study: ingestion + _create_study(names, alone, namespace=study) + journal
+            for study, names in studies.items()
         },
     }
 
@@ -68,9 +80,9 @@ def _create_experiment(experiment: Experiment, *, pursued: bool = False) -> Pipe
     pipeline = (
         model_construction.create_pipeline(pursued=pursued)
         + training.create_pipeline()
-        + evaluation.create_pipeline(pursued=pursued)
+        + evaluation.create_pipeline()
         + visualization.create_pipeline()
-        + reporting.create_chapter_pipeline()
+        + reporting.create_results_pipeline()
     )
     inputs = pipeline.inputs()
     shared = {f"params:{group}" for group in SHARED_GROUPS} & inputs
@@ -88,9 +100,13 @@ def _create_experiment(experiment: Experiment, *, pursued: bool = False) -> Pipe
 
 
 def _create_study(
-    members: Sequence[str], experiments: Mapping[str, Pipeline], namespace: str | None = None
+    members: Sequence[str],
+    experiments: Mapping[str, Pipeline],
+    namespace: str | None = None,
+    *,
+    pursued: bool = False,
 ) -> Pipeline:
-    """The experiments of a study, their results side by side, and the winner's registration."""
+    """The experiments of a study, its conclusions, and the winner's registration."""
     if not members:
         return Pipeline([])
     chapters = _chapters(members)
@@ -99,7 +115,8 @@ def _create_study(
         inputs = ending.inputs()
         parameters = {name for name in inputs if name.startswith("params:")}
         ending = Pipeline(ending, namespace=namespace, inputs=inputs - parameters, parameters=parameters)
-    return sum((experiments[name] for name in members), ending)
+    verdicts = conclusions.create_pipeline(members, members, pursued=pursued)
+    return sum((experiments[name] for name in members), verdicts + ending)
 
 
 def _chapters(experiments: Iterable[str]) -> dict[str, str]:

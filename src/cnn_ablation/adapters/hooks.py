@@ -109,8 +109,8 @@ class StudyHooks:
         for name in evaluated:
             title = catalog.load(f"params:{name}").title
             summary = catalog.load(f"{name}.condition_summary")
-            judged = f"{name}.verdicts" in outputs
-            verdicts = catalog.load(f"{name}.verdicts") if judged else None
+            judged = f"conclusions.{name}.verdicts" in outputs
+            verdicts = catalog.load(f"conclusions.{name}.verdicts") if judged else None
             print_summary(title, summary, verdicts, f"{reports}/{name}")
         if "journal_html" in outputs:
             click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")

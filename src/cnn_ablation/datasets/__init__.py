@@ -5,9 +5,9 @@ slow to import, such as torch and mlflow, are imported where they are used: ever
 catalog, but only runs load and save data.
 """
 
-from cnn_ablation.datasets.chapters import MlflowChapterDataset
+from cnn_ablation.datasets.chapters import MlflowChapterDataset, ResultsDataset
 from cnn_ablation.datasets.figures import FigureDataset
-from cnn_ablation.datasets.files import ArraysDataset, TrialsDataset
+from cnn_ablation.datasets.files import ArraysDataset, RememberedDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
     ClassFoldersDataset,
     FashionMNISTDataset,
@@ -37,6 +37,8 @@ __all__ = [
     "MlflowModelDataset",
     "MlflowRegisteredModelDataset",
     "MlflowTrialRunsDataset",
+    "RememberedDataset",
+    "ResultsDataset",
     "TorchvisionDataset",
     "TrialStoreDataset",
     "TrialsDataset",

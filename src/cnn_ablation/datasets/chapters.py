@@ -11,10 +11,10 @@ from cnn_ablation.datasets.files import JSONPreview
 from cnn_ablation.workarounds import TrackingSwitch
 
 
-class MlflowChapterDataset(TrackingSwitch, JSONDataset):  # type: ignore[misc]
-    """A chapter as a JSON file, and its description in MLflow.
+class ResultsDataset(JSONDataset):  # type: ignore[misc]
+    """The results of an experiment as a JSON file.
 
-    The file refers to the chapter's figures by their paths, relative to its folder. Loading reads them.
+    The file refers to the figures by their paths, relative to its folder. Loading reads them.
 
     Args:
         filepath: The JSON file.
@@ -26,31 +26,39 @@ class MlflowChapterDataset(TrackingSwitch, JSONDataset):  # type: ignore[misc]
         self._folder = Path(filepath).parent
 
     def save(self, data: dict[str, Any]) -> None:
-        """Write the file, and add the description to that of the active run.
-
-        Descriptions of several experiments follow each other. Text beyond MLflow's limit is cut off.
-        """
+        """Write the file."""
         figures = {
             name: os.path.relpath(path, self._folder) for name, (path, _) in data["figures"].items()
         }
         super().save({**data, "figures": figures})
-        if self.tracking_enabled:
-            _add_to_description(data["description"])
 
     def load(self) -> dict[str, Any] | None:
-        """Return the chapter, or None if the experiment was not run. Missing figures are left out."""
+        """Return the results, or None if the experiment was not run. Missing figures are left out."""
         if not self.exists():
             return None
-        chapter: dict[str, Any] = super().load()
-        paths = {name: self._folder / path for name, path in chapter["figures"].items()}
+        results: dict[str, Any] = super().load()
+        paths = {name: self._folder / path for name, path in results["figures"].items()}
         figures = {
             name: (path.as_posix(), path.read_bytes()) for name, path in paths.items() if path.is_file()
         }
-        return {**chapter, "figures": figures}
+        return {**results, "figures": figures}
 
     def preview(self) -> JSONPreview:
         """Return the content of the file, which Kedro-Viz shows."""
         return JSONPreview(json.dumps(super().load()))
+
+
+class MlflowChapterDataset(TrackingSwitch, ResultsDataset):
+    """A chapter as a JSON file, and its description in MLflow; see `ResultsDataset`."""
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Write the file, and add the description to that of the active run.
+
+        Descriptions of several experiments follow each other. Text beyond MLflow's limit is cut off.
+        """
+        super().save(data)
+        if self.tracking_enabled:
+            _add_to_description(data["description"])
 
 
 def _add_to_description(text: str) -> None:

@@ -63,3 +63,11 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
     def preview(self) -> JSONPreview:
         """Return the trials as Kedro-Viz shows them."""
         return JSONPreview(json.dumps(super().load()))
+
+
+class RememberedDataset(JSONDataset):  # type: ignore[misc]
+    """A JSON file that an earlier run may have written."""
+
+    def load(self) -> Any:
+        """Return the content of the file, or an empty dict if there is no file."""
+        return super().load() if self.exists() else {}

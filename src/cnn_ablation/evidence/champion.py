@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from cnn_ablation.evidence.effects import Effect, contrast
 from cnn_ablation.evidence.verdicts import rounding_step
 from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Condition
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class _Scored(BaseModel):
     model: dict[str, Any]
     training: dict[str, Any]
     accuracies: dict[str, float]
+    moments: int
     data: str
     protocol: str
 
@@ -32,6 +34,7 @@ class Results(NamedTuple):
         conditions: All conditions of the experiment.
         trial_metrics: A row per trial.
         images: Number of images in each split.
+        moments: Number of evaluations in the last epoch.
         data: Fingerprint of the images.
         protocol: Protocol that the accuracies were measured by.
     """
@@ -39,6 +42,7 @@ class Results(NamedTuple):
     conditions: Sequence[Condition]
     trial_metrics: pd.DataFrame
     images: Mapping[str, int]
+    moments: int
     data: str
     protocol: str
 
@@ -46,8 +50,8 @@ class Results(NamedTuple):
 def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
     """Choose the trial that represents the best condition.
 
-    The best condition has the highest mean final validation accuracy. Its trial with the highest final
-    validation accuracy is chosen.
+    The best condition has the highest mean of the primary metric. Its trial with the highest final
+    validation accuracy is chosen, because that is the accuracy of the stored weights.
 
     Args:
         trial_metrics: A row per trial, with a unique index; if there is a column experiment, conditions
@@ -61,13 +65,13 @@ def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
         return None
     by = [column for column in ("experiment", "condition") if column in finished]
     accuracies = finished["final_val_accuracy"]
-    means = finished.groupby(by)["final_val_accuracy"].transform("mean")
+    means = finished.groupby(by)[PRIMARY_METRIC].transform("mean")
     best = finished.loc[means.idxmax(), by]
     return finished.loc[accuracies[(finished[by] == best).all(axis=1)].idxmax()]
 
 
 def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
-    """Choose the condition with the highest mean final validation accuracy of all experiments.
+    """Choose the condition with the highest mean of the primary metric of all experiments.
 
     Args:
         experiments: Results by name of the experiment.
@@ -75,8 +79,9 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
     Returns:
         experiment and condition; model and training, the condition's settings; seed and key of its best
         trial; mean, low and high (95 % t interval; None with one seed) and accuracies by seed, percent;
-        step, the smallest difference between two accuracies; data (fingerprint) and protocol. Only
-        accuracies with the same data and protocol are comparable. Empty if no trial has finished.
+        step, the smallest difference between two accuracies; moments; data (fingerprint) and protocol.
+        Only accuracies with the same moments, data and protocol are comparable. Empty if no trial has
+        finished.
     """
     finished = {
         name: results.trial_metrics[results.trial_metrics["status"] == "finished"]
@@ -92,8 +97,8 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
     results = experiments[best["experiment"]]
     rows = finished[best["experiment"]].query("condition == @best['condition']")
     condition = next(c for c in results.conditions if c.name == best["condition"])
-    step = rounding_step("final_val_accuracy", results.images)
-    low, high = Effect.of(rows["final_val_accuracy"], step).interval()
+    step = rounding_step(PRIMARY_METRIC, results.images, results.moments)
+    low, high = Effect.of(rows[PRIMARY_METRIC], step).interval()
     return {
         "experiment": best["experiment"],
         "condition": condition.name,
@@ -101,10 +106,14 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
         "training": condition.training.model_dump(),
         "seed": int(best["seed"]),
         "key": str(best["key"]),
-        "mean": float(rows["final_val_accuracy"].mean()),
+        "mean": float(rows[PRIMARY_METRIC].mean()),
         "low": None if pd.isna(low) else low,
         "high": None if pd.isna(high) else high,
-        "accuracies": {str(row.seed): float(row.final_val_accuracy) for row in rows.itertuples()},
+        "accuracies": {
+            str(seed): float(value)
+            for seed, value in zip(rows["seed"], rows[PRIMARY_METRIC], strict=True)
+        },
+        "moments": results.moments,
         "step": step,
         "data": results.data,
         "protocol": results.protocol,
@@ -136,8 +145,11 @@ def contest(
             "promoted": False,
             "reason": "not comparable: the champion's version has no results of a study in its tags",
         }
-    if any(winner[key] != champion[key] for key in ("data", "protocol")):
-        return {"promoted": False, "reason": "not comparable: the champion was scored on other data"}
+    if any(winner[key] != champion[key] for key in ("moments", "data", "protocol")):
+        return {
+            "promoted": False,
+            "reason": "not comparable: the champion was scored on other data or in another way",
+        }
     if all(winner[key] == champion[key] for key in ("model", "training")):
         return {"promoted": False, "reason": "it has the same configuration as the champion"}
     values = pd.DataFrame({"winner": winner["accuracies"], "champion": champion["accuracies"]})

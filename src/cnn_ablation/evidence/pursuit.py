@@ -1,19 +1,14 @@
-"""Adding seeds until claims are decided, without making false verdicts more likely.
-
-Testing growing data repeatedly, and stopping at the first significant result, eventually finds an effect
-that does not exist (Armitage, McPherson & Rowe, 1969). Therefore the number of looks is planned, and
-each look uses an equal share of the significance level (Bonferroni). The level then bounds the
-probability of a false verdict at any look, however the looks depend on each other.
-"""
+"""Adding seeds until claims are decided. Each look at the claims spends a share of the level."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cnn_ablation.evidence.verdicts import decide
+from cnn_ablation.evidence.spending import Look
+from cnn_ablation.evidence.verdicts import Results, decide
 from cnn_ablation.study.claims import deciding_conditions
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
@@ -33,6 +28,9 @@ def pursue(
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
     images: Mapping[str, int],
+    moments: int,
+    family: Collection[str],
+    looks: Mapping[str, list[Look]],
     train: Callable[[list[Trial]], Iterable["Outcome"]],
 ) -> list[Trial]:
     """Train more and more seeds of the conditions that undecided claims are about.
@@ -43,9 +41,12 @@ def pursue(
     Args:
         experiment: Experiment whose claims are to be decided.
         baseline: See `ExperimentParameters.conditions_of`.
-        evidence: Significance level and smallest effect that matters.
+        evidence: Significance level, smallest effect that matters, and plan of the looks.
         pursuit: Seeds at each look, and the time after which no look starts.
         images: Number of images by split, see `verdicts.rounding_step`.
+        moments: Number of evaluations in the last epoch.
+        family: Keys of all contrasts of the study; see `verdicts.list_contrasts`.
+        looks: Earlier looks by key of the contrast.
         train: Trains trials, or takes them from the store, and yields their outcomes.
 
     Returns:
@@ -66,7 +67,8 @@ def pursue(
         # Outcomes come in the order in which trials end.
         outcomes = {outcome.trial.name: outcome for outcome in train(trials)}
         metrics, histories = _tabulate(outcomes[trial.name] for trial in trials)
-        verdicts = decide(claims, metrics, histories, evidence, images, len(pursuit.seeds))
+        results = Results(claims, conditions, metrics, histories, images, moments)
+        verdicts, looks = decide(results, family, evidence, looks)
         undecided = [claim for claim, verdict in verdicts.items() if verdict == "undecided"]
         open_conditions = [
             name for claim in undecided for name in deciding_conditions(claims[claim], list(seeds))
@@ -91,7 +93,7 @@ def _tabulate(outcomes: Iterable["Outcome"]) -> tuple[pd.DataFrame, pd.DataFrame
         if stored:
             metrics[-1] |= stored.metrics
             histories += [where | row for row in stored.history]
-    columns = ["condition", "seed", "status", *METRICS, "total_params"]
+    columns = ["condition", "seed", "status", *METRICS]
     return (
         pd.DataFrame(metrics, columns=columns),
         pd.DataFrame(histories, columns=["condition", "seed", *HISTORY]),

@@ -2,11 +2,11 @@
 
 Testing growing data repeatedly at the full level, and stopping at the first significant result,
 eventually finds an effect that does not exist (Armitage, McPherson & Rowe, 1969). A spending function
-says which share of the level may be used up by the time that a share of the planned seeds is there (Lan &
-DeMets, 1983). The number and the times of the looks need not be fixed in advance.
+says which share of the level may be used up when a share of the planned seeds is there (Lan & DeMets,
+1983). The number and the times of the looks need not be fixed in advance.
 
-Intervals at these levels are repeated confidence intervals (Jennison & Turnbull, 1989): with the promised
-probability, those of all looks contain the true value.
+Intervals at these levels are repeated confidence intervals (Jennison & Turnbull, 1989): the intervals of
+all looks contain the true value with the promised probability.
 """
 
 import math
@@ -49,14 +49,25 @@ class Look:
     seeds: frozenset[int]
     spent: float
 
-    def dump(self) -> dict[str, Any]:
-        """The look in types that JSON can hold."""
-        return {"seeds": sorted(self.seeds), "spent": self.spent}
 
-    @classmethod
-    def load(cls, content: Mapping[str, Any]) -> "Look":
-        """The inverse of `dump`."""
-        return cls(frozenset(content["seeds"]), float(content["spent"]))
+Looks = dict[str, list[Look]]
+"""Looks at each contrast, in order, by the contrast's key."""
+
+
+def dump_looks(looks: Mapping[str, Sequence[Look]]) -> dict[str, list[dict[str, Any]]]:
+    """The looks in types that JSON can hold."""
+    return {
+        key: [{"seeds": sorted(look.seeds), "spent": look.spent} for look in taken]
+        for key, taken in looks.items()
+    }
+
+
+def load_looks(content: Mapping[str, Sequence[Mapping[str, Any]]]) -> Looks:
+    """The inverse of `dump_looks`."""
+    return {
+        key: [Look(frozenset(look["seeds"]), float(look["spent"])) for look in taken]
+        for key, taken in content.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pandas as pd
 from cnn_ablation.evidence.effects import Effect, Prior, contrast, seeds_to_show
 from cnn_ablation.evidence.images import ImageNoise
 from cnn_ablation.evidence.planning import seeds_needed
-from cnn_ablation.evidence.spending import Look, Plan
+from cnn_ablation.evidence.spending import Look, Looks, Plan
 from cnn_ablation.study.claims import Claim, deciding_conditions
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import (
@@ -61,9 +61,6 @@ PAIR_COLUMNS = [
     *("condition", "other", "seeds", "difference", "low", "high", "correlation", "sd", "unpaired_sd"),
     *("seeds_needed", "unpaired_seeds_needed"),
 ]
-
-Looks = dict[str, list[Look]]
-"""Looks at each contrast, by its key."""
 
 
 class Results(NamedTuple):
@@ -113,6 +110,7 @@ def judge(
     family: Collection[str],
     evidence: EvidenceParameters,
     looks: Mapping[str, list[Look]],
+    pursued: Sequence[int] = (),
 ) -> tuple[dict[str, pd.DataFrame], Looks]:
     """A verdict for each claim of some experiments of a study.
 
@@ -130,6 +128,7 @@ def judge(
             are not given.
         evidence: Significance level, smallest effect that matters, and plan of the looks.
         looks: Earlier looks by key of the contrast.
+        pursued: Numbers of seeds at which a pursuit has looked before.
 
     Returns:
         For each experiment a table with a row per claim, and all looks including these. Columns: claim;
@@ -137,11 +136,11 @@ def judge(
         this contrast alone); deciding_low and deciding_high (the interval that decides); image_low and
         image_high (95 % interval over seeds and images); margin; p_value (of the contrast alone); level
         (which p_value is compared with); seeds; looks (number of looks at the contrast so far); paired;
-        correlation; claimed; seeds_needed (total number to decide an undecided claim); worker_minutes
+        correlation; claimed; is_difference (of conditions); seeds_needed (total number to decide an undecided claim); worker_minutes
         (time that one worker needs for the missing seeds); contrasts (number of quantities that decide
         the claim); finding (in words).
     """
-    court = _Court(experiments, family, evidence, looks)
+    court = _Court(experiments, family, evidence, looks, pursued)
     return {name: court.judge(name) for name in experiments}, court.looks
 
 
@@ -268,8 +267,10 @@ class _Court:
         family: Collection[str],
         evidence: EvidenceParameters,
         looks: Mapping[str, list[Look]],
+        pursued: Sequence[int] = (),
     ) -> None:
         self.looks: Looks = {key: list(before) for key, before in looks.items()}
+        self._pursued = pursued
         self._evidence = evidence
         self._plan = Plan(
             evidence.planned_seeds, evidence.spending, evidence.level / max(1, len(family))
@@ -316,7 +317,11 @@ class _Court:
             if entry.key is None:
                 levels.append(1.0)
                 continue
-            self.looks[entry.key], level = self._plan.look(self.looks.get(entry.key, []), entry.seeds)
+            looks = self.looks.get(entry.key, [])
+            for count in self._pursued:
+                if count < len(entry.seeds):
+                    looks, _ = self._plan.look(looks, sorted(entry.seeds)[:count])
+            self.looks[entry.key], level = self._plan.look(looks, entry.seeds)
             levels.append(level)
         margin = claim.tolerance_of(self._evidence.smallest_effect)
         ends = [_deciding_interval(entry, level) for entry, level in zip(measured, levels, strict=True)]
@@ -367,8 +372,9 @@ class _Court:
             "seeds_needed": needed,
             "worker_minutes": minutes,
             "contrasts": len(measured),
+            "is_difference": len(quantity.weights) > 1,
         }
-        return row | {"finding": _finding(row, signed=len(quantity.weights) > 1)}
+        return row | {"finding": _finding(row)}
 
     def _seeds_needed(self, finding: _Finding) -> int | None:
         claim, measured, *_, margin, _ = finding
@@ -382,7 +388,8 @@ class _Court:
         def level(seeds: int) -> float:
             planned = min(seeds, self._plan.seeds)
             return min(
-                self._plan.look(self.looks[key], [*_some(self.looks[key], planned)])[1] for key in keys
+                self._plan.look(self.looks[key], [*_with_more(self.looks[key], planned)])[1]
+                for key in keys
             )
 
         def decides(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -468,7 +475,7 @@ def _priors(measured: Iterable[_Measured]) -> dict[tuple[str, bool, bool], Prior
     return {scale: Prior.of(list(effects.values())) for scale, effects in groups.items()}
 
 
-def _some(looks: Sequence[Look], count: int) -> Iterable[int]:
+def _with_more(looks: Sequence[Look], count: int) -> Iterable[int]:
     """This many seeds, those of the last look among them."""
     seeds = set(looks[-1].seeds) if looks else set()
     number = 0
@@ -562,9 +569,9 @@ def _p_outside(entry: _Measured, region: tuple[float, float]) -> float:
     return min(1.0, 2 * min(entry.effect.p_below(first), entry.effect.p_above(last)))
 
 
-def _finding(row: Mapping[str, Any], *, signed: bool) -> str:
+def _finding(row: Mapping[str, Any]) -> str:
     """The finding: estimate, interval, seeds, and the number of seeds that would decide the claim."""
-    unit = row["unit"]
+    unit, signed = row["unit"], row["is_difference"]
     if np.isnan(row["estimate"]):
         return "no result"
     words = f"{row['comparison']}: {quantity(row['estimate'], unit, signed=signed)}"

@@ -23,17 +23,22 @@ from cnn_ablation.evidence.verdicts import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Trial
 
-SIGNS = {"supported": "✔", "contradicted": "✘", "equivalent": "≈", "undecided": "?"}
+SIGNS = {
+    "supported": "✔",
+    "among the best": "★",
+    "equivalent": "≈",
+    "contradicted": "✘",
+    "undecided": "?",
+}
 """Sign of each verdict, in the order of the summary."""
 
 MEANS = (
-    "final_val_accuracy",
-    "best_val_accuracy",
-    "final_train_accuracy",
-    "final_val_loss",
-    "seconds_per_epoch",
+    PRIMARY_METRIC,
+    *("final_val_accuracy", "best_val_accuracy", "eval_train_accuracy", "generalization_gap"),
+    *("mean_val_loss", "seconds_per_epoch"),
 )
 """Metrics whose means are in a chapter's table."""
 
@@ -55,23 +60,21 @@ class SavedFigure(NamedTuple):
         return "/".join(PurePosixPath(self.path).parts[-2:])
 
 
-def write_chapter(
+def collect_results(
     experiment: ExperimentParameters,
-    evidence: EvidenceParameters,
     trials: Sequence[Trial],
     stored: Sequence[StoredTrial],
     tables: Mapping[str, pd.DataFrame],
     final_model: Mapping[str, Any],
     data_summary: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The data for an experiment's chapter of the journal, in types that JSON can hold.
+    """The results of an experiment for its chapter of the journal, in types that JSON can hold.
 
     Args:
         experiment: Parameters of the experiment.
-        evidence: Significance level and smallest effect of the verdicts.
         trials: All trials of the experiment.
         stored: Results of the trials that have one.
-        tables: Tables by name: condition_summary, trial_metrics, verdicts, pairs and reproduction.
+        tables: Tables by name: condition_summary, trial_metrics, pairs, noise_budget and reproduction.
         final_model: Report on the final model.
         data_summary: See `splits.summarize_splits`.
     """
@@ -81,30 +84,30 @@ def write_chapter(
     rows = []
     for summary in tables["condition_summary"].to_dict("records"):
         results = finished[finished["condition"] == summary["condition"]]
-        low, high = Effect.of(results["final_val_accuracy"]).interval()
+        low, high = Effect.of(results[PRIMARY_METRIC]).interval()
         rows.append(
             {
                 "name": summary["condition"],
                 "settings": _settings(conditions[summary["condition"]]),
                 **{key: summary[key] for key in ("seeds", "diverged", "failed", "total_params")},
                 **{metric: summary[f"{metric}_mean"] for metric in MEANS},
-                "sd": summary["final_val_accuracy_sd"],
+                "sd": summary[f"{PRIMARY_METRIC}_sd"],
+                "final_sd": summary["final_val_accuracy_sd"],
                 "low": low,
                 "high": high,
             }
         )
     shared = dict(set.intersection(*({(k, str(v)) for k, v in row["settings"].items()} for row in rows)))
-    chapter = {
+    content = {
         "title": experiment.title,
         "question": experiment.question,
         "hypothesis": experiment.hypothesis,
-        "evidence": evidence.model_dump(),
         "conditions": rows,
         "shared_settings": {key: shared[key] for key in rows[0]["settings"] if key in shared},
         "seeds": sorted({trial.seed for trial in trials}),
         "trials": len(trials),
-        "verdicts": tables["verdicts"].to_dict("records"),
         "pairs": tables["pairs"].to_dict("records"),
+        "noise_budget": tables["noise_budget"].to_dict("records"),
         "reproduction": tables["reproduction"].to_dict("records"),
         "final_model": dict(final_model),
         "image_set": data_summary["name"],
@@ -114,8 +117,30 @@ def write_chapter(
         "data_fingerprint": data_summary["fingerprint"],
         "environment": _environment(stored),
     }
-    plain: dict[str, Any] = _plain(chapter)
+    plain: dict[str, Any] = _plain(content)
     return plain
+
+
+def add_verdicts(
+    results: Mapping[str, Any],
+    verdicts: pd.DataFrame,
+    evidence: EvidenceParameters,
+    contrasts: int,
+) -> dict[str, Any]:
+    """A chapter of the journal: the results of an experiment and the verdicts on its claims.
+
+    Args:
+        results: See `collect_results`.
+        verdicts: A row per claim, see `verdicts.judge`.
+        evidence: Significance level, smallest effect that matters, and plan of the looks.
+        contrasts: Number of distinct contrasts of the study.
+    """
+    return {
+        **results,
+        "evidence": evidence.model_dump(),
+        "contrasts": contrasts,
+        "verdicts": _plain(verdicts.to_dict("records")),
+    }
 
 
 def describe(chapter: Mapping[str, Any]) -> str:
@@ -204,11 +229,11 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         condition | {"experiment": name}
         for name, chapter in chapters.items()
         for condition in chapter["conditions"]
-        if condition["final_val_accuracy"] is not None
+        if condition[PRIMARY_METRIC] is not None
     ]
     pairs = [pair for chapter in chapters.values() for pair in chapter["pairs"]]
-    spreads = [c["sd"] for c in conditions if c["sd"]]
-    best = max(conditions, key=lambda condition: condition["final_val_accuracy"], default=None)
+    budgets = [row for chapter in chapters.values() for row in chapter["noise_budget"]]
+    best = max(conditions, key=lambda condition: condition[PRIMARY_METRIC], default=None)
     return {
         "verdicts": verdicts,
         "counts": {verdict: counts[verdict] for verdict in SIGNS},
@@ -216,10 +241,13 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "without_results": [
             chapter["title"]
             for chapter in chapters.values()
-            if all(condition["final_val_accuracy"] is None for condition in chapter["conditions"])
+            if all(condition[PRIMARY_METRIC] is None for condition in chapter["conditions"])
         ],
         "rivals": _rivals(best, chapters[best["experiment"]]) if best else [],
-        "typical_sd": statistics.median(spreads) if spreads else None,
+        "noise": {
+            part: _median(row[part] for row in budgets)
+            for part in ("last_step_sd", "seed_sd", "final_sd", "images_se")
+        },
         "optimism": statistics.mean(c["best_val_accuracy"] - c["final_val_accuracy"] for c in conditions)
         if conditions
         else None,

@@ -4,6 +4,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from cnn_ablation.study.quantities import PRIMARY_METRIC
+
 
 def print_summary(
     title: str,
@@ -14,7 +16,7 @@ def print_summary(
 ) -> None:
     """Print a row per condition, the number of claims by verdict, and the folder of figures and tables.
 
-    The accuracies are those of the last epoch and of the best epoch.
+    The accuracies are means over the moments of the last epoch, and those of the best epoch.
 
     Args:
         title: Title of the experiment.
@@ -31,7 +33,7 @@ def print_summary(
         table.add_row(
             row["condition"],
             _seed_counts(row),
-            mean_and_sd(row, "final_val_accuracy"),
+            mean_and_sd(row, PRIMARY_METRIC),
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,.0f}",
         )

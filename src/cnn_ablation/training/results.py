@@ -87,8 +87,8 @@ def summarize(measurements: Measurements) -> dict[str, float]:
         - val_accuracy_spread: standard deviation over these moments, points; NaN with one moment.
         - val_loss_roughness: mean distance, in nats, of a moment's validation loss from the mean of its
           two neighbours' losses; NaN with fewer than three moments.
-        - eval_train_accuracy, eval_train_loss: of the training images, in evaluation mode, after the last
-          epoch.
+        - eval_train_accuracy, eval_train_loss: of the training images, in evaluation mode, after the
+          last epoch.
         - generalization_gap: eval_train_accuracy minus final_val_accuracy, points. Both belong to the
           same weights.
         - final_train_loss, final_train_accuracy, final_val_loss, final_val_accuracy: values of the last

@@ -1,4 +1,4 @@
-"""Score trials and conditions, judge claims, choose the final model."""
+"""Score trials and conditions, and choose the final model."""
 
 from cnn_ablation.pipelines.evaluation.pipeline import create_pipeline
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cnn_ablation.data.splits import COLUMNS, Arrays
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.parts.architectures import Architecture
-from cnn_ablation.study.experiment import ExperimentParameters
-from cnn_ablation.study.parameters import DataParameters, EvidenceParameters, PursuitParameters
+from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, EvidenceParameters
 from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.results import HISTORY, METRICS
 
@@ -44,9 +44,7 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
                 row["expected_calibration_error"] = scores["expected_calibration_error"]
         rows.append(row)
     # Failed trials have no metrics, and possibly all trials have failed.
-    table = pd.DataFrame(
-        rows, columns=[*DESCRIBED, *METRICS, "total_params", "expected_calibration_error"]
-    )
+    table = pd.DataFrame(rows, columns=[*DESCRIBED, *METRICS, "expected_calibration_error"])
     return table.astype({metric: float for metric in table.columns if metric not in DESCRIBED})
 
 
@@ -90,43 +88,45 @@ def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
     return summarize_conditions(trial_metrics)
 
 
-def judge_claims(
-    experiment: ExperimentParameters,
-    trial_metrics: pd.DataFrame,
-    histories: pd.DataFrame,
-    data_summary: dict[str, Any],
-    evidence: EvidenceParameters,
-) -> pd.DataFrame:
-    """Judge each claim of the experiment."""
-    from cnn_ablation.evidence.verdicts import judge
+def analyze_noise(
+    runs: pd.DataFrame, store: TrialStore, trial_metrics: pd.DataFrame
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Estimate how much of the results' variation comes from the choice of validation images.
 
-    return judge(experiment.claims or {}, trial_metrics, histories, evidence, data_summary["images"])
+    Returns:
+        The variation between images, see `images.ImageNoise.dump`, empty if it is unknown; and the noise
+        budget of each condition, see `images.budget_noise`.
+    """
+    from cnn_ablation.evidence.images import ImageNoise, budget_noise
 
-
-def judge_pursued_claims(
-    experiment: ExperimentParameters,
-    trial_metrics: pd.DataFrame,
-    histories: pd.DataFrame,
-    data_summary: dict[str, Any],
-    evidence: EvidenceParameters,
-    pursuit: PursuitParameters,
-) -> pd.DataFrame:
-    """Judge each claim with one look's share of the significance level."""
-    from cnn_ablation.evidence.verdicts import judge
-
-    looks = len(pursuit.seeds)
-    return judge(
-        experiment.claims or {}, trial_metrics, histories, evidence, data_summary["images"], looks
-    )
+    finished = runs[runs["status"] == "finished"]
+    hits = {
+        condition: {run.seed: store.fetch(run.key).validation_hits() for run in trials.itertuples()}
+        for condition, trials in finished.groupby("condition", sort=False)
+    }
+    shared = sorted(set.intersection(*map(set, hits.values()))) if hits else []
+    noise = None
+    if shared:
+        noise = ImageNoise.of(
+            {
+                condition: np.stack([of_seed[seed].mean(axis=0) for seed in shared])
+                for condition, of_seed in hits.items()
+            }
+        )
+    final = {name: np.stack([array[-1] for array in of_seed.values()]) for name, of_seed in hits.items()}
+    return ({} if noise is None else noise.dump()), budget_noise(trial_metrics, final)
 
 
 def compare_pairs(
-    trial_metrics: pd.DataFrame, data_summary: dict[str, Any], evidence: EvidenceParameters
+    trial_metrics: pd.DataFrame,
+    data_summary: dict[str, Any],
+    evidence: EvidenceParameters,
+    evaluation: EvaluationParameters,
 ) -> pd.DataFrame:
     """Compare all pairs of conditions, with and without pairing by seed."""
     from cnn_ablation.evidence import verdicts
 
-    return verdicts.compare_pairs(trial_metrics, evidence, data_summary["images"])
+    return verdicts.compare_pairs(trial_metrics, evidence, data_summary["images"], evaluation.moments)
 
 
 def reproduce_published(
@@ -148,7 +148,8 @@ def choose_final_model(trial_metrics: pd.DataFrame) -> dict[str, Any]:
     """Choose the trial whose network represents the experiment; see `champion.best_trial`.
 
     Returns:
-        condition, seed and key of the trial, and validation_accuracy; empty if no trial has finished.
+        condition, seed and key of the trial, and validation_accuracy of its weights; empty if no trial
+        has finished.
     """
     from cnn_ablation.evidence.champion import best_trial
 

@@ -5,24 +5,8 @@ from kedro.pipeline import Node, Pipeline
 from cnn_ablation.pipelines.evaluation import nodes
 
 
-def create_pipeline(*, pursued: bool = False) -> Pipeline:
-    """Score trials and conditions, judge claims, choose the final model.
-
-    Args:
-        pursued: Whether seeds were added until the claims were decided. Each look at the claims then
-            uses only a share of the significance level.
-    """
-    inputs = ["params:experiment", "trial_metrics", "histories", "data_summary", "params:evidence"]
-    judging = (
-        Node(
-            nodes.judge_pursued_claims,
-            inputs=[*inputs, "params:pursuit"],
-            outputs="verdicts",
-            name="judge_claims",
-        )
-        if pursued
-        else Node(nodes.judge_claims, inputs=inputs, outputs="verdicts", name="judge_claims")
-    )
+def create_pipeline() -> Pipeline:
+    """Score trials and conditions, and choose the final model."""
     return Pipeline(
         [
             Node(
@@ -55,10 +39,15 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
                 outputs="condition_summary",
                 name="summarize_conditions",
             ),
-            judging,
+            Node(
+                nodes.analyze_noise,
+                inputs=["runs", "trial_store", "trial_metrics"],
+                outputs=["image_noise", "noise_budget"],
+                name="analyze_noise",
+            ),
             Node(
                 nodes.compare_pairs,
-                inputs=["trial_metrics", "data_summary", "params:evidence"],
+                inputs=["trial_metrics", "data_summary", "params:evidence", "params:evaluation"],
                 outputs="pairs",
                 name="compare_pairs",
             ),

@@ -47,6 +47,8 @@ def pursue_claims(
     engine: Any,
     execution: ExecutionParameters,
     evaluation: EvaluationParameters,
+    contrasts: list[str],
+    remembered_looks: dict[str, list[dict[str, Any]]],
 ) -> list[Trial]:
     """Add seeds to the conditions of undecided claims until each claim is decided.
 
@@ -54,6 +56,7 @@ def pursue_claims(
     `execution.engine.Engine`. The annotation would import torch at start-up.
     """
     from cnn_ablation.evidence.pursuit import pursue
+    from cnn_ablation.evidence.spending import load_looks
     from cnn_ablation.execution.worker import TrialData
 
     data = TrialData(splits, data_summary)
@@ -62,7 +65,17 @@ def pursue_claims(
         experiments.check_moments(trials, data_summary["images"]["train"], evaluation.moments)
         return engine.train(trials, data, store, execution, evaluation)  # type: ignore[no-any-return]
 
-    return pursue(experiment, baseline, evidence, pursuit, data_summary["images"], train)
+    return pursue(
+        experiment,
+        baseline,
+        evidence,
+        pursuit,
+        data_summary["images"],
+        evaluation.moments,
+        contrasts,
+        load_looks(remembered_looks),
+        train,
+    )
 
 
 def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.DataFrame:

@@ -25,6 +25,8 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
                 "engine": "engine",
                 "execution": "params:execution",
                 "evaluation": "params:evaluation",
+                "contrasts": "contrasts",
+                "remembered_looks": "remembered_looks",
             },
             outputs="trials",
             name="pursue_claims",

@@ -30,6 +30,7 @@ def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
                 ],
                 trial_metrics=pd.DataFrame(chapter["tables"]["trial_metrics"]),
                 images=chapter["images"],
+                moments=chapter["moments"],
                 data=chapter["data_fingerprint"],
                 protocol=chapter["final_model"]["protocol"],
             )

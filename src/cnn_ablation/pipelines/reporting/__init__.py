@@ -1,9 +1,9 @@
-"""Reporting: an experiment's chapter, the study's summary, the journal."""
+"""Reporting: an experiment's results, the study's summary, the journal."""
 
 from cnn_ablation.pipelines.reporting.pipeline import (
-    create_chapter_pipeline,
     create_journal_pipeline,
+    create_results_pipeline,
     create_summary_pipeline,
 )
 
-__all__ = ["create_chapter_pipeline", "create_journal_pipeline", "create_summary_pipeline"]
+__all__ = ["create_journal_pipeline", "create_results_pipeline", "create_summary_pipeline"]

@@ -7,24 +7,24 @@ import pandas as pd
 from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study.experiment import ExperimentParameters
-from cnn_ablation.study.parameters import EvidenceParameters
+from cnn_ablation.study.parameters import EvaluationParameters
 from cnn_ablation.study.trials import Trial
 
 Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
 
 
-def write_chapter(
+def collect_results(
     experiment: ExperimentParameters,
-    evidence: EvidenceParameters,
+    evaluation: EvaluationParameters,
     trials: list[Trial],
     runs: pd.DataFrame,
     store: TrialStore,
     data_summary: dict[str, Any],
+    image_noise: dict[str, Any],
     final_model_report: dict[str, Any],
     final_model: str | None,
     comparison_figure: Figure | None,
-    claims_figure: Figure | None,
     learning_curves_figure: Figure | None,
     confusion_matrix_figure: Figure | None,
     **tables: pd.DataFrame,
@@ -32,16 +32,15 @@ def write_chapter(
     """Collect all results of an experiment.
 
     Returns:
-        The chapter of the journal, as `journal.write_chapter` gives it, with these keys in addition:
-        description (the chapter in a few lines of Markdown), configurations (settings of each
-        condition), tables (a list per column), figures (path and content), model (URI in MLflow).
+        The results as `journal.collect_results` gives them, with these keys in addition: experiment (its
+        parameters), moments, image_noise, configurations (settings of each condition), tables (a list
+        per column), figures (path and content), model (URI in MLflow).
     """
     from cnn_ablation.report import journal
 
     stored = [store.get(key) for key in runs.loc[runs["status"] != "failed", "key"]]
-    chapter = journal.write_chapter(
+    results = journal.collect_results(
         experiment,
-        evidence,
         trials,
         [trial for trial in stored if trial is not None],
         tables,
@@ -50,20 +49,21 @@ def write_chapter(
     )
     figures = {
         "comparison": comparison_figure,
-        "claims": claims_figure,
         "learning_curves": learning_curves_figure,
         "confusion_matrix": confusion_matrix_figure,
     }
     conditions = {trial.condition.name: trial.condition for trial in trials}
     return {
-        **chapter,
-        "description": journal.describe(chapter),
+        **results,
+        "experiment": experiment.model_dump(),
+        "moments": evaluation.moments,
+        "image_noise": image_noise,
         "configurations": [condition.model_dump() for condition in conditions.values()],
         "tables": {
             # JSON has no NaN.
             name: table.astype(object).where(table.notna(), None).to_dict("list")
             for name, table in tables.items()
-            if name not in chapter
+            if name not in results
         },
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "model": final_model,

@@ -7,16 +7,16 @@ from kedro.pipeline import Node, Pipeline
 from cnn_ablation.pipelines.reporting import nodes
 
 RESULTS = (
-    *("trials", "runs", "data_summary", "final_model_report", "final_model"),
-    *("comparison_figure", "claims_figure", "learning_curves_figure", "confusion_matrix_figure"),
-    *("networks", "trial_metrics", "class_accuracy", "condition_summary"),
-    *("verdicts", "pairs", "reproduction"),
+    *("trials", "runs", "data_summary", "final_model_report", "final_model", "image_noise"),
+    *("comparison_figure", "learning_curves_figure", "confusion_matrix_figure"),
+    *("networks", "trial_metrics", "histories", "class_accuracy", "condition_summary"),
+    *("pairs", "noise_budget", "reproduction"),
 )
-"""Datasets that a chapter collects."""
+"""Datasets that an experiment's results consist of."""
 
 
-def create_chapter_pipeline() -> Pipeline:
-    """Collect all results of an experiment in its chapter, the only dataset that leaves its namespace.
+def create_results_pipeline() -> Pipeline:
+    """Collect all results of an experiment in one dataset, the only one that leaves its namespace.
 
     Kedro-Viz draws every dataset that is used outside of a namespace, or by no node, outside of the
     namespace's box.
@@ -24,15 +24,15 @@ def create_chapter_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.write_chapter,
+                nodes.collect_results,
                 inputs={
                     "experiment": "params:experiment",
-                    "evidence": "params:evidence",
+                    "evaluation": "params:evaluation",
                     "store": "trial_store",
                     **{name: name for name in RESULTS},
                 },
-                outputs="chapter",
-                name="write_chapter",
+                outputs="results",
+                name="collect_results",
             ),
         ],
         tags="reporting",

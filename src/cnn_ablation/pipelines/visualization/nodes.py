@@ -5,14 +5,12 @@ from typing import Any
 import pandas as pd
 
 from cnn_ablation.report.figures import (
-    Claims,
     Comparison,
     ConfusionMatrix,
     LearningCurves,
     NoResults,
 )
 from cnn_ablation.study.experiment import ExperimentParameters
-from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Trial
 
 NOTHING_FINISHED = "No trial has finished: there is nothing to draw."
@@ -43,13 +41,6 @@ def plot_learning_curves(
     if histories.empty:
         return NoResults(title=experiment.title, reason=NOTHING_FINISHED)
     return LearningCurves(title=experiment.title, histories=histories)
-
-
-def plot_effects(
-    experiment: ExperimentParameters, verdicts: pd.DataFrame, evidence: EvidenceParameters
-) -> Claims:
-    """Draw the claims about accuracy as intervals, with zero and the smallest effect that matters."""
-    return Claims(title=experiment.title, verdicts=verdicts, smallest_effect=evidence.smallest_effect)
 
 
 def plot_confusion_matrix(

@@ -16,12 +16,6 @@ def create_pipeline() -> Pipeline:
                 name="plot_comparison",
             ),
             Node(
-                nodes.plot_effects,
-                inputs=["params:experiment", "verdicts", "params:evidence"],
-                outputs="claims_figure",
-                name="plot_effects",
-            ),
-            Node(
                 nodes.plot_learning_curves,
                 inputs=["params:experiment", "histories"],
                 outputs="learning_curves_figure",

@@ -9,13 +9,14 @@ import pandas as pd
 
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
-from cnn_ablation.study.claims import SINGLE_CONDITION_KINDS
+from cnn_ablation.study.quantities import PRIMARY_METRIC
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKS: Mapping[str, tuple[str, str]] = {
     "supported": (style.COLORS[2], "o"),
+    "among the best": (style.COLORS[4], "*"),
     "contradicted": (style.COLORS[1], "X"),
     "equivalent": (style.COLORS[0], "s"),
     "undecided": ("#767676", "D"),
@@ -40,8 +41,7 @@ class Claims(Drawing):
     def draw(self) -> "Figure":
         """See base class."""
         points = self.verdicts[self.verdicts["unit"] == "points"]
-        differences = points[~points["kind"].isin(SINGLE_CONDITION_KINDS)]
-        drawn = differences.dropna(subset="estimate")
+        drawn = points[points["is_difference"].astype(bool)].dropna(subset="estimate")
         with style.applied():
             figure = style.new_figure(10, 0.62 * max(len(drawn), 1) + 2.2)
             axes = figure.subplots()
@@ -71,11 +71,11 @@ class Claims(Drawing):
                 figure,
                 "Differences right of 0 have the claimed direction. Differences in the grey band, below "
                 f"{self.smallest_effect:g} points, do not matter; claims of no difference predict them. "
-                f"{spread} Verdicts are adjusted for the number of claims.",
+                f"{spread} Verdicts use wider intervals, which hold for all claims of a study at once.",
             )
         return figure
 
 
 def _label(row: pd.Series) -> str:
-    metric = "" if row["metric"] == "final_val_accuracy" else f" [{row['metric']}]"
+    metric = "" if row["metric"] == PRIMARY_METRIC else f" [{row['metric']}]"
     return "\n".join(wrap(f"{row['text']}{metric}", 58))

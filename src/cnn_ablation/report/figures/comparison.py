@@ -10,17 +10,18 @@ import pandas as pd
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
 from cnn_ablation.report.summary_table import mean_and_sd, unfinished
+from cnn_ablation.study.quantities import PRIMARY_METRIC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ACCURACY = "Final validation accuracy (%)"
+ACCURACY = "Validation accuracy in the last epoch (%)"
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Drawing):
-    """Final validation accuracy of each condition, in a form that suits the experiment's factors.
+    """Validation accuracy of each condition, in a form that suits the experiment's factors.
 
     One factor gives a plot along its levels, two factors give a heat map beside a plot of the seeds, and
     named conditions or more factors give a ranking.
@@ -29,7 +30,7 @@ class Comparison(Drawing):
         title: Title of the experiment.
         question: The experiment's question.
         levels: Per condition, the level of each factor; empty for named conditions.
-        trial_metrics: A row per trial: condition, seed, final_val_accuracy.
+        trial_metrics: A row per trial: condition, seed, and the primary metric.
         condition_summary: A row per condition, see `scores.summarize_conditions`.
     """
 
@@ -85,7 +86,7 @@ class Comparison(Drawing):
         means = np.full((len(rows), len(columns)), np.nan)
         for condition, level in self.levels.items():
             means[rows.index(level[down]), columns.index(level[across])] = summary.loc[
-                condition, "final_val_accuracy_mean"
+                condition, f"{PRIMARY_METRIC}_mean"
             ]
         figure = style.new_figure(10.5, 5)
         heat, dots = figure.subplots(1, 2, width_ratios=(1, 1))
@@ -97,7 +98,7 @@ class Comparison(Drawing):
             heat.text(
                 column,
                 row,
-                "\n".join([mean_and_sd(results, "final_val_accuracy"), *unfinished(results)]),
+                "\n".join([mean_and_sd(results, PRIMARY_METRIC), *unfinished(results)]),
                 ha="center",
                 va="center",
                 color="white" if means[row, column] < (low + high) / 2 else "black",
@@ -132,7 +133,7 @@ class Comparison(Drawing):
         return figure
 
     def _plot_ranking(self, summary: pd.DataFrame) -> "Figure":
-        ranked = summary.sort_values("final_val_accuracy_mean", kind="stable")
+        ranked = summary.sort_values(f"{PRIMARY_METRIC}_mean", kind="stable")
         figure = style.new_figure(9, 0.75 * len(ranked) + 2.4)
         axes = figure.subplots()
         for position, condition in enumerate(ranked.index):
@@ -149,8 +150,8 @@ class Comparison(Drawing):
     def _accuracies(self, condition: str) -> np.ndarray:
         """A condition's accuracies, percent, in the order of the seeds."""
         trials = self.trial_metrics[self.trial_metrics["condition"] == condition]
-        finished = trials.dropna(subset="final_val_accuracy").sort_values("seed")
-        accuracies: np.ndarray = finished["final_val_accuracy"].to_numpy()
+        finished = trials.dropna(subset=PRIMARY_METRIC).sort_values("seed")
+        accuracies: np.ndarray = finished[PRIMARY_METRIC].to_numpy()
         return accuracies
 
     def _cut_axis(self, axes: "Axes", summary: pd.DataFrame, *, horizontal: bool = False) -> None:
@@ -169,8 +170,8 @@ class Comparison(Drawing):
 
         They are at least a point apart, so that tiny differences do not fill the axis.
         """
-        mean, sd = summary["final_val_accuracy_mean"], summary["final_val_accuracy_sd"].fillna(0)
-        drawn = pd.concat([self.trial_metrics["final_val_accuracy"], mean - sd, mean + sd])
+        mean, sd = summary[f"{PRIMARY_METRIC}_mean"], summary[f"{PRIMARY_METRIC}_sd"].fillna(0)
+        drawn = pd.concat([self.trial_metrics[PRIMARY_METRIC], mean - sd, mean + sd])
         low, high = drawn.min(), drawn.max()
         margin = max(0.15 * (high - low), (1 - (high - low)) / 2, 0.1)
         return max(0, low - margin), min(100, high + margin)
@@ -187,7 +188,7 @@ def _plot_spread(
     horizontal: bool = False,
 ) -> None:
     """Plot each seed as a hollow point, and beside them the mean as a full one with its sd as a bar."""
-    mean, sd = results["final_val_accuracy_mean"], results["final_val_accuracy_sd"]
+    mean, sd = results[f"{PRIMARY_METRIC}_mean"], results[f"{PRIMARY_METRIC}_sd"]
     count = len(accuracies)
     offsets = np.linspace(-width, width, count) if count > 1 else np.zeros(count)
     seeds = (position + offsets, accuracies)

@@ -1,0 +1,122 @@
+"""Nodes of conclusions."""
+
+from typing import Any
+
+import pandas as pd
+
+from cnn_ablation.report.figures import Claims
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiment import ExperimentParameters
+from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
+
+Figure = tuple[str, bytes]
+"""Path and content of a PNG file."""
+
+LooksByKey = dict[str, list[dict[str, Any]]]
+"""Looks at each contrast, see `spending.dump_looks`."""
+
+
+def list_contrasts(baseline: Configuration, **experiments: ExperimentParameters) -> list[str]:
+    """List the distinct contrasts that the claims of a study are about."""
+    from cnn_ablation.evidence import verdicts
+
+    return verdicts.list_contrasts(
+        (experiment.claims or {}, experiment.conditions_of(baseline))
+        for experiment in experiments.values()
+    )
+
+
+def judge_claims(
+    contrasts: list[str],
+    remembered_looks: LooksByKey,
+    evidence: EvidenceParameters,
+    **results: dict[str, Any],
+) -> tuple[Any, ...]:
+    """Judge the claims of some experiments of a study.
+
+    Args:
+        contrasts: All contrasts of the study.
+        remembered_looks: Looks of earlier runs.
+        evidence: Significance level, smallest effect that matters, and plan of the looks.
+        results: Results of each experiment, as `reporting.nodes.collect_results` gives them.
+
+    Returns:
+        All looks, and a table of verdicts per experiment, in the order of `results`.
+    """
+    return _judge(contrasts, remembered_looks, evidence, results, [])
+
+
+def judge_pursued_claims(
+    contrasts: list[str],
+    remembered_looks: LooksByKey,
+    evidence: EvidenceParameters,
+    pursuit: PursuitParameters,
+    **results: dict[str, Any],
+) -> tuple[Any, ...]:
+    """Judge claims for which seeds were added, and take the looks of the pursuit into account."""
+    return _judge(contrasts, remembered_looks, evidence, results, pursuit.seeds)
+
+
+def _judge(
+    contrasts: list[str],
+    remembered_looks: LooksByKey,
+    evidence: EvidenceParameters,
+    results: dict[str, dict[str, Any]],
+    counts: list[int],
+) -> tuple[Any, ...]:
+    from cnn_ablation.evidence import verdicts
+    from cnn_ablation.evidence.spending import dump_looks, load_looks
+
+    experiments = {name: _read(result) for name, result in results.items()}
+    before = load_looks(remembered_looks)
+    tables, looks = verdicts.judge(experiments, contrasts, evidence, before, counts)
+    return dump_looks(looks), *tables.values()
+
+
+def _read(results: dict[str, Any]) -> Any:
+    from cnn_ablation.evidence.images import ImageNoise
+    from cnn_ablation.evidence.verdicts import Results
+    from cnn_ablation.study.trials import Condition
+    from cnn_ablation.training.results import METRICS
+
+    metrics = pd.DataFrame(results["tables"]["trial_metrics"])
+    histories = pd.DataFrame(results["tables"]["histories"])
+    experiment = ExperimentParameters.model_validate(results["experiment"])
+    return Results(
+        claims=experiment.claims or {},
+        conditions=[Condition.model_validate(condition) for condition in results["configurations"]],
+        # A column without any number comes from JSON as objects.
+        trial_metrics=metrics.astype(dict.fromkeys(METRICS, float)),
+        histories=histories,
+        images=results["images"],
+        moments=results["moments"],
+        image_noise=ImageNoise.load(results["image_noise"] or None),
+    )
+
+
+def plot_effects(
+    results: dict[str, Any], verdicts: pd.DataFrame, evidence: EvidenceParameters
+) -> Claims:
+    """Draw the claims about accuracy as intervals, with zero and the smallest effect that matters."""
+    return Claims(title=results["title"], verdicts=verdicts, smallest_effect=evidence.smallest_effect)
+
+
+def write_chapter(
+    results: dict[str, Any],
+    verdicts: pd.DataFrame,
+    claims_figure: Figure | None,
+    evidence: EvidenceParameters,
+    contrasts: list[str],
+) -> dict[str, Any]:
+    """Complete the results of an experiment by verdicts: the chapter of the journal.
+
+    Returns:
+        The results, and `verdicts`, `evidence` (parameters, and number of contrasts), `description` (the
+        chapter in a few lines of Markdown), and the figure of claims among the figures.
+    """
+    from cnn_ablation.report import journal
+
+    chapter = journal.add_verdicts(results, verdicts, evidence, len(contrasts))
+    if claims_figure is not None:
+        chapter["figures"] = {**results["figures"], "claims": claims_figure}
+    return {**chapter, "description": journal.describe(chapter)}

@@ -1,0 +1,78 @@
+"""Pipeline of conclusions."""
+
+from collections.abc import Sequence
+
+from kedro.pipeline import Node, Pipeline
+
+from cnn_ablation.pipelines.conclusions import nodes
+
+NAMESPACE = "conclusions"
+"""Namespace of the nodes, which belong to several experiments."""
+
+
+def create_pipeline(judged: Sequence[str], study: Sequence[str], *, pursued: bool = False) -> Pipeline:
+    """Judge the claims of some experiments, draw them, and write the experiments' chapters.
+
+    Args:
+        judged: Names of the experiments.
+        study: Names of all experiments of their study, whose claims share the significance level.
+        pursued: Whether seeds were added until the claims were decided.
+    """
+    inputs = {
+        "contrasts": "contrasts",
+        "remembered_looks": "remembered_looks",
+        "evidence": "params:evidence",
+        **{name: f"{name}.results" for name in judged},
+    }
+    outputs = ["looks", *(f"{name}.verdicts" for name in judged)]
+    judging = (
+        Node(
+            nodes.judge_pursued_claims,
+            inputs={**inputs, "pursuit": "params:pursuit"},
+            outputs=outputs,
+            name="judge_claims",
+        )
+        if pursued
+        else Node(nodes.judge_claims, inputs=inputs, outputs=outputs, name="judge_claims")
+    )
+    chapters = [node for name in judged for node in _conclude(name)]
+    listing = Node(
+        nodes.list_contrasts,
+        inputs={"baseline": "params:baseline", **{name: f"params:{name}" for name in study}},
+        outputs="contrasts",
+        name="list_contrasts",
+    )
+    pipeline = Pipeline([listing, judging, *chapters], tags=NAMESPACE)
+    given = pipeline.inputs()
+    return Pipeline(
+        pipeline,
+        namespace=NAMESPACE,
+        inputs={name for name in given if not name.startswith("params:")},
+        parameters={name for name in given if name.startswith("params:")},
+        outputs={"contrasts", *(f"{name}.chapter" for name in judged)},
+    )
+
+
+def _conclude(name: str) -> list[Node]:
+    return [
+        Node(
+            nodes.plot_effects,
+            inputs=[f"{name}.results", f"{name}.verdicts", "params:evidence"],
+            outputs=f"{name}.claims_figure",
+            name=f"plot_effects_{name}",
+            tags=name,
+        ),
+        Node(
+            nodes.write_chapter,
+            inputs=[
+                f"{name}.results",
+                f"{name}.verdicts",
+                f"{name}.claims_figure",
+                "params:evidence",
+                "contrasts",
+            ],
+            outputs=f"{name}.chapter",
+            name=f"write_chapter_{name}",
+            tags=name,
+        ),
+    ]
