@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -106,12 +107,18 @@ class StudyHooks:
         outputs = pipeline.all_outputs()
         reports = self._context.config_loader["globals"]["reports"]
         evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
+        judged_alone = _judged_alone(pipeline)
         for name in evaluated:
             title = catalog.load(f"params:{name}").title
             summary = catalog.load(f"{name}.condition_summary")
             judged = f"conclusions.{name}.verdicts" in outputs
             verdicts = catalog.load(f"conclusions.{name}.verdicts") if judged else None
             print_summary(title, summary, verdicts, f"{reports}/{name}")
+        if judged_alone:
+            click.echo(
+                f"These verdicts are preliminary: the study's other experiments ({', '.join(judged_alone)}) "
+                "help to estimate spreads. The level already allows for their claims."
+            )
         if "journal_html" in outputs:
             click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
         if "predictions" in outputs:
@@ -181,8 +188,11 @@ class StudyHooks:
 
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
         seeds = catalog.load("params:seeds")
-        if not isinstance(seeds, SeedParameters):  # A pursuit starts with its first number of seeds.
-            seeds = SeedParameters(catalog.load("params:pursuit").seeds[0])
+        most = ("seeds", len(seeds.root)) if isinstance(seeds, SeedParameters) else None
+        if most is None:  # A pursuit starts with its first number of seeds.
+            pursuit = catalog.load("params:pursuit")
+            seeds, most = SeedParameters(pursuit.seeds[0]), ("pursuit.seeds", pursuit.seeds[-1])
+        self._check_plan(*most)
         try:
             trials = expand_trials(experiment, catalog.load("params:baseline"), seeds)
         except ParameterError as error:
@@ -198,8 +208,26 @@ class StudyHooks:
                 raise self._invalid(key, f"{condition.name}: {error.reason}") from None
         return trials
 
+    def _check_plan(self, key: str, seeds: int) -> None:
+        """Reject more seeds than the study may ever have."""
+        planned = self._context.params["evidence"].planned_seeds
+        if seeds > planned:
+            raise self._invalid(
+                "evidence.planned_seeds",
+                f"{planned} is less than the {seeds} seeds that {key} asks for; allowed: at least {seeds}",
+            )
+
     def _invalid(self, key: str, reason: str) -> InputError:
         return InputError(f"{self._context.place_of(key)}: {key}: {reason}")
+
+
+def _judged_alone(pipeline: Pipeline) -> list[str]:
+    """Experiments of the same study as those that the pipeline judges, which it does not judge."""
+    outputs = pipeline.all_outputs()
+    listed = [
+        name.split(".")[1] for name in outputs if re.fullmatch(r"conclusions\..+\.contrasts", name)
+    ]
+    return sorted(name for name in listed if f"conclusions.{name}.verdicts" not in outputs)
 
 
 def _experiments(pipeline: Pipeline) -> list[str]:

@@ -6,8 +6,8 @@ from itertools import combinations
 import pandas as pd
 
 from cnn_ablation.evidence.effects import Effect, prediction_interval
-from cnn_ablation.evidence.verdicts import EXACT
 from cnn_ablation.study.trials import Condition
+from cnn_ablation.training.results import EXACT
 
 EXACT_TOLERANCE = 0.01
 """Relative tolerance for numbers of parameters, which are often published with three digits."""

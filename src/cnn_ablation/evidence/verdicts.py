@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from cnn_ablation.evidence.effects import Effect, Prior, contrast, seeds_to_show
 from cnn_ablation.evidence.images import ImageNoise
 from cnn_ablation.evidence.planning import seeds_needed
 from cnn_ablation.evidence.spending import Look, Looks, Plan
-from cnn_ablation.study.claims import Claim, deciding_conditions
+from cnn_ablation.study.claims import Claim, Region, deciding_conditions
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import (
     PRIMARY_METRIC,
@@ -44,17 +44,8 @@ TRAINING_METRICS = (
 COLUMNS = [
     *("claim", "text", "source", "kind", "metric", "comparison", "unit", "verdict", "estimate", "low"),
     *("high", "deciding_low", "deciding_high", "image_low", "image_high", "margin", "p_value", "level"),
-    *(
-        "seeds",
-        "looks",
-        "paired",
-        "correlation",
-        "claimed",
-        "seeds_needed",
-        "worker_minutes",
-        "contrasts",
-    ),
-    "finding",
+    *("seeds", "looks", "paired", "correlation", "claimed", "seeds_needed", "worker_minutes"),
+    *("contrasts", "is_difference", "finding"),
 ]
 
 PAIR_COLUMNS = [
@@ -85,24 +76,17 @@ class Results(NamedTuple):
     image_noise: ImageNoise | None = None
 
 
-def list_contrasts(
-    experiments: Iterable[tuple[Mapping[str, Claim], Sequence[Condition]]],
-) -> list[str]:
-    """Keys of the distinct contrasts that the claims of some experiments are about, sorted.
+def list_contrasts(claims: Mapping[str, Claim], conditions: Sequence[Condition]) -> list[str]:
+    """Keys of the distinct contrasts that the claims of an experiment are about, sorted.
 
-    Metrics that do not depend on the seed take no part, because their comparisons need no test.
-
-    Args:
-        experiments: Claims and conditions of each.
+    Two experiments have a key in common if they compare the same settings by the same metric. Metrics
+    that do not depend on the seed take no part, because their comparisons need no test.
     """
-    return sorted(
-        {
-            key
-            for claims, conditions in experiments
-            for key in _keys(claims.values(), conditions)
-            if key is not None
-        }
+    identities = {condition.name: identify_configuration(condition) for condition in conditions}
+    quantities = (
+        quantity for claim in claims.values() for quantity in claim.quantities(list(identities))
     )
+    return sorted({each.key(identities) for each in quantities if each.metric not in EXACT})
 
 
 def judge(
@@ -136,9 +120,9 @@ def judge(
         this contrast alone); deciding_low and deciding_high (the interval that decides); image_low and
         image_high (95 % interval over seeds and images); margin; p_value (of the contrast alone); level
         (which p_value is compared with); seeds; looks (number of looks at the contrast so far); paired;
-        correlation; claimed; is_difference (of conditions); seeds_needed (total number to decide an undecided claim); worker_minutes
+        correlation; claimed; seeds_needed (total number to decide an undecided claim); worker_minutes
         (time that one worker needs for the missing seeds); contrasts (number of quantities that decide
-        the claim); finding (in words).
+        the claim); is_difference (whether they are differences of conditions); finding (in words).
     """
     court = _Court(experiments, family, evidence, looks, pursued)
     return {name: court.judge(name) for name in experiments}, court.looks
@@ -226,16 +210,6 @@ def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
     conditions = trial_metrics["condition"].drop_duplicates()
     return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
-
-
-def _keys(claims: Iterable[Claim], conditions: Sequence[Condition]) -> list[str | None]:
-    """Keys of all quantities of some claims; None for those that do not depend on the seed."""
-    identities = {condition.name: identify_configuration(condition) for condition in conditions}
-    return [
-        None if quantity.metric in EXACT else quantity.key(identities)
-        for claim in claims
-        for quantity in claim.quantities(list(identities))
-    ]
 
 
 class _Measured(NamedTuple):
@@ -387,10 +361,8 @@ class _Court:
 
         def level(seeds: int) -> float:
             planned = min(seeds, self._plan.seeds)
-            return min(
-                self._plan.look(self.looks[key], [*_with_more(self.looks[key], planned)])[1]
-                for key in keys
-            )
+            before = [self.looks[key] for key in keys]
+            return min(self._plan.look(looks, _with_more(looks, planned))[1] for looks in before)
 
         def decides(low: np.ndarray, high: np.ndarray) -> np.ndarray:
             shown = [
@@ -517,20 +489,23 @@ def _implications(
         high: Upper ends.
     """
     first, last = claim.region(margin)
-    supported = ((low >= first) & (high <= last)).all(axis=-1)
-    contradicted = ((high < first) | (low > last)).any(axis=-1)
+    contradicted = np.any((high < first) | (low > last), axis=-1)
     indifference = claim.indifference(margin)
-    if indifference is None:
-        return supported, np.zeros_like(supported), contradicted
-    (first, last), _ = indifference
-    return supported, ((low >= first) & (high <= last)).all(axis=-1), contradicted
+    indifferent = np.zeros_like(contradicted)
+    if indifference is not None:
+        indifferent = _all_inside(indifference[0], low, high)
+    return _all_inside((first, last), low, high), indifferent, np.asarray(contradicted)
+
+
+def _all_inside(region: Region, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.asarray(np.all((low >= region[0]) & (high <= region[1]), axis=-1))
 
 
 def _verdict(claim: Claim, margin: float, low: np.ndarray, high: np.ndarray) -> Verdict:
     supported, indifferent, contradicted = _implications(claim, margin, low, high)
     indifference = claim.indifference(margin)
     if indifference is not None and indifferent and not (supported and not claim.indifference_first):
-        return indifference[1]
+        return cast(Verdict, indifference[1])
     return "supported" if supported else "contradicted" if contradicted else "undecided"
 
 

@@ -45,6 +45,13 @@ def print_summary(
         counts = verdicts["verdict"].value_counts()
         numbers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         console.print(f"Claims: {numbers}", highlight=False)
+        tested = verdicts[verdicts["looks"] > 0]
+        if len(tested):
+            console.print(
+                f"Look {tested['looks'].max()} at these results: a verdict needs a p value of at most "
+                f"{tested['level'].min():.2g}",
+                highlight=False,
+            )
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 

@@ -1,5 +1,6 @@
 """Nodes of conclusions."""
 
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -16,14 +17,16 @@ LooksByKey = dict[str, list[dict[str, Any]]]
 """Looks at each contrast, see `spending.dump_looks`."""
 
 
-def list_contrasts(baseline: Configuration, **experiments: ExperimentParameters) -> list[str]:
-    """List the distinct contrasts that the claims of a study are about."""
+def list_contrasts(experiment: ExperimentParameters, baseline: Configuration) -> list[str]:
+    """List the distinct contrasts that the claims of an experiment are about."""
     from cnn_ablation.evidence import verdicts
 
-    return verdicts.list_contrasts(
-        (experiment.claims or {}, experiment.conditions_of(baseline))
-        for experiment in experiments.values()
-    )
+    return verdicts.list_contrasts(experiment.claims or {}, experiment.conditions_of(baseline))
+
+
+def join_contrasts(**contrasts: list[str]) -> list[str]:
+    """List the distinct contrasts of a study, from those of its experiments."""
+    return sorted(set(chain.from_iterable(contrasts.values())))
 
 
 def judge_claims(

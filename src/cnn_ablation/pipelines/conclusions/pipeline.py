@@ -36,13 +36,22 @@ def create_pipeline(judged: Sequence[str], study: Sequence[str], *, pursued: boo
         else Node(nodes.judge_claims, inputs=inputs, outputs=outputs, name="judge_claims")
     )
     chapters = [node for name in judged for node in _conclude(name)]
-    listing = Node(
-        nodes.list_contrasts,
-        inputs={"baseline": "params:baseline", **{name: f"params:{name}" for name in study}},
+    listing = [
+        Node(
+            nodes.list_contrasts,
+            inputs=[f"params:{name}", "params:baseline"],
+            outputs=f"{name}.contrasts",
+            name=f"list_contrasts_{name}",
+        )
+        for name in study
+    ]
+    joining = Node(
+        nodes.join_contrasts,
+        inputs={name: f"{name}.contrasts" for name in study},
         outputs="contrasts",
-        name="list_contrasts",
+        name="join_contrasts",
     )
-    pipeline = Pipeline([listing, judging, *chapters], tags=NAMESPACE)
+    pipeline = Pipeline([*listing, joining, judging, *chapters], tags=NAMESPACE)
     given = pipeline.inputs()
     return Pipeline(
         pipeline,
