@@ -116,8 +116,8 @@ class StudyHooks:
             print_summary(title, summary, verdicts, f"{reports}/{name}")
         if judged_alone:
             click.echo(
-                f"These verdicts are preliminary: the study's other experiments ({', '.join(judged_alone)}) "
-                "help to estimate spreads. The level already allows for their claims."
+                "These verdicts are preliminary. The level allows for the claims of the whole study, but "
+                f"its other experiments ({', '.join(judged_alone)}) also help to estimate spreads."
             )
         if "journal_html" in outputs:
             click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
@@ -214,7 +214,7 @@ class StudyHooks:
         if seeds > planned:
             raise self._invalid(
                 "evidence.planned_seeds",
-                f"{planned} is less than the {seeds} seeds that {key} asks for; allowed: at least {seeds}",
+                f"{planned} is less than the {seeds} seeds of {key}; allowed: at least {seeds}",
             )
 
     def _invalid(self, key: str, reason: str) -> InputError:
