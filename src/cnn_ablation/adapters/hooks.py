@@ -116,8 +116,8 @@ class StudyHooks:
             print_summary(title, summary, verdicts, f"{reports}/{name}")
         if judged_alone:
             click.echo(
-                "These verdicts are preliminary. The level allows for the claims of the whole study, but "
-                f"its other experiments ({', '.join(judged_alone)}) also help to estimate spreads."
+                "These verdicts are preliminary. The level allows for all claims of the study, but the "
+                f"study's other experiments ({', '.join(judged_alone)}) also help to estimate spreads."
             )
         if "journal_html" in outputs:
             click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
@@ -224,10 +224,9 @@ class StudyHooks:
 def _judged_alone(pipeline: Pipeline) -> list[str]:
     """Experiments of the same study as those that the pipeline judges, which it does not judge."""
     outputs = pipeline.all_outputs()
-    listed = [
-        name.split(".")[1] for name in outputs if re.fullmatch(r"conclusions\..+\.contrasts", name)
-    ]
-    return sorted(name for name in listed if f"conclusions.{name}.verdicts" not in outputs)
+    found = (re.fullmatch(r"conclusions\.(.+)\.contrasts", name) for name in outputs)
+    listed = sorted(match[1] for match in found if match)
+    return [name for name in listed if f"conclusions.{name}.verdicts" not in outputs]
 
 
 def _experiments(pipeline: Pipeline) -> list[str]:
