@@ -22,7 +22,7 @@ from cnn_ablation.data.splits import Arrays
 from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.parts.optimizers import Adam
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
-from cnn_ablation.study.parameters import DataParameters
+from cnn_ablation.study.parameters import DataParameters, EvaluationParameters
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "tests" / "fixtures" / "fashion_mnist"
@@ -34,6 +34,7 @@ SHA256 = {
 }
 JOURNAL_MODEL = ConvNet()
 QUICK_TRAINING = TrainingParameters(epochs=2, batch_size=64, optimizer=Adam())
+EVALUATION = EvaluationParameters(moments=2)
 ALL_IMAGES = DataParameters(
     protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
 )
@@ -190,6 +191,8 @@ def make_project(folder: Path) -> Path:
             "data": {"train_images": 100, "validation_images": 50},
             "seeds": [0, 1],
             "baseline": {"training": {"epochs": 1}},
+            # Its epoch has two steps.
+            "evaluation": EVALUATION.model_dump(),
             # A second worker takes longer to start than these trials take to train.
             "execution": {"workers": 1},
         },

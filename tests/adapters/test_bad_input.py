@@ -117,7 +117,7 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
                     "kind: 'greater': no such kind of claim; allowed: above, best"
                 ],
                 "parameters_dropout.yml: dropout.claims.best_is_30.metric: ": [
-                    "no such metric; allowed: final_val_accuracy"
+                    "no such metric; allowed: mean_val_accuracy"
                 ],
                 "parameters_dropout.yml: dropout.claims.itself.claimed: ": ["a finite number"],
                 "parameters_dropout.yml: dropout.claims.half_too_much": [

@@ -32,6 +32,7 @@ def make_longer_project(folder: Path) -> Path:
             "data": {"train_images": 400, "validation_images": 50},
             "seeds": [0, 1, 2],
             "baseline": {"training": {"epochs": 12}},
+            "evaluation": {"moments": 5},
             "execution": {"workers": 2},
         },
     )
@@ -394,7 +395,7 @@ def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: 
     pruned = kedro(project, "trials", "prune", "--yes")
     assert "Removed 1 unfinished or damaged and 0 older trials" in pruned.stdout
     training = project / "src/cnn_ablation/training/loop.py"
-    training.write_text(training.read_text().replace("\nVERSION = 1\n", "\nVERSION = 2\n"))
+    training.write_text(training.read_text().replace("\nVERSION = 2\n", "\nVERSION = 3\n"))
     pruned = kedro(project, "trials", "prune", "--older", "--yes")
     assert "and 4 older trials" in pruned.stdout
     assert list(store_of(project)) == []

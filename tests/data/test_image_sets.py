@@ -232,6 +232,7 @@ def test_an_experiment_on_a_folder_of_images(tmp_path: Path) -> None:
             "data": {"train_images": None, "validation_images": None},
             "seeds": [0, 1],
             "baseline": {"training": {"epochs": 5, "batch_size": 9}},
+            "evaluation": {"moments": 3},
         },
     )
     result = kedro(project, "run", "--pipeline=batchnorm")

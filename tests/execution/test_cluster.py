@@ -31,7 +31,8 @@ from cnn_ablation.study.configuration import TrainingParameters
 from cnn_ablation.study.parameters import ExecutionParameters
 from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
-from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, ROOT, clean_environment
+from tests.conftest import ALL_IMAGES, EVALUATION, JOURNAL_MODEL, QUICK_TRAINING, ROOT, clean_environment
+from tests.execution.test_store import TRAINED
 
 LOCAL = ExecutionParameters.model_validate(
     {
@@ -244,10 +245,7 @@ def deadly_data(raw_images: Arrays, file: Path, deaths: int) -> TrialData:
 
 
 def nothing_trained(*_: object) -> TrainedTrial:
-    nothing = np.zeros((1, 10), np.float32)
-    return TrainedTrial(
-        history=[{"epoch": 1}], total_params=0, validation_logits=nothing, weights={"none": nothing}
-    )
+    return TRAINED
 
 
 TRIAL = Trial(
@@ -272,7 +270,7 @@ def test_the_data_is_sent_again_if_a_worker_dies_meanwhile(
     tmp_path: Path, raw_images: Arrays, engine: Engine
 ) -> None:
     data = deadly_data(raw_images, tmp_path / "deaths", deaths=1)
-    (outcome,) = engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL)
+    (outcome,) = engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL, EVALUATION)
     assert outcome.error == ""
     assert (tmp_path / "deaths").read_text() == "dead\n"
 
@@ -285,4 +283,4 @@ def test_data_that_no_worker_can_hold_is_a_clear_error(
     data = deadly_data(raw_images, tmp_path / "deaths", deaths=10**6)
     lost = r"Workers were lost 2 times .* lower execution\.workers"
     with pytest.raises(ClusterError, match=lost):
-        list(engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL))
+        list(engine.train([TRIAL], data, TrialStore(tmp_path / "store"), LOCAL, EVALUATION))

@@ -12,11 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dask
-import numpy as np
 import psutil
 import pytest
 import torch
@@ -34,10 +34,11 @@ from cnn_ablation.execution.store import StoredTrial, TrialStore
 from cnn_ablation.execution.worker import TrialData, train_on_worker
 from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.study.configuration import TrainingParameters
-from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.parameters import EvaluationParameters, ExecutionParameters
 from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
-from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, ROOT, needs_cuda
+from tests.conftest import ALL_IMAGES, EVALUATION, JOURNAL_MODEL, QUICK_TRAINING, ROOT, needs_cuda
+from tests.execution.test_store import TRAINED
 
 LOCAL: dict[str, Any] = {
     "device": "cpu",
@@ -102,7 +103,9 @@ def test_bits_depend_neither_on_workers_nor_on_order_of_trials(tmp_path: Path, d
     ]:
         engine = Engine(StudyProgress())
         store = TrialStore(tmp_path / name)
-        found.append(hashes(list(engine.train(trials, data, store, execution(workers=workers)))))
+        found.append(
+            hashes(list(engine.train(trials, data, store, execution(workers=workers), EVALUATION)))
+        )
         engine.close()
     two, one, alone = found
     assert two == one
@@ -112,26 +115,32 @@ def test_bits_depend_neither_on_workers_nor_on_order_of_trials(tmp_path: Path, d
 
 def test_stored_trials_are_reused(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     store = TrialStore(tmp_path)
-    first = list(engine.train(TRIALS[:2], data, store, execution()))
+    first = list(engine.train(TRIALS[:2], data, store, execution(), EVALUATION))
     assert [outcome.reused for outcome in first] == [False, False]
-    again = list(engine.train(TRIALS, data, store, execution()))
+    again = list(engine.train(TRIALS, data, store, execution(), EVALUATION))
     assert sorted(outcome.reused for outcome in again) == [False, True, True]
     engine.close()
-    all_there = list(engine.train(TRIALS, data, store, execution()))
+    all_there = list(engine.train(TRIALS, data, store, execution(), EVALUATION))
     assert all(outcome.reused for outcome in all_there)
     assert engine._client is None, "no cluster is started where there is nothing to train"
 
 
-def test_trials_are_reused_only_in_the_same_precision(
+def test_trials_are_reused_only_in_the_same_precision_and_with_the_same_moments(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:
     store = TrialStore(tmp_path)
-    (fp32,) = engine.train(TRIALS[:1], data, store, execution())
-    (bf16,) = engine.train(TRIALS[:1], data, store, execution(precision="bf16"))
+    (fp32,) = engine.train(TRIALS[:1], data, store, execution(), EVALUATION)
+    (bf16,) = engine.train(TRIALS[:1], data, store, execution(precision="bf16"), EVALUATION)
     assert not bf16.reused
     assert weights_hash(fp32) != weights_hash(bf16)
     assert bf16.stored is not None
     assert bf16.stored.history[-1]["train_loss"] < bf16.stored.history[0]["train_loss"]
+    (more,) = engine.train(TRIALS[:1], data, store, execution(), EvaluationParameters(moments=3))
+    assert not more.reused
+    assert more.key != fp32.key
+    assert weights_hash(more) == weights_hash(fp32)
+    assert more.stored is not None
+    assert more.stored.validation_hits().shape == (3, 200)
 
 
 @needs_cuda
@@ -140,12 +149,14 @@ def test_each_gpu_has_a_worker_and_all_give_the_same_bits(
 ) -> None:
     on_gpus = execution(device="cuda", workers=None)
     trials = [make_trial(seed) for seed in range(max(2, torch.cuda.device_count()))]
-    together = hashes(list(engine.train(trials, data, TrialStore(tmp_path / "together"), on_gpus)))
+    together = hashes(
+        list(engine.train(trials, data, TrialStore(tmp_path / "together"), on_gpus, EVALUATION))
+    )
     assert engine._client is not None
     assert len(engine._client.nthreads()) == min(len(trials), torch.cuda.device_count())
     engine.close()
     for trial in trials:
-        (alone,) = engine.train([trial], data, TrialStore(tmp_path / "alone"), on_gpus)
+        (alone,) = engine.train([trial], data, TrialStore(tmp_path / "alone"), on_gpus, EVALUATION)
         assert together[alone.key] == weights_hash(alone)
 
 
@@ -154,11 +165,11 @@ def test_planned_trials_are_trained_ahead_and_do_not_count_as_reused(
 ) -> None:
     store = TrialStore(tmp_path)
     engine.planned = TRIALS
-    (first,) = engine.train(TRIALS[:1], data, store, execution(workers=1))
+    (first,) = engine.train(TRIALS[:1], data, store, execution(workers=1), EVALUATION)
     assert not first.reused
-    rest = list(engine.train(TRIALS[1:], data, store, execution(workers=1)))
+    rest = list(engine.train(TRIALS[1:], data, store, execution(workers=1), EVALUATION))
     assert [outcome.reused for outcome in rest] == [False, False]
-    (again,) = engine.train(TRIALS[1:2], data, store, execution(workers=1))
+    (again,) = engine.train(TRIALS[1:2], data, store, execution(workers=1), EVALUATION)
     assert again.reused
 
 
@@ -169,13 +180,13 @@ def test_equal_trials_share_a_result_under_different_names(
         Trial(condition=TRIALS[0].condition.model_copy(update={"name": name}), seed=0) for name in "ab"
     ]
     engine.planned = [TRIALS[0]]
-    outcomes = list(engine.train(named, data, TrialStore(tmp_path), execution()))
+    outcomes = list(engine.train(named, data, TrialStore(tmp_path), execution(), EVALUATION))
     assert sorted(outcome.trial.condition.name for outcome in outcomes) == ["a", "b"]
     assert len({outcome.key for outcome in outcomes}) == 1
 
 
 def test_a_worker_loads_no_unneeded_library(tmp_path: Path, data: TrialData, engine: Engine) -> None:
-    (outcome,) = engine.train(TRIALS[:1], data, TrialStore(tmp_path), execution(workers=1))
+    (outcome,) = engine.train(TRIALS[:1], data, TrialStore(tmp_path), execution(workers=1), EVALUATION)
     assert outcome.stored is not None, outcome.error
     assert engine._client is not None
     (loaded,) = engine._client.run(lambda: set(sys.modules)).values()
@@ -198,7 +209,9 @@ def test_a_diverged_or_failed_trial_does_not_affect_the_others(
     diverging = make_trial(training={"optimizer": {"kind": "sgd", "learning_rate": 1e30}})
     failing = make_trial(model={"fc_units": [10**12]})  # more memory than there is
     outcomes = list(
-        engine.train([diverging, failing, TRIALS[0]], data, TrialStore(tmp_path), execution())
+        engine.train(
+            [diverging, failing, TRIALS[0]], data, TrialStore(tmp_path), execution(), EVALUATION
+        )
     )
     by_trial = {str(outcome.trial): outcome for outcome in outcomes}
     diverged = by_trial[str(diverging)].stored
@@ -234,18 +247,18 @@ def test_the_trial_of_a_killed_worker_is_trained_elsewhere(
 
     killer = threading.Thread(target=kill_one_in_the_middle)
     killer.start()
-    outcomes = list(engine.train(trials, data, TrialStore(tmp_path / "killed"), execution()))
+    outcomes = list(engine.train(trials, data, TrialStore(tmp_path / "killed"), execution(), EVALUATION))
     killer.join()
     assert killed
     assert not any(psutil.pid_exists(pid) for pid in killed)
     undisturbed = Engine(StudyProgress())
-    calm = list(undisturbed.train(trials, data, TrialStore(tmp_path / "calm"), execution()))
+    calm = list(undisturbed.train(trials, data, TrialStore(tmp_path / "calm"), execution(), EVALUATION))
     undisturbed.close()
     assert hashes(outcomes) == hashes(calm)
 
 
 def test_nothing_listens_beyond_loopback(tmp_path: Path, data: TrialData, engine: Engine) -> None:
-    outcomes = engine.train(TRIALS, data, TrialStore(tmp_path), execution())
+    outcomes = engine.train(TRIALS, data, TrialStore(tmp_path), execution(), EVALUATION)
     next(outcomes)
     this = psutil.Process()
     listening = [
@@ -294,9 +307,9 @@ def cluster(folder: Path, *options: str) -> Iterator[str]:
 def test_trains_on_an_existing_cluster(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     with cluster(tmp_path) as scheduler:
         settings = execution(scheduler=scheduler, workers=None)
-        remote = list(engine.train(TRIALS, data, TrialStore(tmp_path / "remote"), settings))
+        remote = list(engine.train(TRIALS, data, TrialStore(tmp_path / "remote"), settings, EVALUATION))
         engine.close()
-    local = list(engine.train(TRIALS, data, TrialStore(tmp_path / "local"), execution()))
+    local = list(engine.train(TRIALS, data, TrialStore(tmp_path / "local"), execution(), EVALUATION))
     assert hashes(remote) == hashes(local)
 
 
@@ -312,7 +325,9 @@ def test_trains_on_a_cluster_that_requires_certificates(
     with cluster(tmp_path, *options, "--protocol", "tls") as scheduler:
         assert scheduler.startswith("tls://127.0.0.1:")
         settings = execution(scheduler=scheduler, workers=None, tls=tls)
-        outcomes = list(engine.train(TRIALS[:1], data, TrialStore(tmp_path / "store"), settings))
+        outcomes = list(
+            engine.train(TRIALS[:1], data, TrialStore(tmp_path / "store"), settings, EVALUATION)
+        )
         assert [outcome.error for outcome in outcomes] == [""]
         engine.close()
         stranger = execution(scheduler=scheduler.replace("tls:", "tcp:"), workers=None)
@@ -339,14 +354,14 @@ def worker_settings(dask_worker: Any) -> dict[str, Any]:
 
 def test_the_longest_trials_start_first(tmp_path: Path, data: TrialData, engine: Engine) -> None:
     long, short = make_trial(training={"epochs": 4}), make_trial(training={"epochs": 1})
-    outcomes = engine.train([short, long], data, TrialStore(tmp_path), execution(workers=1))
+    outcomes = engine.train([short, long], data, TrialStore(tmp_path), execution(workers=1), EVALUATION)
     assert [outcome.trial for outcome in outcomes] == [long, short]
 
 
 def test_trials_wait_until_a_worker_is_free(tmp_path: Path, data: TrialData) -> None:
     engine = Engine(StudyProgress(), count_tasks)
     trials = [make_trial(seed) for seed in range(12)]
-    outcomes = list(engine.train(trials, data, TrialStore(tmp_path), execution()))
+    outcomes = list(engine.train(trials, data, TrialStore(tmp_path), execution(), EVALUATION))
     engine.close()
     # If all were assigned at once, a busy worker could hold trials while another one is idle.
     counts = [outcome.stored.history[0]["tasks"] for outcome in outcomes if outcome.stored]
@@ -365,7 +380,7 @@ class FullStore(TrialStore):
 def test_a_trial_that_cannot_be_stored_fails_alone(tmp_path: Path, data: TrialData) -> None:
     engine = Engine(StudyProgress(), count_tasks)
     trials = [make_trial(seed) for seed in range(2)]
-    outcomes = list(engine.train(trials, data, FullStore(tmp_path), execution(workers=1)))
+    outcomes = list(engine.train(trials, data, FullStore(tmp_path), execution(workers=1), EVALUATION))
     engine.close()
     assert [outcome.error for outcome in outcomes] == ["", "No space left on device"]
     assert [outcome.stored is None for outcome in outcomes] == [False, True]
@@ -376,7 +391,7 @@ def test_nothing_is_trained_if_the_store_cannot_be_written(
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="file/trials"):
-        list(engine.train(TRIALS, data, TrialStore(tmp_path / "file/trials"), execution()))
+        list(engine.train(TRIALS, data, TrialStore(tmp_path / "file/trials"), execution(), EVALUATION))
     assert engine._client is None
 
 
@@ -384,13 +399,8 @@ def count_tasks(*_: object) -> TrainedTrial:
     """Return the number of unfinished tasks of this worker, without training."""
     states = Counter(task.state for task in get_worker().state.tasks.values())
     time.sleep(0.1)
-    nothing = np.zeros((1, 10), np.float32)
-    return TrainedTrial(
-        history=[{"epoch": 1, "tasks": states["executing"] + states["ready"]}],
-        total_params=0,
-        validation_logits=nothing,
-        weights={"nothing": nothing},
-    )
+    row = TRAINED.measurements.history[0] | {"tasks": states["executing"] + states["ready"]}
+    return replace(TRAINED, measurements=replace(TRAINED.measurements, history=[row]))
 
 
 @pytest.mark.parametrize(
@@ -401,7 +411,7 @@ def count_tasks(*_: object) -> TrainedTrial:
     ],
 )
 def test_a_worker_with_other_versions_refuses(group: str, name: str, difference: str) -> None:
-    identity = identify(TRIALS[0], "data", torch.device("cpu"), "fp32", "fast")
+    identity = identify(TRIALS[0], "data", 1, torch.device("cpu"), "fp32", "fast")
     identity[group][name] = "other"
     with pytest.raises(RuntimeError, match=f"differs .* in its versions of {difference}"):
         train_on_worker("key", TRIALS[0], identity, "data")
@@ -423,9 +433,9 @@ def test_many_trials_do_not_increase_a_workers_memory(
     store = TrialStore(tmp_path)
     quick = {"epochs": 1, "batch_size": 200}
     trials = [make_trial(seed, training=quick) for seed in range(100)]
-    list(engine.train(trials[:30], data, store, execution(workers=1)))
+    list(engine.train(trials[:30], data, store, execution(workers=1), EVALUATION))
     before = resident()
-    list(engine.train(trials[30:], data, store, execution(workers=1)))
+    list(engine.train(trials[30:], data, store, execution(workers=1), EVALUATION))
     assert resident() < before + 60  # MiB; a trial's weights alone are 1.6
 
 
@@ -437,7 +447,11 @@ def test_a_worker_stays_within_its_memory_budget(
     arrays = split_images(fashion_mnist.load(full_data), ALL_IMAGES)
     data = TrialData(arrays, summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
     (outcome,) = engine.train(
-        [make_trial(training={"epochs": 1})], data, TrialStore(tmp_path), execution(workers=1)
+        [make_trial(training={"epochs": 1})],
+        data,
+        TrialStore(tmp_path),
+        execution(workers=1),
+        EVALUATION,
     )
     assert outcome.stored is not None, outcome.error
     assert engine._client is not None

@@ -13,22 +13,32 @@ import pytest
 
 from cnn_ablation.errors import StoreError
 from cnn_ablation.execution.store import TrialStore, trial_key
-from cnn_ablation.training.results import TrainedTrial
+from cnn_ablation.training.results import EXACT, Measurements, TrainedTrial, summarize
 
 KEY = "0123456789abcdef01234567"
 
 TRAINED = TrainedTrial(
-    history=[
-        {
-            "epoch": 1,
-            "train_loss": 0.9,
-            "train_accuracy": 70.0,
-            "val_loss": 0.8,
-            "val_accuracy": 71.5,
-            "seconds": 1.25,
-        }
-    ],
-    total_params=3,
+    Measurements(
+        history=[
+            {
+                "epoch": 1,
+                "train_loss": 0.9,
+                "train_accuracy": 70.0,
+                "val_loss": 0.8,
+                "val_accuracy": 50.0,
+                "seconds": 1.25,
+                "compute_seconds": 1.0,
+            }
+        ],
+        moments=[
+            {"val_loss": 1.0, "val_accuracy": 0.0},
+            {"val_loss": 0.8, "val_accuracy": 50.0},
+        ],
+        fit={"train_loss": 0.85, "train_accuracy": 72.0, "seconds_per_image": 0.0001},
+        total_params=3,
+        activations=512,
+    ),
+    validation_hits=np.array([[False, False], [True, False]]),
     validation_logits=np.array([[0.1, 0.9], [0.8, 0.2]], dtype=np.float32),
     weights={"output.weight": np.array([1.0, 2.0, 3.0]), "count": np.array(7)},
 )
@@ -40,9 +50,9 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     store.put(KEY, {"seed": 0}, TRAINED)
     stored = store.get(KEY)
     assert stored is not None
-    assert stored.history == TRAINED.history
-    assert stored.metrics["final_val_accuracy"] == 71.5
-    assert stored.metrics["total_params"] == 3
+    assert stored.history == TRAINED.measurements.history
+    assert stored.metrics == summarize(TRAINED.measurements)
+    assert (stored.validation_hits() == TRAINED.validation_hits).all()
     assert (stored.validation_logits() == TRAINED.validation_logits).all()
     assert stored.weights()["output.weight"].tolist() == [1.0, 2.0, 3.0]
     assert stored.weights()["count"] == 7
@@ -112,14 +122,14 @@ def test_an_entry_can_be_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("loss", ["train_loss", "val_loss"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_diverged_training_has_no_final_values(tmp_path: Path, loss: str, value: float) -> None:
-    history = [TRAINED.history[0] | {loss: value}]
-    diverged = TrainedTrial(history, 3, TRAINED.validation_logits, TRAINED.weights)
+    measurements = TRAINED.measurements
+    history = [measurements.history[0] | {loss: value}]
+    diverged = replace(TRAINED, measurements=replace(measurements, history=history))
     TrialStore(tmp_path).put(KEY, {}, diverged)
     stored = TrialStore(tmp_path).get(KEY)
     assert stored is not None
     assert stored.status == "diverged"
-    assert np.isnan(stored.metrics["final_val_accuracy"])
-    assert stored.metrics["total_params"] == 3
+    assert [name for name, value in stored.metrics.items() if not np.isnan(value)] == list(EXACT)
 
 
 def test_the_key_does_not_depend_on_the_order_of_settings() -> None:

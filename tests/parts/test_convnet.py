@@ -7,7 +7,7 @@ from cnn_ablation.errors import ParameterError
 from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.parts.convnet import ConvNetwork
 from cnn_ablation.parts.initializations import PyTorchDefault
-from cnn_ablation.parts.layers import SeededDropout, count_parameters
+from cnn_ablation.parts.layers import SeededDropout, count_activations, count_parameters
 from cnn_ablation.report.layer_table import describe_network
 from cnn_ablation.training.initial_weights import seed_network
 from tests.conftest import JOURNAL_MODEL
@@ -46,6 +46,17 @@ def test_parameter_counts_of_the_published_journals_networks(
     changes: dict[str, object], parameters: int
 ) -> None:
     assert count_parameters(network(**changes)) == parameters
+
+
+def test_counting_activations_leaves_the_network_as_it_was() -> None:
+    net = network(use_batch_norm=False)
+    # Each layer's map after convolution, and a quarter of it after pooling and after ReLU; see
+    # tests/training/test_moments.py for the network with batch norm.
+    by_hand = 32 * 28 * 28 * 3 // 2 + 64 * 14 * 14 * 3 // 2 + 3 * 128 + 10
+    for _ in range(2):
+        assert count_activations(net, GREY) == by_hand
+        assert net.training
+        assert all(layer.training for layer in net.modules())
 
 
 def test_the_layers_add_up_to_the_network() -> None:

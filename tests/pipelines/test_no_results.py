@@ -92,7 +92,13 @@ def results(
         if status != "failed":
             loss = {"train_loss": float("nan")} if status == "diverged" else {}
             logits = np.zeros((200, 10), np.float32)
-            trained = replace(TRAINED, history=[TRAINED.history[0] | loss], validation_logits=logits)
+            measured = TRAINED.measurements
+            trained = replace(
+                TRAINED,
+                measurements=replace(measured, history=[measured.history[0] | loss]),
+                validation_hits=np.zeros((len(measured.moments), 200), bool),
+                validation_logits=logits,
+            )
             identity = {"device": "cpu", "precision": "fp32", "libraries": {}, "versions": {}}
             store.put(key, identity, trained)
     found: dict[str, Any] = {

@@ -88,7 +88,7 @@ data = TrainingData(images, labels, images, labels, torch.tensor([0.5]), torch.t
 configuration = Configuration.model_validate(
     {{"model": "convnet", "training": {{"epochs": 1, "batch_size": 10, "optimizer": "adam"}}}}
 )
-print(len(train(configuration, 0, data, 4).history))
+print(len(train(configuration, 0, data, 4).measurements.history))
 """
 BLOCKED = (
     *("kedro", "kedro_datasets", "kedro_mlflow", "mlflow", "dask", "distributed", "pandas", "scipy"),

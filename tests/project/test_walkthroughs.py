@@ -85,7 +85,7 @@ def test_own_part(tmp_path: Path) -> None:
 def test_own_images(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     (project / "conf/local/parameters.yml").write_text(
-        "seeds: [0, 1]\nbaseline: {training: {epochs: 2, batch_size: 8}}\n"
+        "seeds: [0, 1]\nbaseline: {training: {epochs: 2, batch_size: 8}}\nevaluation: {moments: 4}\n"
     )
     for name, colour in {"cat": "orange", "dog": "navy"}.items():
         folder = project / "data/01_raw/mine" / name

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.devices import resolve_device
 from cnn_ablation.training.loop import WARM_UP_IMAGES, train
-from cnn_ablation.training.results import TrainedTrial, summarize_history
+from cnn_ablation.training.results import HISTORY, Measurements, TrainedTrial
 from cnn_ablation.training.training_data import TrainingData
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
 
@@ -45,10 +46,12 @@ def run(
     seed: int = 0,
     model: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
+    moments: int = 1,
     precision: str = "fp32",
     layers: str = "fast",
 ) -> TrainedTrial:
-    return train(configured(model, training), seed, data, 10, precision=precision, layers=layers)
+    configuration = configured(model, training)
+    return train(configuration, seed, data, 10, moments=moments, precision=precision, layers=layers)
 
 
 def configured(
@@ -64,6 +67,16 @@ def configured(
 
 def same_weights(first: TrainedTrial, second: TrainedTrial) -> bool:
     return all((value == second.weights[name]).all() for name, value in first.weights.items())
+
+
+def untimed(measurements: Measurements) -> dict[str, Any]:
+    """All measurements but times."""
+    times = ("seconds", "compute_seconds", "seconds_per_image")
+    measured = asdict(measurements)
+    for row in (*measured["history"], measured["fit"]):
+        for name in times:
+            row.pop(name, None)
+    return measured
 
 
 def test_a_trial_gives_the_same_bits_whatever_ran_before(data: TrainingData) -> None:
@@ -111,16 +124,9 @@ def test_random_streams_are_independent() -> None:
 def test_history_has_the_metrics_of_the_published_journal(data: TrainingData) -> None:
     rows: list[dict[str, float]] = []
     trained = train(configured(), 0, data, 10, on_epoch=rows.append)
-    assert rows == trained.history
+    assert rows == trained.measurements.history
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert set(rows[0]) == {
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "val_loss",
-        "val_accuracy",
-        "seconds",
-    }
+    assert all(tuple(row) == HISTORY for row in rows)
     logits = torch.from_numpy(trained.validation_logits)
     hits = logits.argmax(1) == data.validation_labels
     assert rows[-1]["val_accuracy"] == pytest.approx(100 * hits.float().mean().item())
@@ -128,38 +134,9 @@ def test_history_has_the_metrics_of_the_published_journal(data: TrainingData) ->
     assert rows[-1]["val_loss"] == pytest.approx(loss.item(), rel=1e-6)
 
 
-def test_summary_of_a_history() -> None:
-    def row(epoch: int, train_accuracy: float, val_accuracy: float) -> dict[str, float]:
-        return {
-            "epoch": epoch,
-            "train_loss": 1 / epoch,
-            "train_accuracy": train_accuracy,
-            "val_loss": 2 / epoch,
-            "val_accuracy": val_accuracy,
-            "seconds": float(epoch),
-        }
-
-    summary = summarize_history([row(1, 70, 75), row(2, 82, 80), row(3, 90, 86), row(4, 91, 85)])
-    expected = {
-        "final_train_loss": 0.25,
-        "final_train_accuracy": 91,
-        "final_val_loss": 0.5,
-        "final_val_accuracy": 85,
-        "best_val_accuracy": 86,
-        "best_epoch": 3,
-        "epochs_to_80": 2,
-        "overfitting_gap": 6,
-        # Losses of 2, 1, 2/3 and 1/2: 1/3 and 1/12 from the mean of their neighbours.
-        "val_loss_roughness": 5 / 24,
-        "seconds_per_epoch": 2.5,
-    }
-    assert summary == pytest.approx(expected)
-    assert math.isnan(summarize_history([row(1, 70, 75)])["epochs_to_80"])
-
-
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_every_optimizer_learns_with_its_defaults(data: TrainingData, optimizer: str) -> None:
-    history = run(data, training={"optimizer": optimizer, "epochs": 4}).history
+    history = run(data, training={"optimizer": optimizer, "epochs": 4}).measurements.history
     assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
     assert history[-1]["val_accuracy"] > 50
 
@@ -296,7 +273,7 @@ def test_an_unknown_architecture_trains_on_pytorchs_layers_with_the_same_bits_ag
     again = train(plain, 0, data, 10)
     assert same_weights(first, again)
     assert (first.validation_logits == again.validation_logits).all()
-    assert first.history[-1]["train_loss"] < first.history[0]["train_loss"]
+    assert first.measurements.history[-1]["train_loss"] < first.measurements.history[0]["train_loss"]
     assert not same_weights(first, train(plain, 1, data, 10))
 
 
@@ -309,7 +286,7 @@ def test_training_leaves_the_process_wide_generator_as_it_was(data: TrainingData
 
 
 def test_the_last_batch_may_be_smaller(data: TrainingData) -> None:
-    history = run(data, training={"batch_size": 399, "epochs": 1}).history
+    history = run(data, training={"batch_size": 399, "epochs": 1}).measurements.history
     assert np.isfinite(history[0]["train_loss"])
 
 
@@ -348,7 +325,7 @@ def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
     counts = []
     for batch_size in (200, 20):
         with _HostReads() as reads:
-            run(data, training={"batch_size": batch_size})
+            run(data, training={"batch_size": batch_size}, moments=2)
         counts.append(reads.count)
     assert counts[0] == counts[1] > 0
 
@@ -366,5 +343,5 @@ def test_all_inputs_of_a_gpus_layers_are_on_the_gpu() -> None:
 def test_a_trial_on_cuda_learns_and_is_reproducible(raw_images: Arrays, precision: str) -> None:
     data = on_device(raw_images, "cuda")
     first, again = (run(data, training={"epochs": 4}, precision=precision) for _ in range(2))
-    assert first.history[-1]["val_accuracy"] > 50
+    assert first.measurements.history[-1]["val_accuracy"] > 50
     assert same_weights(first, again)

@@ -34,11 +34,14 @@ def trials() -> None:
 @env_option
 @click.pass_obj
 def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
-    """List the trained trials with their settings and accuracy. Keys are abbreviated."""
+    """List the trained trials with their settings and accuracy. Keys are abbreviated.
+
+    The accuracy is the mean over the moments of the last epoch.
+    """
     from cnn_ablation.execution.identity import is_current, settings_of
 
     store = _store(metadata, env)
-    table = Table("Key", "Trained", "Seed", "Differs from most in", "Val. accuracy (%)", "Code")
+    table = Table("Key", "Trained", "Seed", "Differs from most in", "Mean val. accuracy (%)", "Code")
     entries = store.entries()
     settings = [
         {
@@ -61,7 +64,7 @@ def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
             ", ".join(
                 f"{name}={own.get(name)}" for name in commonest if own.get(name) != commonest[name]
             ),
-            "diverged" if entry.status == "diverged" else f"{entry.metrics['final_val_accuracy']:.2f}",
+            "diverged" if entry.status == "diverged" else f"{entry.metrics['mean_val_accuracy']:.2f}",
             "current" if is_current(entry.identity) else "older",
         )
     console = Console()

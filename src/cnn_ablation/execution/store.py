@@ -66,7 +66,7 @@ class StoredTrial:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """A row per epoch; see `results.TrainedTrial`."""
+        """A row per epoch; see `results.Measurements`."""
         history: list[dict[str, float]] = self.manifest["history"]
         return history
 

@@ -74,7 +74,8 @@ def count_parameters(network: nn.Module) -> int:
 def count_activations(network: nn.Module, image_shape: ImageShape) -> int:
     """Number of activations that all layers put out for one image, in evaluation mode.
 
-    Layers are the modules without children. On PyTorch's meta device, nothing is computed.
+    Layers are the modules without children. The network classifies an image on its device and is left as
+    it was. On PyTorch's meta device, it would compute nothing, but PyTorch would load its compiler.
     """
     count = 0
 
@@ -82,9 +83,11 @@ def count_activations(network: nn.Module, image_shape: ImageShape) -> int:
         nonlocal count
         count += output.numel()
 
-    for layer in network.modules():
-        if not [*layer.children()]:
-            layer.register_forward_hook(add)
-    device = next(network.parameters()).device
-    network.eval()(torch.empty(1, *image_shape, device=device))
+    layers = [layer for layer in network.modules() if not [*layer.children()]]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    training = network.training
+    network.eval()(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
     return count

@@ -72,12 +72,13 @@ def train(
     # With TF32, cuDNN would use only ten bits of an fp32 number's mantissa.
     torch.backends.cudnn.allow_tf32 = False
     training = configuration.training
-    activations = _count_activations(configuration, seed, data, num_classes)
     seeded = _seeded_process(seed, "training", data.device)
     with own_stream(data.device), seeded if configuration.model.draws_from_process else nullcontext():
         with _seeded_process(seed, "building", data.device), TURN:
             with torch.device(data.device):
                 net = configuration.model.build(data.image_shape, num_classes)
+            # The fast layers join layers.
+            activations = count_activations(net, data.image_shape)
             if resolve_layers(layers, data.device, configuration.model) == "fast":
                 kernels.accelerate(net)
             net = net.to(memory_format=torch.channels_last)
@@ -372,16 +373,6 @@ def _evaluate_fit(step: _Step | _GraphedStep) -> dict[str, float]:
             "train_accuracy": _percent(logits.argmax(1) == data.train_labels),
             "seconds_per_image": float(seconds / len(logits)),
         }
-
-
-def _count_activations(
-    configuration: Configuration, seed: int, data: TrainingData, num_classes: int
-) -> int:
-    """See `Measurements.activations`. The fast layers join layers, so they are not used."""
-    with _seeded_process(seed, "counting", data.device), TURN, torch.device("meta"):
-        return count_activations(
-            configuration.model.build(data.image_shape, num_classes), data.image_shape
-        )
 
 
 def _train_one_epoch(
