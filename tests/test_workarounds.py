@@ -30,7 +30,12 @@ from cnn_ablation.datasets import (
     MlflowTrialRunsDataset,
     TrialsDataset,
 )
-from cnn_ablation.workarounds import DASK_WORKER, cpu_multiplies_bf16, light_optimizer
+from cnn_ablation.workarounds import (
+    DASK_WORKER,
+    cpu_multiplies_bf16,
+    cpu_prefers_bf16,
+    light_optimizer,
+)
 from tests.conftest import ROOT, clean_environment
 
 SOURCES = ROOT / "src"
@@ -160,6 +165,11 @@ def test_pytorch_reports_whether_the_cpu_multiplies_bf16() -> None:
     if hasattr(torch.cpu, "get_capabilities"):
         expected = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
         assert cpu_multiplies_bf16() == expected
+
+
+def test_bf16_is_preferred_only_where_it_can_be_multiplied() -> None:
+    assert hasattr(torch.cpu, "_is_amx_tile_supported")
+    assert cpu_multiplies_bf16() or not cpu_prefers_bf16()
 
 
 def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> None:

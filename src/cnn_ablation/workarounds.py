@@ -52,6 +52,19 @@ def cpu_multiplies_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
+def cpu_prefers_bf16() -> bool:
+    """Whether matrix products in bf16 are faster than the fast layers in fp32 on this machine's CPU.
+
+    They are with AMX and on AMD's Zen 4 and later. On Intel's processors without AMX, instructions for
+    bf16 exist and take longer than Winograd's convolutions in fp32.
+    """
+    import torch
+    from llvmlite import binding
+
+    amx = bool(torch.cpu._is_amx_tile_supported())
+    return amx or (cpu_multiplies_bf16() and binding.get_host_cpu_name().startswith("znver"))
+
+
 class TrackingSwitch:
     """Base of datasets that log to MLflow. `tracking_enabled` is False if conf disables tracking.
 

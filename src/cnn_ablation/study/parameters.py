@@ -60,8 +60,8 @@ class ExecutionParameters(Parameters):
         description="Device that trains; auto selects CUDA, MPS or the CPU, in this order."
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        description="Precision of convolutions and matrix products; auto selects bf16 if the device has "
-        "instructions for it, else fp32."
+        description="Precision of convolutions and matrix products; auto selects bf16 if it is "
+        "faster on the device, else fp32."
     )
     layers: Literal["fast", "torch"] = Field(
         description="fast: on a CPU, use this package's faster layers if the architecture supports "

@@ -4,7 +4,7 @@ import torch
 
 from cnn_ablation.errors import ParameterError
 from cnn_ablation.parts.architectures import Architecture
-from cnn_ablation.workarounds import cpu_multiplies_bf16
+from cnn_ablation.workarounds import cpu_multiplies_bf16, cpu_prefers_bf16
 
 
 def resolve_device(name: str, *, here: bool = True) -> torch.device:
@@ -35,10 +35,11 @@ def resolve_device(name: str, *, here: bool = True) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """The precision with this name. `auto` selects bf16 if the device has instructions for it."""
+    """The precision with this name. `auto` selects bf16 if it is faster on the device."""
     if name != "auto":
         return name
-    return "bf16" if multiplies_bf16(device) else "fp32"
+    faster = cpu_prefers_bf16() if device.type == "cpu" else multiplies_bf16(device)
+    return "bf16" if faster else "fp32"
 
 
 def resolve_layers(name: str, device: torch.device, architecture: Architecture) -> str:
