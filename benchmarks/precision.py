@@ -16,7 +16,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from throughput import BASELINE, load_data
+from throughput import BASELINE, EVALUATION, load_data
 
 from cnn_ablation.evidence import effects
 
@@ -55,7 +55,7 @@ def train(seeds: int) -> None:
         engine = Engine(StudyProgress())
         columns[precision] = {
             outcome.trial.seed: outcome.stored.metrics["final_val_accuracy"]
-            for outcome in engine.train(trials, data, TrialStore(STORE), execution)
+            for outcome in engine.train(trials, data, TrialStore(STORE), execution, EVALUATION)
             if outcome.stored is not None
         }
         engine.close()
