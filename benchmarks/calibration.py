@@ -53,7 +53,7 @@ def train() -> None:
     from cnn_ablation.execution.progress import StudyProgress
     from cnn_ablation.execution.store import TrialStore
     from cnn_ablation.execution.worker import TrialData
-    from cnn_ablation.study.parameters import ExecutionParameters
+    from cnn_ablation.study.parameters import EvaluationParameters, ExecutionParameters
     from cnn_ablation.study.trials import Condition, Trial
 
     few = ALL_IMAGES.model_copy(update={"train_images": 6000})
@@ -72,11 +72,13 @@ def train() -> None:
             "tls": None,
         }
     )
+    evaluation = EvaluationParameters(moments=1)
     engine = Engine(StudyProgress())
     with TemporaryDirectory() as folder:
+        store = TrialStore(Path(folder))
         accuracies = {
             outcome.trial.seed: outcome.stored.metrics["final_val_accuracy"]
-            for outcome in engine.train(trials, data, TrialStore(Path(folder)), execution)
+            for outcome in engine.train(trials, data, store, execution, evaluation)
             if outcome.stored is not None
         }
     engine.close()

@@ -152,7 +152,7 @@ class Bench:
 
     def rate(self, trained: TrainedTrial) -> float:
         """Images per second of the median epoch, including validation, without the first epoch."""
-        rows = trained.history[1:] or trained.history
+        rows = trained.measurements.history[1:] or trained.measurements.history
         return self.train_images / statistics.median(row["seconds"] for row in rows)
 
     def wait(self) -> None:
@@ -217,7 +217,7 @@ def check_bits(bench: Bench) -> None:
     for name, precision, graphs in bench.variants():
         first, again = (bench.train(precision=precision, graphs=graphs) for _ in range(2))
         one, other = weights_hash(first), weights_hash(again)
-        row(name, one, other, one == other, f"{first.history[-1]['val_accuracy']:.2f}")
+        row(name, one, other, one == other, f"{first.measurements.history[-1]['val_accuracy']:.2f}")
     if not bench.graphs:
         return
     say()
@@ -268,7 +268,7 @@ def measure_single(bench: Bench) -> None:
     for name, precision, graphs in bench.variants():
         trained = bench.train(precision=precision, graphs=graphs, epochs=8 if graphs else 4)
         rate = bench.rate(trained)
-        first = trained.history[0]["seconds"]
+        first = trained.measurements.history[0]["seconds"]
         row(name, f"{rate:,.0f}", f"{bench.train_images / rate:.3f}", f"{first:.3f}")
 
 
@@ -484,8 +484,8 @@ def measure_accuracy(bench: Bench) -> None:
             for seed in range(seeds)
         ]
         seconds = time.perf_counter() - start
-        last = [trial.history[-1]["val_accuracy"] for trial in trained]
-        tail = [r["val_accuracy"] for trial in trained for r in trial.history[-3:]]
+        last = [trial.measurements.history[-1]["val_accuracy"] for trial in trained]
+        tail = [r["val_accuracy"] for trial in trained for r in trial.measurements.history[-3:]]
         mean, sd = statistics.mean(last), statistics.stdev(last)
         row(
             f"{bench.device.type}, {precision}, {seconds:.1f} s",
@@ -547,7 +547,10 @@ def run_study(bench: Bench) -> None:
     say()
     head("condition", "mean val. accuracy, %", "sd")
     for place, name in enumerate(order):
-        last = [t.history[-1]["val_accuracy"] for t in trained[place * seeds : (place + 1) * seeds]]
+        last = [
+            t.measurements.history[-1]["val_accuracy"]
+            for t in trained[place * seeds : (place + 1) * seeds]
+        ]
         spread = statistics.stdev(last) if len(last) > 1 else math.nan
         row(name, f"{statistics.mean(last):.2f}", f"{spread:.2f}")
 

@@ -34,14 +34,14 @@ def train_and_measure(*task: Any) -> TrainedTrial:
     trained = train_on_worker(*task)
     status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     for field, name in MEASURED.items():
-        trained.history[-1][name] = int(status[field].split()[0]) / 1024
+        trained.measurements.history[-1][name] = int(status[field].split()[0]) / 1024
     return trained
 
 
 def main() -> None:
     """Measure memory and print the table."""
     # Imported here, because workers import this file too and would hold torchvision in memory.
-    from throughput import BASELINE, FASTEST, load_data, study_trials
+    from throughput import BASELINE, EVALUATION, FASTEST, load_data, study_trials
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", action="store_true", help="measure every network of the study")
@@ -68,7 +68,8 @@ def main() -> None:
         for name, model in models.items():
             condition = Condition(name=name, levels={}, model=model, training=training)
             trials = [Trial(condition=condition, seed=0)]
-            (outcome,) = engine.train(trials, data, TrialStore(Path(folder)), execution)
+            store = TrialStore(Path(folder))
+            (outcome,) = engine.train(trials, data, store, execution, EVALUATION)
             if outcome.stored is not None and not outcome.reused:
                 row = outcome.stored.history[-1]
                 rows.append((name, *(f"{row[value]:,.0f}" for value in MEASURED.values())))

@@ -27,12 +27,18 @@ from cnn_ablation.execution.worker import TrialData
 from cnn_ablation.pipelines.training.nodes import train_trials
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
-from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, SeedParameters
+from cnn_ablation.study.parameters import (
+    DataParameters,
+    EvaluationParameters,
+    ExecutionParameters,
+    SeedParameters,
+)
 from cnn_ablation.study.trials import Trial
-from cnn_ablation.training.results import TrainedTrial
+from cnn_ablation.training.results import Measurements, TrainedTrial
 
 CONF = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
 BASELINE = Configuration.model_validate(CONF["baseline"])
+EVALUATION = EvaluationParameters.model_validate(CONF["evaluation"])
 DATA = DataParameters.model_validate(CONF["data"])
 EXPERIMENT = ExperimentParameters.model_validate(
     {
@@ -50,10 +56,17 @@ ROW = {
     "val_loss": 1.0,
     "val_accuracy": 50.0,
     "seconds": 0.0,
+    "compute_seconds": 0.0,
 }
 NOTHING = TrainedTrial(
-    history=[ROW],
-    total_params=1,
+    Measurements(
+        history=[ROW],
+        moments=[{"val_loss": 1.0, "val_accuracy": 50.0}] * EVALUATION.moments,
+        fit={"train_loss": 1.0, "train_accuracy": 50.0, "seconds_per_image": 0.0},
+        total_params=1,
+        activations=1,
+    ),
+    validation_hits=np.zeros((EVALUATION.moments, 10), dtype=bool),
     validation_logits=np.zeros((10, 10), dtype=np.float32),
     weights={"weight": np.zeros(10, dtype=np.float32)},
 )
@@ -101,7 +114,8 @@ def main() -> None:
     }
 
     def train(trials: list[Trial], store: TrialStore, engine: Engine, workers: int) -> list[TrialRun]:
-        return list(train_trials(trials, arrays, summary, store, engine, DATA, execution(workers)))
+        settings = (DATA, execution(workers), EVALUATION)
+        return list(train_trials(trials, arrays, summary, store, engine, *settings))
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rows = []
@@ -121,7 +135,7 @@ def main() -> None:
         store = TrialStore(Path(folder) / "large")
         engine = Engine(StudyProgress(), no_work)
         trials = planned(10_000)
-        for task in engine._resolve(trials, TrialData(arrays, summary), execution(1)):
+        for task in engine._resolve(trials, TrialData(arrays, summary), execution(1), EVALUATION):
             store.put(task.key, task.identity, NOTHING)
         start = time.perf_counter()
         trials = planned(10_000)

@@ -8,7 +8,8 @@ validates on 10,000; the first epoch of each is warm-up. Shares of the peak coun
 direct convolutions. Winograd's algorithm needs fewer, so its share can exceed 100 %.
 
 `--study` measures epochs of the plain script on each network of the study, and extrapolates to 10
-epochs. The engine trains the distinct trials of the study in full, including start-up.
+epochs. The engine trains the distinct trials of the study in full, including start-up. Like the plain
+script, it validates once per epoch; benchmarks/moments.py measures the cost of more evaluations.
 """
 
 import argparse
@@ -37,17 +38,25 @@ from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.report.layer_table import describe_network
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
-from cnn_ablation.study.parameters import DataParameters, ExecutionParameters, SeedParameters
+from cnn_ablation.study.parameters import (
+    DataParameters,
+    EvaluationParameters,
+    ExecutionParameters,
+    SeedParameters,
+)
 from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.devices import resolve_precision
 
 CONF = ROOT / "conf/base"
+PARAMETERS = yaml.safe_load((CONF / "parameters.yml").read_text())
 JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
 RAW = ROOT / "data/01_raw/fashion_mnist"
 TRAIN_IMAGES = 60_000
-BASELINE = Configuration.model_validate(
-    yaml.safe_load((CONF / "parameters.yml").read_text())["baseline"]
-)
+BASELINE = Configuration.model_validate(PARAMETERS["baseline"])
+EVALUATION = EvaluationParameters.model_validate(PARAMETERS["evaluation"])
+ONCE_PER_EPOCH = EvaluationParameters(moments=1)
+"""The evaluation of the plain script."""
+
 ALL_IMAGES = DataParameters(
     protocol="journal", train_images=None, validation_images=None, test_images=None, split_seed=0
 )
@@ -103,7 +112,7 @@ def train_together(
     )
     engine = Engine(StudyProgress())
     with TemporaryDirectory() as folder:
-        outcomes = list(engine.train(trials, data, TrialStore(Path(folder)), execution))
+        outcomes = list(engine.train(trials, data, TrialStore(Path(folder)), execution, ONCE_PER_EPOCH))
     engine.close()
     seconds = []
     for outcome in outcomes:

@@ -19,6 +19,7 @@ import pytest
 
 from cnn_ablation.execution.store import TrialStore
 from tests.conftest import ROOT, clean_environment, kedro, make_project, write_yaml
+from tests.execution.test_store import age
 
 RUN = [sys.executable, "-m", "kedro", "run", "--pipeline=batchnorm"]
 
@@ -381,7 +382,16 @@ def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path,
 def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: Path) -> None:
     project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
     (store_of(project).root / ".unfinished-abcd1234").mkdir()
+    oldest = next(iter(store_of(project)))
+    old = age(store_of(project).fetch(oldest))
     listing = kedro(project, "trials", "list")
+    assert listing.returncode == 0, listing.stderr
+    assert "Mean val." in listing.stdout
+    rows = {key: line for line in listing.stdout.splitlines() for key in [line[2:10]]}
+    assert "older" in rows[old[:8]]
+    for entry in store_of(project).entries():
+        assert f"{entry.metrics['mean_val_accuracy']:.2f}" in rows[entry.key[:8]]
+        assert ("current" in rows[entry.key[:8]]) == (entry.key != old)
     assert "1 unfinished or damaged" in listing.stdout
     assert "4 trials in" in listing.stdout
     assert "use_batch_norm" in listing.stdout
@@ -394,8 +404,10 @@ def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: 
     assert "no trial matches 'nothing'" in missing.stderr
     pruned = kedro(project, "trials", "prune", "--yes")
     assert "Removed 1 unfinished or damaged and 0 older trials" in pruned.stdout
+    pruned = kedro(project, "trials", "prune", "--older", "--yes")
+    assert "Removed 0 unfinished or damaged and 1 older trials" in pruned.stdout
     training = project / "src/cnn_ablation/training/loop.py"
     training.write_text(training.read_text().replace("\nVERSION = 2\n", "\nVERSION = 3\n"))
     pruned = kedro(project, "trials", "prune", "--older", "--yes")
-    assert "and 4 older trials" in pruned.stdout
+    assert "and 3 older trials" in pruned.stdout
     assert list(store_of(project)) == []

@@ -1,6 +1,8 @@
 """The trial store keeps complete entries or none."""
 
 import errno
+import hashlib
+import json
 import logging
 import os
 import subprocess
@@ -10,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from cnn_ablation.errors import StoreError
-from cnn_ablation.execution.store import TrialStore, trial_key
+from cnn_ablation.execution.store import StoredTrial, TrialStore, trial_key
 from cnn_ablation.training.results import EXACT, Measurements, TrainedTrial, summarize
 
 KEY = "0123456789abcdef01234567"
@@ -57,6 +60,49 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert stored.weights()["output.weight"].tolist() == [1.0, 2.0, 3.0]
     assert stored.weights()["count"] == 7
     assert stored.manifest["identity"] == {"seed": 0}
+
+
+def age(entry: StoredTrial) -> str:
+    """Replace an entry by what the version of this package before moments stored; return its key."""
+    manifest = {
+        name: value
+        for name, value in entry.manifest.items()
+        if name not in ("moments", "fit", "activations", "seal")
+    }
+    identity = {name: value for name, value in entry.identity.items() if name != "moments"}
+    manifest["identity"] = identity | {"versions": entry.identity["versions"] | {"loop": 1}}
+    for row in manifest["history"]:
+        del row["compute_seconds"]
+    predictions = entry.folder / "predictions.safetensors"
+    save_file({"logits": entry.validation_logits()}, predictions)
+    manifest["sha256"][predictions.name] = hashlib.sha256(predictions.read_bytes()).hexdigest()
+    sealed = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+    manifest["seal"] = hashlib.sha256(sealed).hexdigest()
+    (entry.folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    key = trial_key(manifest["identity"])
+    entry.folder.rename(entry.folder.with_name(key))
+    return key
+
+
+def test_an_entry_of_the_version_before_moments_has_the_metrics_that_it_can_have(
+    tmp_path: Path,
+) -> None:
+    store = TrialStore(tmp_path)
+    identity = {"seed": 0, "moments": 2, "versions": {"loop": 2}}
+    key = age(store.put(KEY, identity, TRAINED))
+    (entry,) = store.entries()
+    assert (entry.key, entry.status) == (key, "finished")
+    expected = summarize(TRAINED.measurements) | dict.fromkeys(
+        (
+            *("val_accuracy_spread", "val_loss_roughness", "compute_seconds_per_epoch"),
+            *("eval_train_accuracy", "eval_train_loss", "generalization_gap", "inference_us"),
+            "activation_kib",
+        ),
+        np.nan,
+    )
+    # The end of the epoch is the only moment.
+    expected |= {"mean_val_accuracy": 50.0, "mean_val_loss": 0.8}
+    assert entry.metrics == pytest.approx(expected, nan_ok=True)
 
 
 def test_an_existing_entry_is_not_overwritten(tmp_path: Path) -> None:

@@ -14,10 +14,14 @@ from cnn_ablation.pipelines.model_construction.nodes import (
 )
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
-from cnn_ablation.study.parameters import EvaluationParameters, SeedParameters
+from cnn_ablation.study.parameters import (
+    EvaluationParameters,
+    EvidenceParameters,
+    PursuitParameters,
+    SeedParameters,
+)
 from tests.conftest import EVALUATION
 from tests.execution.test_cluster import LOCAL
-from tests.pipelines.test_no_results import EVIDENCE, PURSUIT
 
 SEEDS = SeedParameters.model_validate(3)
 SUMMARY = {
@@ -73,13 +77,17 @@ def test_a_pursuit_checks_moments_before_it_trains(baseline: Configuration) -> N
         pursue_claims(
             experiment=make_experiment({"model": {"use_pooling": [True, False]}}),
             baseline=baseline,
-            evidence=EVIDENCE,
-            pursuit=PURSUIT,
+            evidence=EvidenceParameters(
+                level=0.05, smallest_effect=0.2, planned_seeds=4, spending="pocock"
+            ),
+            pursuit=PursuitParameters(seeds=[2, 4], minutes=None),
             splits={},
             data_summary=SUMMARY,
             store=TrialStore(Path("nowhere")),
             engine=Untouched(),
             execution=LOCAL,
             evaluation=EvaluationParameters(moments=3),
+            contrasts=[],
+            remembered_looks={},
         )
     assert failure.value.key == "evaluation.moments"
