@@ -97,11 +97,9 @@ def _read(results: dict[str, Any]) -> Any:
     )
 
 
-def plot_effects(
-    results: dict[str, Any], verdicts: pd.DataFrame, evidence: EvidenceParameters
-) -> Claims:
-    """Draw the claims about accuracy as intervals, with zero and the smallest effect that matters."""
-    return Claims(title=results["title"], verdicts=verdicts, smallest_effect=evidence.smallest_effect)
+def plot_effects(results: dict[str, Any], verdicts: pd.DataFrame) -> Claims:
+    """Draw the claims about differences as intervals, with zero and the claimed sizes."""
+    return Claims(title=results["title"], verdicts=verdicts)
 
 
 def write_chapter(

@@ -66,7 +66,7 @@ def _conclude(name: str) -> list[Node]:
     return [
         Node(
             nodes.plot_effects,
-            inputs=[f"{name}.results", f"{name}.verdicts", "params:evidence"],
+            inputs=[f"{name}.results", f"{name}.verdicts"],
             outputs=f"{name}.claims_figure",
             name=f"plot_effects_{name}",
             tags=name,

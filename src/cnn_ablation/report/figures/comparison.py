@@ -1,5 +1,6 @@
 """The conditions of an experiment side by side."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
 from cnn_ablation.report.summary_table import mean_and_sd, unfinished
@@ -64,17 +66,20 @@ class Comparison(Drawing):
         )
         figure = style.new_figure(max(5.6, 1.8 * len(values) + 1.2), 5)
         axes = figure.subplots()
+        geometric = numeric and _is_geometric(positions)
+        if geometric:
+            positions = [math.log10(position) for position in positions]
         step = min(np.diff(sorted(positions)), default=1.0)
         for condition, position in zip(summary.index, positions, strict=True):
             accuracies = self._accuracies(condition)
-            _plot_spread(axes, position, accuracies, summary.loc[condition], 0.12 * step, style.color(0))
+            _plot_spread(axes, position, accuracies, 0.1 * step, style.color(0))
         ticks = [
             _tick(value, summary.loc[condition], summary)
             for condition, value in zip(summary.index, values, strict=True)
         ]
         axes.set_xticks(positions, ticks)
         axes.set_xlim(min(positions) - 0.6 * step, max(positions) + 0.6 * step)
-        axes.set_xlabel(style.axis_label(factor))
+        axes.set_xlabel(style.axis_label(factor) + (" (logarithmic)" if geometric else ""))
         axes.grid(visible=False, axis="x")
         self._cut_axis(axes, summary)
         return figure
@@ -88,9 +93,13 @@ class Comparison(Drawing):
             means[rows.index(level[down]), columns.index(level[across])] = summary.loc[
                 condition, f"{PRIMARY_METRIC}_mean"
             ]
-        figure = style.new_figure(10.5, 5)
+        figure = style.new_figure(
+            max(10.5, 2.9 * len(columns) + 1.6 * len(rows) + 2), max(5, 0.8 * len(rows) + 2)
+        )
         heat, dots = figure.subplots(1, 2, width_ratios=(1, 1))
-        low, high = self._accuracy_limits(summary)
+        # A narrower range than the results would show noise as contrast.
+        middle, half = (np.nanmax(means) + np.nanmin(means)) / 2, np.ptp(means[~np.isnan(means)]) / 2
+        low, high = middle - max(half, 0.5), middle + max(half, 0.5)
         image = heat.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
         for condition, level in self.levels.items():
             row, column = rows.index(level[down]), columns.index(level[across])
@@ -117,16 +126,17 @@ class Comparison(Drawing):
         )
         for index, (value, text) in enumerate(zip(columns, column_texts, strict=True)):
             color = style.color(index)
+            apart = min(0.24, 0.9 / len(columns))
             for condition, level in self.levels.items():
                 if level[across] == value:
-                    position = rows.index(level[down]) + 0.24 * (index - (len(columns) - 1) / 2)
+                    position = rows.index(level[down]) + apart * (index - (len(columns) - 1) / 2)
                     accuracies = self._accuracies(condition)
-                    _plot_spread(dots, position, accuracies, summary.loc[condition], 0.05, color)
+                    _plot_spread(dots, position, accuracies, 0.03, color)
             dots.plot([], [], "o", color=color, label=text)
         dots.set_xticks(range(len(rows)), row_texts)
         dots.set_xlim(-0.6, len(rows) - 0.4)
         dots.set_xlabel(style.axis_label(down))
-        dots.set_title("Each seed, mean and spread")
+        dots.set_title("Each seed, mean and interval")
         dots.grid(visible=False, axis="x")
         figure.legend(loc="outside right upper", title=style.axis_label(across))
         self._cut_axis(dots, summary)
@@ -138,8 +148,7 @@ class Comparison(Drawing):
         axes = figure.subplots()
         for position, condition in enumerate(ranked.index):
             accuracies = self._accuracies(condition)
-            results = ranked.loc[condition]
-            _plot_spread(axes, position, accuracies, results, 0.1, style.color(0), horizontal=True)
+            _plot_spread(axes, position, accuracies, 0.1, style.color(0), horizontal=True)
         ticks = [_tick(condition, ranked.loc[condition], ranked) for condition in ranked.index]
         axes.set_yticks(range(len(ranked)), ticks)
         axes.set_ylim(-0.6, len(ranked) - 0.4)
@@ -168,10 +177,17 @@ class Comparison(Drawing):
     def _accuracy_limits(self, summary: pd.DataFrame) -> tuple[float, float]:
         """Limits that contain all results and bars, percent.
 
-        They are at least a point apart, so that tiny differences do not fill the axis.
+        They are at least a point apart, so that tiny differences do not fill the axis. Bars from few
+        seeds, which can be much longer than the range of the results, are cut off.
         """
-        mean, sd = summary[f"{PRIMARY_METRIC}_mean"], summary[f"{PRIMARY_METRIC}_sd"].fillna(0)
-        drawn = pd.concat([self.trial_metrics[PRIMARY_METRIC], mean - sd, mean + sd])
+        results = self.trial_metrics[PRIMARY_METRIC]
+        reach = max(results.max() - results.min(), 1.0)
+        ends = [
+            np.clip(end, results.min() - reach, results.max() + reach)
+            for condition in summary.index
+            for end in Effect.of(self._accuracies(condition)).interval()
+        ]
+        drawn = pd.concat([results, pd.Series(ends, dtype=float)])
         low, high = drawn.min(), drawn.max()
         margin = max(0.15 * (high - low), (1 - (high - low)) / 2, 0.1)
         return max(0, low - margin), min(100, high + margin)
@@ -181,16 +197,15 @@ def _plot_spread(
     axes: "Axes",
     position: float,
     accuracies: np.ndarray,
-    results: pd.Series,
     width: float,
     color: str,
     *,
     horizontal: bool = False,
 ) -> None:
-    """Plot each seed as a hollow point, and beside them the mean as a full one with its sd as a bar."""
-    mean, sd = results[f"{PRIMARY_METRIC}_mean"], results[f"{PRIMARY_METRIC}_sd"]
+    """Plot the mean as a full point with its 95 % interval, and each seed as a hollow one beside it."""
+    mean = Effect.of(accuracies)
     count = len(accuracies)
-    offsets = np.linspace(-width, width, count) if count > 1 else np.zeros(count)
+    offsets = np.linspace(0.6, 2.4, count) * width if count > 1 else np.zeros(count)
     seeds = (position + offsets, accuracies)
     axes.plot(
         *(seeds[::-1] if horizontal else seeds),
@@ -202,12 +217,13 @@ def _plot_spread(
         zorder=2,
     )
     if count > 1:
-        at = position + 2.2 * width
+        low, high = mean.interval()
+        error = None if np.isnan(low) else [[mean.estimate - low], [high - mean.estimate]]
         axes.errorbar(
-            mean if horizontal else at,
-            at if horizontal else mean,
-            xerr=sd if horizontal else None,
-            yerr=None if horizontal else sd,
+            mean.estimate if horizontal else position,
+            position if horizontal else mean.estimate,
+            xerr=error if horizontal else None,
+            yerr=None if horizontal else error,
             fmt="o",
             color=color,
             markersize=7,
@@ -223,9 +239,19 @@ def _legend_of_spread(summary: pd.DataFrame) -> str:
         return "Hollow points: single runs. One seed gives no mean or spread."
     count = " or ".join(map(str, seeds))
     return (
-        f"Hollow points: single runs ({count} seeds, in order); full points: their mean; bars: ± 1 "
-        "standard deviation."
+        f"Hollow points: single runs ({count} seeds, in order); full points: their mean; bars: 95 % "
+        "interval of the mean."
     )
+
+
+def _is_geometric(positions: list[float]) -> bool:
+    """Whether positive levels have more even ratios than differences, over at least a factor of 10."""
+    ordered = sorted(positions)
+    if len(ordered) < 3 or ordered[0] <= 0 or ordered[-1] < 10 * ordered[0]:
+        return False
+    logarithms = np.diff(np.log(ordered))
+    differences = np.diff(ordered)
+    return bool(logarithms.std() / logarithms.mean() < differences.std() / differences.mean())
 
 
 def _tick(value: Any, results: pd.Series, summary: pd.DataFrame) -> str:

@@ -1,6 +1,8 @@
 """Learning curves of the conditions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -9,6 +11,7 @@ from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANELS = (
@@ -21,10 +24,19 @@ PANELS = (
 
 MARKERS = "os^Dv<>"
 
+TOGETHER = 7
+"""Most conditions that share a panel. More get a panel each, because they could not be told apart."""
+
+COLUMNS = 4
+"""Number of panels side by side if each condition has its own."""
+
 
 @dataclass(frozen=True, eq=False)
 class LearningCurves(Drawing):
-    """Training and validation accuracy and loss per epoch, mean and range over seeds.
+    """Training and validation per epoch, mean and range over seeds.
+
+    Few conditions share panels of accuracy and loss. Many get a panel of accuracies each, in front of
+    the other conditions' validation accuracies.
 
     Args:
         title: Title of the experiment.
@@ -37,34 +49,72 @@ class LearningCurves(Drawing):
     def draw(self) -> "Figure":
         """See base class."""
         seeds = self.histories["seed"].nunique()
+        conditions = dict(list(self.histories.groupby("condition", sort=False)))
         with style.applied():
-            figure = style.new_figure(10, 7.4)
-            grid = figure.subplots(2, 2, sharex=True, sharey="row")
-            for axes, (metric, label) in zip(grid.flat, PANELS, strict=True):
-                conditions = self.histories.groupby("condition", sort=False)
-                for index, (condition, rows) in enumerate(conditions):
-                    curve = rows.groupby("epoch")[metric].agg(["mean", "min", "max"])
-                    color = style.color(index)
-                    axes.plot(
-                        curve.index,
-                        curve["mean"],
-                        color=color,
-                        marker=MARKERS[index % len(MARKERS)],
-                        markersize=4,
-                        linewidth=1.5,
-                        label=condition,
-                    )
-                    axes.fill_between(
-                        curve.index, curve["min"], curve["max"], color=color, alpha=0.15, linewidth=0
-                    )
-                axes.set_title(label)
-                axes.tick_params(labelleft=True)
-                axes.xaxis.get_major_locator().set_params(integer=True)
-            for axes in grid[1]:
-                axes.set_xlabel("Epoch")
-            handles, labels = grid[0, 0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside right upper", title="Condition")
+            if len(conditions) <= TOGETHER:
+                figure, explanation = _plot_together(conditions), ""
+            else:
+                figure = _plot_apart(conditions)
+                explanation = "Grey: validation accuracy of the other conditions. "
             style.heading(figure, f"{self.title}: learning curves")
             lines = f"mean; bands: range over {seeds} seeds" if seeds > 1 else "one seed"
-            style.caption(figure, f"Lines: {lines}. Axes are cut to the curves and do not start at 0.")
+            style.caption(
+                figure,
+                f"Lines: {lines}. {explanation}Axes are cut to the curves and do not start at 0.",
+            )
         return figure
+
+
+def _plot_together(conditions: Mapping[str, pd.DataFrame]) -> "Figure":
+    figure = style.new_figure(10, 7.4)
+    grid = figure.subplots(2, 2, sharex=True, sharey="row")
+    for axes, (metric, label) in zip(grid.flat, PANELS, strict=True):
+        for index, (condition, rows) in enumerate(conditions.items()):
+            _plot_curve(axes, rows, metric, style.color(index), MARKERS[index], condition)
+        axes.set_title(label)
+        axes.tick_params(labelleft=True)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in grid[1]:
+        axes.set_xlabel("Epoch")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", title="Condition")
+    return figure
+
+
+def _plot_apart(conditions: Mapping[str, pd.DataFrame]) -> "Figure":
+    down = -(-len(conditions) // COLUMNS)
+    figure = style.new_figure(11, 2.4 * down + 1.2)
+    grid = figure.subplots(down, COLUMNS, sharex=True, sharey=True, squeeze=False)
+    for axes, (condition, rows) in zip(grid.flat, conditions.items(), strict=False):
+        for other in conditions.values():
+            curve = other.groupby("epoch")["val_accuracy"].mean()
+            axes.plot(curve.index, curve, color="#C8C8C8", linewidth=0.8, zorder=1)
+        _plot_curve(axes, rows, "train_accuracy", style.color(1), "s", "training, with dropout")
+        _plot_curve(axes, rows, "val_accuracy", style.color(0), "o", "validation")
+        axes.set_title("\n".join(wrap(condition, 26)), fontsize=9)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in grid.flat[len(conditions) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("Accuracy (%)")
+    for axes in grid[-1]:
+        axes.set_xlabel("Epoch")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper")
+    return figure
+
+
+def _plot_curve(
+    axes: "Axes", rows: pd.DataFrame, metric: str, color: str, marker: str, label: str
+) -> None:
+    curve = rows.groupby("epoch")[metric].agg(["mean", "min", "max"])
+    axes.plot(
+        curve.index,
+        curve["mean"],
+        color=color,
+        marker=marker,
+        markersize=4,
+        linewidth=1.5,
+        label=label,
+    )
+    axes.fill_between(curve.index, curve["min"], curve["max"], color=color, alpha=0.15, linewidth=0)
