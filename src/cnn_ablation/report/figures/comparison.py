@@ -116,7 +116,7 @@ class Comparison(Drawing):
         heat.set_xticks(range(len(columns)), column_texts)
         heat.set_ylabel(style.axis_label(down))
         heat.set_xlabel(style.axis_label(across))
-        heat.set_title("Mean over seeds")
+        heat.set_title("Mean ± standard deviation over seeds")
         heat.grid(visible=False)
         figure.colorbar(
             image,
