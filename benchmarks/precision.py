@@ -12,6 +12,7 @@ one convolutional layer. The precisions count as equal if two one-sided tests sh
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ STORE = ROOT / "data/06_models/trials"
 MOMENTS = 20
 """Number of evaluations in the last epoch, as in the study."""
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "base": {},
     "no batch normalization": {"use_batch_norm": False},
     "one layer": {"conv_channels": [32]},

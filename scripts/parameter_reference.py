@@ -23,8 +23,8 @@ from cnn_ablation.study.groups import SHARED_GROUPS
 
 FILE = ROOT / "docs" / "parameters.md"
 CLAIMS = (
-    *(claims.Above, claims.Best, claims.Equivalent, claims.Trend),
-    *(claims.Interaction, claims.Value, claims.Reaches),
+    *(claims.Above, claims.Best, claims.Equivalent, claims.Trend, claims.Difference),
+    *(claims.Interaction, claims.AtMost, claims.Value, claims.Reaches),
 )
 HEAD = """\
 # Parameters
