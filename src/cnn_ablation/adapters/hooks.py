@@ -60,14 +60,16 @@ class StudyHooks:
     @click_errors()
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
-        checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets())
+        names = pipeline.datasets() - {"engine"}
+        checks.create_datasets(self._context.conf_files, catalog, names)
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
         self._check_execution(catalog.load("params:execution"))
         described = self._describe_images(catalog)
-        names = _experiments(pipeline)
-        trials = {name: self._check_experiment(name, catalog, described) for name in names}
+        trials = {
+            name: self._check_experiment(name, catalog, described) for name in _experiments(pipeline)
+        }
         training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
         if "engine" in pipeline.inputs():
             from cnn_ablation.execution.engine import Engine
