@@ -42,11 +42,8 @@ ALL_IMAGES = DataParameters(
 JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "combined")
 """Experiments of the published journal."""
 
-STUDY = (*JOURNAL, "overall")
+STUDY = (*JOURNAL, "combined_as_published", "overall")
 """Experiments of the main study, in their order."""
-
-EXPERIMENTS = (*STUDY, "combined_as_published")
-"""All experiments in conf/base."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
@@ -191,8 +188,12 @@ def make_project(folder: Path) -> Path:
             "data": {"train_images": 100, "validation_images": 50},
             "seeds": [0, 1],
             "baseline": {"training": {"epochs": 1}},
-            # Its epoch has two steps.
+            # Epochs have two steps.
             "evaluation": EVALUATION.model_dump(),
+            "combined_as_published": {
+                "fixed": {"training": {"epochs": 1}},
+                "conditions": {"combined_optimal_aggressive_dropout": {"training": {"batch_size": 64}}},
+            },
             # A second worker takes longer to start than these trials take to train.
             "execution": {"workers": 1},
         },

@@ -106,6 +106,8 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
                                 "than": "dropout_0.2",
                                 "claimed": float("nan"),
                             },
+                            "rate_30_adds": {"tolerance": 0},
+                            "low_rates_as_good": {"bound": float("inf")},
                         }
                     }
                 },
@@ -117,9 +119,11 @@ def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str
                     "kind: 'greater': no such kind of claim; allowed: above, best"
                 ],
                 "parameters_dropout.yml: dropout.claims.best_is_30.metric: ": [
-                    "no such metric; allowed: mean_val_accuracy"
+                    "no such metric; allowed: mean_val_accuracy, final_val_accuracy"
                 ],
                 "parameters_dropout.yml: dropout.claims.itself.claimed: ": ["a finite number"],
+                "parameters_dropout.yml: dropout.claims.rate_30_adds.tolerance: ": ["greater than 0"],
+                "parameters_dropout.yml: dropout.claims.low_rates_as_good.bound: ": ["a finite number"],
                 "parameters_dropout.yml: dropout.claims.half_too_much": [
                     "smallest_effect: needed for final_val_loss, in nats"
                 ],
@@ -174,6 +178,19 @@ def test_parameters_in_files(
         assert any(
             f"conf/local/{place}" in line and all(text in line for text in texts) for line in lines
         ), lines
+
+
+def test_a_claim_about_conditions_with_the_same_settings(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    shallow = {"model": {"dropout_rate": 0.3, "conv_channels": [32, 64]}}
+    write_yaml(
+        project / "conf/local/parameters_combined.yml",
+        {"combined": {"conditions": {"combined_optimal_deep": shallow}}},
+    )
+    message = error_of(project, "--pipeline=combined")
+    place = "parameters_combined.yml: combined.claims.individual_studies_right.condition: "
+    assert place in message
+    assert "combined_optimal_shallow, combined_optimal_deep have the same settings" in message
 
 
 def test_looks_that_do_not_rise(project: Path) -> None:

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import CHROMIUM, EXPERIMENTS, STUDY, kedro, needs_chromium, served
+from tests.conftest import CHROMIUM, STUDY, kedro, needs_chromium, served
 
 pytestmark = needs_chromium
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -79,7 +79,7 @@ def test_viz_shows_a_box_and_a_chapter_per_experiment_at_first(results: Path, pa
         shown = {text.strip() for text in nodes.all_text_contents()}
     assert set(STUDY) <= shown
     inside = {name for name in shown if "." in name}
-    assert inside == {f"{name}.chapter" for name in EXPERIMENTS}
+    assert inside == {f"{name}.chapter" for name in STUDY}
 
 
 def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:

@@ -400,18 +400,19 @@ class _Tables:
     def _measure(self, quantity: Quantity) -> _Measured:
         values = self._by_metric(quantity)
         step = rounding_step(quantity.metric, self._results.images, self._results.moments)
+        weights = quantity.weights
         if quantity.divisor is not None:
-            (name,) = quantity.weights
-            step /= abs(values[quantity.divisor]).mean()
-            values = (values[name] / values[quantity.divisor]).to_frame(name)
+            step *= float(np.linalg.norm([*weights.values()])) / abs(values[quantity.divisor]).mean()
+            total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
+            values, weights = (total / values[quantity.divisor]).to_frame("ratio"), {"ratio": 1.0}
         elif quantity.relative:
-            step /= values[list(quantity.weights)].abs().to_numpy()[~values.isna()].mean()
+            step /= values[list(weights)].abs().to_numpy()[~values.isna()].mean()
             values = values.apply(np.log)
-        effect = contrast(values, quantity.weights, step)
+        effect = contrast(values, weights, step)
         if quantity.metric in EXACT and effect.seeds:
             effect = replace(effect, standard_error=0.0)
-        columns = values[list(quantity.weights)]
-        samples = columns.dropna() @ np.array(list(quantity.weights.values()))
+        columns = values[list(weights)]
+        samples = columns.dropna() @ np.array(list(weights.values()))
         seeds = samples.index if effect.paired else columns.dropna(how="all").index
         key = None if quantity.metric in EXACT else quantity.key(self._identities)
         return _Measured(quantity, key, effect, samples, [int(seed) for seed in seeds])
@@ -482,23 +483,33 @@ def _implications(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Whether intervals imply that the claim holds, that it does not matter, that it does not hold.
 
+    The claim holds if all quantities of one group lie in its region. It does not hold if each group has
+    a quantity outside. Both follow from intervals that contain all true values at once.
+
     Args:
         claim: The claim.
         margin: Its margin.
         low: Lower ends, (..., quantities).
         high: Upper ends.
     """
+    low, high = _grouped(claim, low), _grouped(claim, high)
+
+    def inside(region: tuple[float, float]) -> np.ndarray:
+        within = np.all((low >= region[0]) & (high <= region[1]), axis=-1)
+        return np.asarray(np.any(within, axis=-1))
+
     first, last = claim.region(margin)
-    contradicted = np.any((high < first) | (low > last), axis=-1)
+    supported = inside((first, last))
+    outside = np.any((high < first) | (low > last), axis=-1)
+    contradicted = np.asarray(np.all(outside, axis=-1))
     indifference = claim.indifference(margin)
-    indifferent = np.zeros_like(contradicted)
-    if indifference is not None:
-        indifferent = _all_inside(indifference[0], low, high)
-    return _all_inside((first, last), low, high), indifferent, np.asarray(contradicted)
+    indifferent = np.zeros_like(supported) if indifference is None else inside(indifference[0])
+    return supported, indifferent, contradicted
 
 
-def _all_inside(region: Region, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return np.asarray(np.all((low >= region[0]) & (high <= region[1]), axis=-1))
+def _grouped(claim: Claim, values: np.ndarray) -> np.ndarray:
+    """Values of a claim's quantities, (..., quantities), as (..., groups, quantities of a group)."""
+    return values.reshape(*values.shape[:-1], claim.groups, -1)
 
 
 def _verdict(claim: Claim, margin: float, low: np.ndarray, high: np.ndarray) -> Verdict:
@@ -510,28 +521,33 @@ def _verdict(claim: Claim, margin: float, low: np.ndarray, high: np.ndarray) -> 
 
 
 def _weakest(claim: Claim, margin: float, measured: Sequence[_Measured]) -> int:
-    """Place of the quantity that supports the claim least."""
+    """Place of the quantity that supports the claim least, in the group that supports it most."""
     first, last = claim.region(margin)
     estimates = np.array(
         [float(_in_unit(entry.quantity, np.array(entry.effect.estimate))) for entry in measured]
     )
     distances = np.maximum(first - estimates, estimates - last)
-    return 0 if np.isnan(distances).all() else int(np.nanargmax(distances))
+    distances = _grouped(claim, np.where(np.isnan(distances), -np.inf, distances))
+    largest = distances.max(axis=1)
+    group = int(np.where(np.isinf(largest), np.inf, largest).argmin())
+    return int(group * distances.shape[1] + distances[group].argmax())
 
 
 def _p_value(finding: _Finding) -> float:
     """The smallest level at which the intervals imply any verdict."""
     claim, measured, _, margin, _ = finding
 
-    def worst(region: tuple[float, float]) -> float:
-        return max(_p_inside(entry, region) for entry in measured)
+    def inside(region: tuple[float, float]) -> float:
+        p_values = np.array([_p_inside(entry, region) for entry in measured])
+        return float(_grouped(claim, p_values).max(axis=-1).min())
 
     region = claim.region(margin)
-    p_values = [worst(region), min(_p_outside(entry, region) for entry in measured)]
+    outside = np.array([_p_outside(entry, region) for entry in measured])
+    smallest = [inside(region), float(_grouped(claim, outside).min(axis=-1).max())]
     indifference = claim.indifference(margin)
     if indifference is not None:
-        p_values.append(worst(indifference[0]))
-    return min(p_values)
+        smallest.append(inside(indifference[0]))
+    return min(smallest)
 
 
 def _p_inside(entry: _Measured, region: tuple[float, float]) -> float:

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from pydantic import (
@@ -73,14 +73,22 @@ class _Claim(Parameters):
 
     @abstractmethod
     def region(self, margin: float) -> Region:
-        """The region in which all quantities lie if the claim holds.
+        """The region in which all quantities of a group lie if the claim holds.
 
         Args:
             margin: Smallest effect that matters, in the unit of the quantities.
         """
 
+    @property
+    def groups(self) -> int:
+        """Number of equally large groups of quantities.
+
+        The claim holds if all quantities of any group lie in the region.
+        """
+        return 1
+
     def indifference(self, margin: float) -> tuple[Region, str] | None:
-        """A region in which the quantities do not matter, and the verdict if all of them lie in it."""
+        """A region in which quantities do not matter, and the verdict if all of a group lie in it."""
         return None
 
     @property
@@ -124,6 +132,9 @@ class _Claim(Parameters):
 
 
 class _Comparison(_Claim):
+    margin_field: ClassVar[str] = "smallest_effect"
+    """The field for a margin other than the default."""
+
     smallest_effect: PositiveFinite | None = Field(
         default=None,
         description="Smallest difference that matters, in the metric's unit; in percent if relative. "
@@ -140,13 +151,13 @@ class _Comparison(_Claim):
 
     @model_validator(mode="after")
     def _check_smallest_effect(self) -> Self:
-        if self.smallest_effect is None and self.unit != "points":
-            raise ValueError(
-                f"smallest_effect: needed for {self.metric}, in {self.unit}: the default is "
-                "for accuracies"
-            )
         if self.relative:
             self._check_ratio("relative")
+        if math.isnan(self.tolerance_of(math.nan)) and self.unit != "points":
+            unit = "as a ratio" if self.unit == "ratio" else f"in {self.unit}"
+            raise ValueError(
+                f"{self.margin_field}: needed for {self.metric}, {unit}: the default is for accuracies"
+            )
         return self
 
     @abstractmethod
@@ -211,31 +222,57 @@ class Above(_Comparison):
 class Best(_Comparison):
     """A condition has the highest metric of all conditions or of those named.
 
-    It is `among the best` if no rival is better by what matters.
+    It is `among the best` if no rival is better by what matters. With `alternatives`, the claim is about
+    a range of settings: any of its conditions may be the best.
     """
 
     kind: Literal["best"]
     condition: str = Field(description="The best condition.")
+    alternatives: Conditions = Field(
+        default=[],
+        description="Conditions of which any may be the best instead. They and condition are not "
+        "compared with each other.",
+    )
     among: Conditions | None = Field(
         default=None, description="Conditions to compare it with; null: all of the experiment."
     )
 
     @model_validator(mode="after")
-    def _check_among(self) -> Self:
-        if self.among is not None and not set(self.among) - {self.condition}:
+    def _check_conditions(self) -> Self:
+        if self.condition in self.alternatives:
             raise ValueError(
-                "among: must name at least one condition besides condition; null: all of the experiment"
+                f"alternatives: contains {self.condition}, like condition; allowed: any other condition"
+            )
+        if self.among is not None and not set(self.among) - set(self._candidates):
+            raise ValueError(
+                "among: must name at least one condition besides condition and alternatives; null: all "
+                "of the experiment"
             )
         return self
 
+    @property
+    def _candidates(self) -> list[str]:
+        return [self.condition, *self.alternatives]
+
+    @property
+    def groups(self) -> int:
+        """See base class."""
+        return len(self._candidates)
+
     def names(self) -> dict[str, list[str]]:
         """See base class."""
-        return {"condition": [self.condition], "among": self.among or []}
+        return {
+            "condition": [self.condition],
+            "alternatives": self.alternatives,
+            "among": self.among or [],
+        }
 
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
         """See base class."""
-        rivals = conditions if self.among is None else self.among
-        return [{self.condition: 1, rival: -1} for rival in rivals if rival != self.condition]
+        candidates = self._candidates
+        names = conditions if self.among is None else self.among
+        rivals = [name for name in names if name not in candidates]
+        return [{candidate: 1, rival: -1} for candidate in candidates for rival in rivals]
 
     def indifference(self, margin: float) -> tuple[Region, str] | None:
         """See base class."""
@@ -317,6 +354,11 @@ class Interaction(_Comparison):
     expected: Literal["larger", "equal"] = Field(
         description="Claimed relation of the first effect to the other."
     )
+    relative_to: str | None = Field(
+        default=None,
+        description="Condition by whose metric the difference of the effects is divided. Sizes are then "
+        "ratios. null: no ratio.",
+    )
 
     @model_validator(mode="after")
     def _check_effects(self) -> Self:
@@ -324,7 +366,22 @@ class Interaction(_Comparison):
             raise ValueError(
                 "other_effect: has the same two conditions as effect; allowed: any other pair"
             )
+        if self.relative_to is not None:
+            self._check_ratio("relative_to")
+            if self.relative:
+                raise ValueError("relative_to: cannot be combined with relative; leave one of them out")
         return self
+
+    @property
+    def unit(self) -> str:
+        """See base class."""
+        return super().unit if self.relative_to is None else "ratio"
+
+    def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
+        """See base class."""
+        return [
+            quantity._replace(divisor=self.relative_to) for quantity in super().quantities(conditions)
+        ]
 
     def region(self, margin: float) -> Region:
         """See base class."""
@@ -336,7 +393,8 @@ class Interaction(_Comparison):
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
-        return {"effect": self.effect, "other_effect": self.other_effect}
+        divisor = [] if self.relative_to is None else [self.relative_to]
+        return {"effect": self.effect, "other_effect": self.other_effect, "relative_to": divisor}
 
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
         """See base class."""
@@ -348,11 +406,14 @@ class Interaction(_Comparison):
     def describe(self, quantity: Quantity) -> str:
         """See base class."""
         (one, two), (three, four) = self.effect, self.other_effect
-        return f"({one} − {two}) − ({three} − {four})"
+        difference = f"({one} − {two}) − ({three} − {four})"
+        return difference if self.relative_to is None else f"({difference}) / {self.relative_to}"
 
 
 class Difference(_Comparison):
     """One condition's metric is above another's by a claimed size."""
+
+    margin_field: ClassVar[str] = "tolerance"
 
     kind: Literal["difference"]
     condition: str = Field(description="The condition with the higher metric.")
@@ -367,8 +428,10 @@ class Difference(_Comparison):
     )
 
     @model_validator(mode="after")
-    def _check_than(self) -> Self:
+    def _check_fields(self) -> Self:
         self._check_other("than", self.than)
+        if self.tolerance is not None and self.smallest_effect is not None:
+            raise ValueError("smallest_effect: cannot be combined with tolerance; leave one of them out")
         return self
 
     def names(self) -> dict[str, list[str]]:
@@ -569,13 +632,33 @@ def unknown_conditions(claim: Claim, conditions: Sequence[str]) -> tuple[str, li
 
 def lacks_conditions(claim: Claim, conditions: Sequence[str]) -> str | None:
     """An error message if an experiment has too few conditions for a claim; None if it has enough."""
-    needed = {Best: 2, Trend: SHORTEST_TREND}.get(type(claim), 1)
+    needed = 1
+    if isinstance(claim, Best):
+        needed = claim.groups + 1
+    elif isinstance(claim, Trend):
+        needed = SHORTEST_TREND
     if len(conditions) >= needed:
         return None
     return (
         f"a claim of kind {claim.kind} needs at least {needed} conditions, and the experiment has "
         f"{len(conditions)}"
     )
+
+
+def same_settings(claim: Claim, identities: Mapping[str, str]) -> tuple[str, list[str]] | None:
+    """The last field of a claim that names conditions which cannot differ, with these; or None.
+
+    Args:
+        claim: The claim.
+        identities: Identity of each condition of the experiment; see `identify_configuration`.
+    """
+    for quantity in claim.quantities(list(identities)):
+        if quantity.is_trivial(identities):
+            shared = Counter(identities[name] for name in dict.fromkeys(quantity.conditions))
+            same = [name for name in quantity.conditions if shared[identities[name]] > 1]
+            fields = [field for field, names in claim.names().items() if set(names) & set(same)]
+            return fields[-1], list(dict.fromkeys(same))
+    return None
 
 
 def deciding_conditions(claim: Claim, conditions: Sequence[str]) -> list[str]:

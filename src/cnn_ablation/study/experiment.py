@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import ParameterError, suggestion
-from cnn_ablation.study.claims import Claim, lacks_conditions, unknown_conditions
+from cnn_ablation.study.claims import Claim, lacks_conditions, same_settings, unknown_conditions
 from cnn_ablation.study.configuration import (
     Configuration,
     SettingPath,
@@ -23,6 +23,7 @@ from cnn_ablation.study.configuration import (
     label,
 )
 from cnn_ablation.study.parameters import SeedParameters
+from cnn_ablation.study.quantities import identify_configuration
 from cnn_ablation.study.trials import Condition, Trial
 
 MAX_CONDITIONS = 1_000
@@ -149,7 +150,7 @@ class ExperimentParameters(Parameters):
 
         Raises:
             ParameterError: Settings do not fit each other, two conditions have the same name, or a claim
-                names an unknown condition.
+                names an unknown condition or compares conditions with the same settings.
         """
         if self.conditions:
             resolved = [
@@ -170,6 +171,7 @@ class ExperimentParameters(Parameters):
                 )
             ]
         self._check_names([condition.name for condition in resolved])
+        self._check_claims(resolved)
         return resolved
 
     def _resolve(
@@ -249,6 +251,10 @@ class ExperimentParameters(Parameters):
                 f"gives more than one condition the name {', '.join(shared)}; name each varied "
                 "setting in it",
             )
+
+    def _check_claims(self, resolved: Sequence[Condition]) -> None:
+        identities = {condition.name: identify_configuration(condition) for condition in resolved}
+        conditions = list(identities)
         for claim_name, claim in (self.claims or {}).items():
             wrong = unknown_conditions(claim, conditions)
             if wrong is not None:
@@ -261,6 +267,14 @@ class ExperimentParameters(Parameters):
             reason = lacks_conditions(claim, conditions)
             if reason is not None:
                 raise ParameterError(f"claims.{claim_name}", reason)
+            same = same_settings(claim, identities)
+            if same is not None:
+                field, names = same
+                raise ParameterError(
+                    f"claims.{claim_name}.{field}",
+                    f"the conditions {', '.join(names)} have the same settings and cannot differ; "
+                    "allowed: conditions with different settings (claims: null states no claims)",
+                )
 
     def origin(self, condition: str, setting: str) -> str | None:
         """The experiment's key that sets this dotted setting of a condition; None: the baseline does."""

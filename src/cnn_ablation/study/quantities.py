@@ -69,10 +69,7 @@ class Quantity(NamedTuple):
         Args:
             identities: Identity of each condition; see `identify_configuration`.
         """
-        summed: dict[str, float] = {}
-        for name, weight in self.weights.items():
-            summed[identities[name]] = summed.get(identities[name], 0) + weight
-        terms = sorted((identity, weight) for identity, weight in summed.items() if weight)
+        terms = sorted(self._terms(identities).items())
         sign = -1 if terms and terms[0][1] < 0 else 1
         parts = [f"{sign * weight:+.6g} {identity}" for identity, weight in terms]
         if self.divisor is not None:
@@ -81,6 +78,22 @@ class Quantity(NamedTuple):
             parts.append(f"within {self.within}")
         metric = f"log {self.metric}" if self.relative else self.metric
         return f"{metric}: {' '.join(parts)}"
+
+    def is_trivial(self, identities: Mapping[str, str]) -> bool:
+        """Whether it is known without results, because conditions have the same settings.
+
+        Args:
+            identities: Identity of each condition; see `identify_configuration`.
+        """
+        terms = self._terms(identities)
+        return not terms or (self.divisor is not None and [*terms] == [identities[self.divisor]])
+
+    def _terms(self, identities: Mapping[str, str]) -> Weights:
+        """The weights by identity, without those that cancel."""
+        summed: Weights = {}
+        for name, weight in self.weights.items():
+            summed[identities[name]] = summed.get(identities[name], 0) + weight
+        return {identity: weight for identity, weight in summed.items() if weight}
 
 
 def identify_configuration(configuration: Configuration) -> str:
