@@ -57,7 +57,7 @@ def row_of(means: dict[str, float], **fields: Any) -> dict[str, Any]:
         images={"train": 60_000, "validation": 10_000},
         moments=20,
     )
-    family = verdicts.list_contrasts([(results.claims, conditions)])
+    family = verdicts.list_contrasts(results.claims, conditions)
     tables, _ = verdicts.judge({"it": results}, family, EVIDENCE, {})
     row: dict[str, Any] = tables["it"].iloc[0].to_dict()
     return row

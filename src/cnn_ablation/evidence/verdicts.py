@@ -19,7 +19,7 @@ from cnn_ablation.evidence.effects import Effect, Prior, contrast, seeds_to_show
 from cnn_ablation.evidence.images import ImageNoise
 from cnn_ablation.evidence.planning import seeds_needed
 from cnn_ablation.evidence.spending import Look, Looks, Plan
-from cnn_ablation.study.claims import Claim, Region, deciding_conditions
+from cnn_ablation.study.claims import Claim, deciding_conditions
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import (
     PRIMARY_METRIC,
