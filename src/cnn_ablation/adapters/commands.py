@@ -11,7 +11,9 @@ from kedro.framework.startup import ProjectMetadata
 from rich.console import Console
 from rich.table import Table
 
+from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
+from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
@@ -31,47 +33,56 @@ def trials() -> None:
 
 
 @trials.command("list")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv"]), default="table", show_default=True,
+    help="csv: every setting and metric, to be redirected to a file.",
+)  # fmt: skip
+@click.option("--sort", metavar="COLUMN", help="Sort by a column; with a hyphen before it, backwards.")
+@click.option(
+    "--where", "filters", multiple=True, metavar="COLUMN=VALUE", help="Only trials with this value."
+)
 @env_option
 @click.pass_obj
-def list_trials(metadata: ProjectMetadata, env: str | None) -> None:
-    """List the trained trials with their settings and accuracy. Keys are abbreviated.
+@click_errors()
+def list_trials(
+    metadata: ProjectMetadata, form: str, sort: str | None, filters: tuple[str, ...], env: str | None
+) -> None:
+    """List the trained trials with their settings and accuracy.
 
-    The accuracy is the mean over the moments of the last epoch.
+    The accuracy is the mean over the moments of the last epoch. The table abbreviates keys. Columns are
+    those of the CSV format, such as seed, dropout_rate or mean_val_accuracy.
     """
-    from cnn_ablation.execution.identity import is_current, settings_of
+    from cnn_ablation.report.trial_table import differing_settings, select_trials, tabulate_trials
 
     store = _store(metadata, env)
+    listed = tabulate_trials(store.entries())
+    if len(listed):
+        listed = select_trials(listed, dict(map(_split_filter, filters)), sort)
+    if form == "csv":
+        click.echo(listed.to_csv(index=False), nl=False)
+        return
     table = Table("Key", "Trained", "Seed", "Differs from most in", "Mean val. accuracy (%)", "Code")
-    entries = store.entries()
-    settings = [
-        {
-            name: value
-            for name, value in settings_of(entry.identity).items()
-            if name not in ("seed", "data", "code") and not name.startswith(("versions.", "libraries."))
-        }
-        for entry in entries
-    ]
-    commonest = {
-        name: max(values, key=values.count)
-        for name in dict.fromkeys(name for own in settings for name in own)
-        for values in [[other.get(name) for other in settings]]
-    }
-    for entry, own in zip(entries, settings, strict=True):
+    for differences, (_, row) in zip(differing_settings(listed), listed.iterrows(), strict=True):
         table.add_row(
-            entry.key[:8],
-            f"{datetime.fromisoformat(entry.manifest['trained_at']):%Y-%m-%d %H:%M}",
-            str(entry.identity["seed"]),
-            ", ".join(
-                f"{name}={own.get(name)}" for name in commonest if own.get(name) != commonest[name]
-            ),
-            "diverged" if entry.status == "diverged" else f"{entry.metrics['mean_val_accuracy']:.2f}",
-            "current" if is_current(entry.identity) else "older",
+            row["key"][:8],
+            f"{datetime.fromisoformat(row['trained']):%Y-%m-%d %H:%M}",
+            str(row["seed"]),
+            differences,
+            "diverged" if row["status"] == "diverged" else f"{row['mean_val_accuracy']:.2f}",
+            row["code"],
         )
     console = Console()
     console.print(table)
-    console.print(f"{len(entries)} trials in {store.root}", highlight=False)
+    console.print(f"{len(listed)} trials in {store.root}", highlight=False)
     if leftovers := store.leftovers():
         console.print(f"{len(leftovers)} unfinished or damaged: `kedro trials prune` removes them")
+
+
+def _split_filter(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise InputError(f"--where: {text!r} has no '='; allowed: COLUMN=VALUE, such as seed=0")
+    return name, value
 
 
 @trials.command("show")

@@ -1,0 +1,61 @@
+"""The table of stored trials: filters, order, differences."""
+
+import pandas as pd
+import pytest
+
+from cnn_ablation.errors import InputError
+from cnn_ablation.report.trial_table import differing_settings, select_trials, tabulate_trials
+
+TABLE = pd.DataFrame(
+    {
+        "key": ["a", "b", "c"],
+        "seed": [0, 1, 0],
+        "moments": [20.0, None, 20.0],
+        "model.dropout_rate": [0.5, 0.5, 0.3],
+        "model.kind": ["convnet"] * 3,
+        "training.optimizer.kind": ["adam"] * 3,
+        "mean_val_accuracy": [91.5, 92.5, 92.0],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("filters", "keys"),
+    [
+        ({}, ["a", "b", "c"]),
+        ({"seed": "0"}, ["a", "c"]),
+        ({"seed": "0", "dropout_rate": "0.3"}, ["c"]),
+        ({"model.dropout_rate": "0.5"}, ["a", "b"]),
+        ({"moments": "20"}, ["a", "c"]),
+        ({"key": "z"}, []),
+    ],
+)
+def test_filters(filters: dict[str, str], keys: list[str]) -> None:
+    assert select_trials(TABLE, filters)["key"].tolist() == keys
+
+
+def test_order() -> None:
+    assert select_trials(TABLE, {}, "mean_val_accuracy")["key"].tolist() == ["a", "c", "b"]
+    assert select_trials(TABLE, {}, "-mean_val_accuracy")["key"].tolist() == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sed", "sed: no column has this name; allowed: key, .*Did you mean 'seed'"),
+        ("kind", "kind: more than one column has this name; allowed: .*model.kind"),
+    ],
+)
+def test_unknown_columns_are_errors(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        select_trials(TABLE, {name: "0"})
+    with pytest.raises(InputError, match=message):
+        select_trials(TABLE, {}, name)
+
+
+def test_differences_from_most_trials() -> None:
+    assert differing_settings(TABLE) == ["", "", "model.dropout_rate=0.3"]
+
+
+def test_an_empty_store_has_an_empty_table() -> None:
+    assert differing_settings(tabulate_trials([])) == []
