@@ -68,7 +68,7 @@ def test_looks_at_t_statistics_nearly_keep_the_level(seeds: int) -> None:
     errors = np.zeros(rounds, dtype=bool)
     for time, level in zip(times, levels(POCOCK, times), strict=True):
         errors |= stats.ttest_1samp(values[:, :time], 0, axis=1).pvalue < level
-    assert errors.mean() == pytest.approx(0.052, abs=0.003)
+    assert errors.mean() == pytest.approx(0.053, abs=0.004)
 
 
 def test_a_single_look_at_all_planned_seeds_has_the_whole_level() -> None:

@@ -95,7 +95,7 @@ class Effect:
         if not self.standard_error > 0:
             known = self.standard_error == 0
             return (self.estimate, self.estimate) if known else (float("nan"), float("nan"))
-        reach = -float(stdtrit(self.dof, (1 - confidence) / 2)) * self.standard_error
+        reach = abs(float(stdtrit(self.dof, (1 - confidence) / 2))) * self.standard_error
         return self.estimate - reach, self.estimate + reach
 
     def p_above(self, threshold: float = 0.0) -> float:
