@@ -153,6 +153,13 @@ def _bound(allowed: float, root: float, step: float, places: np.ndarray, masses:
     return math.inf if excess(LARGEST) >= 0 else float(brentq(excess, 0.0, LARGEST))
 
 
+@lru_cache(maxsize=64)
+def _quadrature(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the Gauss-Legendre rule, whose computation takes most of the time."""
+    nodes, weights = leggauss(size)
+    return nodes, weights
+
+
 @lru_cache(maxsize=4096)
 def nominal_levels(times: tuple[int, ...], spent: tuple[float, ...]) -> tuple[float, ...]:
     """Two-sided nominal levels of looks, so that the probability of any error is as spent.
@@ -176,7 +183,7 @@ def nominal_levels(times: tuple[int, ...], spent: tuple[float, ...]) -> tuple[fl
         levels.append(float(2 * ndtr(-bound)))
         end = min(bound, EDGE) * root
         size = max(NODES, math.ceil(NODES_PER_STEP * end / math.sqrt(following - time)))
-        nodes, weights = leggauss(size)
+        nodes, weights = _quadrature(size)
         grid = nodes * end
         kernel = np.exp(-(((grid[:, None] - places) / step) ** 2) / 2) / (step * math.sqrt(2 * math.pi))
         places, masses = grid, (kernel @ masses) * weights * end
