@@ -13,8 +13,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.special import stdtr
+from scipy.special import digamma, polygamma, stdtr, stdtrit
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 CONFIDENCE = 0.95
@@ -96,8 +95,8 @@ class Effect:
         if not self.standard_error > 0:
             known = self.standard_error == 0
             return (self.estimate, self.estimate) if known else (float("nan"), float("nan"))
-        low, high = stats.t.interval(confidence, self.dof, self.estimate, self.standard_error)
-        return float(low), float(high)
+        reach = abs(float(stdtrit(self.dof, (1 - confidence) / 2))) * self.standard_error
+        return self.estimate - reach, self.estimate + reach
 
     def p_above(self, threshold: float = 0.0) -> float:
         """P value of the one-sided test that the effect is above the threshold."""
@@ -232,8 +231,6 @@ class Prior:
         Args:
             effects: Distinct contrasts. Those without a known spread, and unpaired ones, are left out.
         """
-        from scipy.special import digamma, polygamma
-
         known = [effect for effect in effects if effect.standard_error > 0 and effect.paired]
         if len(known) < cls.MIN_CONTRASTS:
             return cls(0.0, 0.0)
@@ -241,14 +238,16 @@ class Prior:
         logs = np.log([(effect.sd / effect.norm) ** 2 for effect in known])
         centred = logs - digamma(halves) + np.log(halves)
         excess = float(centred.var(ddof=1) - polygamma(1, halves).mean())
-        dof = min(cls.MAX_DOF, 2 * _inverse_trigamma(excess) if excess > 0 else math.inf)
-        return cls(float(np.exp(centred.mean() + digamma(dof / 2) - math.log(dof / 2))), dof)
+        typical = float(centred.mean())
+        if not excess > 0:
+            return cls(math.exp(typical), cls.MAX_DOF)
+        half = _inverse_trigamma(excess)
+        # The limit applies to the weight alone: it would make the typical variance too small.
+        return cls(math.exp(typical + digamma(half) - math.log(half)), min(cls.MAX_DOF, 2 * half))
 
 
 def _inverse_trigamma(value: float) -> float:
     """The number whose trigamma function has this positive value, by Newton's method (Smyth, 2004)."""
-    from scipy.special import polygamma
-
     number = 0.5 + 1 / value
     for _ in range(50):
         trigamma = float(polygamma(1, number))

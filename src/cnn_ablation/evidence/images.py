@@ -130,7 +130,8 @@ def budget_noise(trial_metrics: pd.DataFrame, final_hits: Mapping[str, np.ndarra
             is the share of trainings that classify an image correctly.
         - distribution_sd: the rest of final_sd: how much trainings differ on all images of the kind
             (Jordan, 2024, equation 3).
-        - images_se: standard error of the mean accuracy over images, however many seeds there are.
+        - images_se: standard error of the mean accuracy over images, which more seeds do not lower; with
+          one seed, that of this training's accuracy.
     """
     finished = trial_metrics[trial_metrics["status"] == "finished"]
     rows = []
@@ -140,9 +141,11 @@ def budget_noise(trial_metrics: pd.DataFrame, final_hits: Mapping[str, np.ndarra
         shares = hits.mean(axis=0)
         final = trials["final_val_accuracy"].std()
         bernoulli = distribution = math.nan
+        between = 1e4 * float(shares.var(ddof=1))
         if seeds > 1:
-            unbiased = seeds / (seeds - 1)
-            variance = 1e4 * float((shares * (1 - shares)).sum()) * unbiased / images**2
+            within = 1e4 * float((shares * (1 - shares)).mean()) * seeds / (seeds - 1)
+            variance = within / images
+            between = max(0.0, between - within / seeds)
             bernoulli, distribution = (
                 math.sqrt(part) for part in (variance, max(0.0, final**2 - variance))
             )
@@ -155,7 +158,7 @@ def budget_noise(trial_metrics: pd.DataFrame, final_hits: Mapping[str, np.ndarra
                 "final_sd": final,
                 "images_sd": bernoulli,
                 "distribution_sd": distribution,
-                "images_se": 100 * shares.std(ddof=1) / math.sqrt(images),
+                "images_se": math.sqrt(between / images),
             }
         )
     return pd.DataFrame(rows, columns=BUDGET_COLUMNS)

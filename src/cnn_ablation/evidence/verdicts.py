@@ -7,7 +7,7 @@ false one needs an interval that misses the truth, whatever the kind of claim.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal, NamedTuple, cast
@@ -204,10 +204,12 @@ def compare_pairs(
 
 
 def _by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A metric of the finished trials: a row per seed and a column per condition, in order."""
-    finished = trial_metrics.assign(
-        value=trial_metrics[metric].where(trial_metrics["status"] == "finished")
-    )
+    """A metric of the finished trials: a row per seed and a column per condition, in order.
+
+    An exact metric is known even if the training diverged.
+    """
+    known = (trial_metrics["status"] == "finished") | (metric in EXACT)
+    finished = trial_metrics.assign(value=trial_metrics[metric].where(known))
     conditions = trial_metrics["condition"].drop_duplicates()
     return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
 
@@ -300,7 +302,8 @@ class _Court:
         margin = claim.tolerance_of(self._evidence.smallest_effect)
         ends = [_deciding_interval(entry, level) for entry, level in zip(measured, levels, strict=True)]
         low, high = (np.array([end[place] for end in ends]) for place in (0, 1))
-        return _Finding(claim, measured, levels, margin, _verdict(claim, margin, low, high))
+        verdict = cast(Verdict, str(imply(claim, margin, low, high)))
+        return _Finding(claim, measured, levels, margin, verdict)
 
     def _row(self, name: str, finding: _Finding, experiment: str, seconds: pd.Series) -> dict[str, Any]:
         claim, measured, levels, margin, verdict = finding
@@ -310,7 +313,7 @@ class _Court:
         if verdict == "undecided":
             needed = self._seeds_needed(finding)
             if needed is not None:
-                missing = needed - effect.seeds
+                missing = needed if self._is_spent(finding) else needed - effect.seeds
                 names = deciding_conditions(claim, self._tables[experiment].names)
                 minutes = missing * seconds.reindex(names).sum() / 60
         noise = self._experiments[experiment].image_noise
@@ -348,32 +351,33 @@ class _Court:
             "contrasts": len(measured),
             "is_difference": len(quantity.weights) > 1,
         }
-        return row | {"finding": _finding(row)}
+        return row | {"finding": _finding(row, anew=self._is_spent(finding))}
 
     def _seeds_needed(self, finding: _Finding) -> int | None:
         claim, measured, *_, margin, _ = finding
-        samples = pd.concat([entry.samples for entry in measured], axis=1).dropna()
-        if len(samples) < 2 or not all(entry.effect.standard_error > 0 for entry in measured):
-            return None
-        correlations = np.atleast_2d(np.nan_to_num(np.corrcoef(samples.to_numpy().T), nan=0.0))
-        np.fill_diagonal(correlations, 1.0)
-        keys = [entry.key for entry in measured if entry.key is not None]
+        correlations = np.eye(len(measured))
+        if len(measured) > 1:
+            samples = pd.concat([entry.samples for entry in measured], axis=1).dropna()
+            if len(samples) < 2:
+                return None
+            correlations = np.nan_to_num(np.corrcoef(samples.to_numpy().T), nan=0.0)
+            np.fill_diagonal(correlations, 1.0)
+        before = [self.looks[entry.key] for entry in measured if entry.key is not None]
+        anew = self._is_spent(finding)
 
         def level(seeds: int) -> float:
-            planned = min(seeds, self._plan.seeds)
-            before = [self.looks[key] for key in keys]
-            return min(self._plan.look(looks, _with_more(looks, planned))[1] for looks in before)
+            if anew:
+                return self._plan.level
+            return min(self._plan.next_level(looks, seeds) for looks in before)
 
-        def decides(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            shown = [
-                _in_unit(entry.quantity, np.stack([low[:, place], high[:, place]]))
-                for place, entry in enumerate(measured)
-            ]
-            ends = np.stack(shown, axis=-1)
-            decided: np.ndarray = np.any(_implications(claim, margin, ends[0], ends[1]), axis=0)
-            return decided
+        quantities = [entry.quantity for entry in measured]
+        effects = [entry.effect for entry in measured]
+        return seeds_to_decide(claim, margin, quantities, effects, correlations, level)
 
-        return seeds_needed([entry.effect for entry in measured], correlations, level, decides)
+    def _is_spent(self, finding: _Finding) -> bool:
+        """Whether the level of a quantity is used up, so that more seeds cannot decide the claim."""
+        looks = (self.looks.get(entry.key, []) for entry in finding.measured if entry.key is not None)
+        return any(taken and taken[-1].spent >= 1 for taken in looks)
 
 
 class _Tables:
@@ -406,13 +410,15 @@ class _Tables:
             total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
             values, weights = (total / values[quantity.divisor]).to_frame("ratio"), {"ratio": 1.0}
         elif quantity.relative:
-            step /= values[list(weights)].abs().to_numpy()[~values.isna()].mean()
+            step /= values.abs().stack().mean()
             values = values.apply(np.log)
         effect = contrast(values, weights, step)
-        if quantity.metric in EXACT and effect.seeds:
-            effect = replace(effect, standard_error=0.0)
         columns = values[list(weights)]
         samples = columns.dropna() @ np.array(list(weights.values()))
+        if quantity.metric in EXACT and effect.seeds:
+            # The mean of equal numbers can differ from them by rounding.
+            exact = effect.estimate if samples.empty else float(samples.iloc[0])
+            effect = replace(effect, estimate=exact, standard_error=0.0)
         seeds = samples.index if effect.paired else columns.dropna(how="all").index
         key = None if quantity.metric in EXACT else quantity.key(self._identities)
         return _Measured(quantity, key, effect, samples, [int(seed) for seed in seeds])
@@ -429,9 +435,25 @@ class _Tables:
         return self._values[quantity.metric][list(dict.fromkeys(quantity.conditions))]
 
 
-def _scale(quantity: Quantity) -> tuple[str, bool, bool]:
+class _Scale(NamedTuple):
     """Contrasts of the same scale have comparable variances."""
-    return (quantity.metric, quantity.relative, quantity.divisor is not None)
+
+    metric: str
+    relative: bool
+    is_ratio: bool
+    # What the seed adds to all conditions alike cancels in a difference alone.
+    is_difference: bool
+    within: int | None
+
+
+def _scale(quantity: Quantity) -> _Scale:
+    return _Scale(
+        quantity.metric,
+        quantity.relative,
+        quantity.divisor is not None,
+        len(quantity.weights) > 1,
+        quantity.within,
+    )
 
 
 def _is_accuracy(quantity: Quantity) -> bool:
@@ -439,23 +461,13 @@ def _is_accuracy(quantity: Quantity) -> bool:
     return quantity.metric == PRIMARY_METRIC and not quantity.relative and quantity.divisor is None
 
 
-def _priors(measured: Iterable[_Measured]) -> dict[tuple[str, bool, bool], Prior]:
-    groups: dict[tuple[str, bool, bool], dict[str, Effect]] = {}
+def _priors(measured: Iterable[_Measured]) -> dict[_Scale, Prior]:
+    groups: dict[_Scale, dict[str, Effect]] = {}
     for entry in measured:
         distinct = groups.setdefault(_scale(entry.quantity), {})
         if entry.key is not None:
             distinct[entry.key] = entry.effect
     return {scale: Prior.of(list(effects.values())) for scale, effects in groups.items()}
-
-
-def _with_more(looks: Sequence[Look], count: int) -> Iterable[int]:
-    """This many seeds, those of the last look among them."""
-    seeds = set(looks[-1].seeds) if looks else set()
-    number = 0
-    while len(seeds) < count:
-        seeds.add(number)
-        number += 1
-    return seeds
 
 
 def _in_unit(quantity: Quantity, values: np.ndarray) -> np.ndarray:
@@ -512,12 +524,54 @@ def _grouped(claim: Claim, values: np.ndarray) -> np.ndarray:
     return values.reshape(*values.shape[:-1], claim.groups, -1)
 
 
-def _verdict(claim: Claim, margin: float, low: np.ndarray, high: np.ndarray) -> Verdict:
+def imply(claim: Claim, margin: float, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The verdicts that intervals imply.
+
+    Args:
+        claim: The claim.
+        margin: Its margin, see `tolerance_of`.
+        low: Lower ends of the intervals of its quantities, in its unit, (..., quantities).
+        high: Upper ends.
+
+    Returns:
+        str, (...).
+    """
     supported, indifferent, contradicted = _implications(claim, margin, low, high)
-    indifference = claim.indifference(margin)
-    if indifference is not None and indifferent and not (supported and not claim.indifference_first):
-        return cast(Verdict, indifference[1])
-    return "supported" if supported else "contradicted" if contradicted else "undecided"
+    _, indifference = claim.indifference(margin) or (None, "undecided")
+    ranks = [(supported, "supported"), (indifferent, indifference), (contradicted, "contradicted")]
+    if claim.indifference_first:
+        ranks[:2] = ranks[1::-1]
+    conditions, verdicts = zip(*ranks, strict=True)
+    return np.select(conditions, verdicts, "undecided")
+
+
+def seeds_to_decide(
+    claim: Claim,
+    margin: float,
+    quantities: Sequence[Quantity],
+    effects: Sequence[Effect],
+    correlations: np.ndarray,
+    level: Callable[[int], float],
+) -> int | None:
+    """Number of seeds that decides a claim with 80 % probability; see `planning.seeds_needed`.
+
+    Args:
+        claim: The claim.
+        margin: Its margin.
+        quantities: Its quantities.
+        effects: Effect on each quantity; of logarithms, if the quantity is relative.
+        correlations: Correlations of the effects over seeds, (quantities, quantities).
+        level: Significance level of each quantity by number of seeds.
+    """
+
+    def decides(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        ends = [
+            np.column_stack([_in_unit(each, end[:, place]) for place, each in enumerate(quantities)])
+            for end in (low, high)
+        ]
+        return np.asarray(imply(claim, margin, *ends) != "undecided")
+
+    return seeds_needed(effects, correlations, level, decides)
 
 
 def _weakest(claim: Claim, margin: float, measured: Sequence[_Measured]) -> int:
@@ -552,6 +606,8 @@ def _p_value(finding: _Finding) -> float:
 
 def _p_inside(entry: _Measured, region: tuple[float, float]) -> float:
     first, last = (_from_unit(entry.quantity, end) for end in region)
+    if entry.effect.standard_error == 0:
+        return 0.0 if first <= entry.effect.estimate <= last else 1.0
     return min(1.0, 2 * max(entry.effect.p_above(first), entry.effect.p_below(last)))
 
 
@@ -560,8 +616,13 @@ def _p_outside(entry: _Measured, region: tuple[float, float]) -> float:
     return min(1.0, 2 * min(entry.effect.p_below(first), entry.effect.p_above(last)))
 
 
-def _finding(row: Mapping[str, Any]) -> str:
-    """The finding: estimate, interval, seeds, and the number of seeds that would decide the claim."""
+def _finding(row: Mapping[str, Any], *, anew: bool) -> str:
+    """The finding: estimate, interval, seeds, and the number of seeds that would decide the claim.
+
+    Args:
+        row: Of the table of verdicts.
+        anew: Whether the level is used up, so that only a study with new seeds can decide the claim.
+    """
     unit, signed = row["unit"], row["is_difference"]
     if np.isnan(row["estimate"]):
         return "no result"
@@ -583,11 +644,17 @@ def _finding(row: Mapping[str, Any]) -> str:
         )
     if row["verdict"] == "undecided":
         if row["level"] == 0:
-            words += "; no level is left, because other seeds were looked at before"
+            words += "; earlier looks leave no level for these seeds"
         elif row["seeds_needed"] is None:
             words += "; no number of seeds is known to decide it"
         else:
-            words += f"; about {row['seeds_needed']} seeds would decide it"
+            seeds = row["seeds_needed"]
+            words += (
+                f"; the level is used up, and about {seeds} new seeds, planned for one look, would "
+                "decide it"
+                if anew
+                else f"; about {seeds} seeds would decide it"
+            )
             if row["worker_minutes"]:
                 words += f", {duration(row['worker_minutes'])} of training on one worker"
     return words

@@ -176,7 +176,14 @@ class _Comparison(_Claim):
 
     def indifference(self, margin: float) -> tuple[Region, str] | None:
         """See base class."""
-        return (-margin, margin), "equivalent"
+        return self._negligible(margin), "equivalent"
+
+    def _negligible(self, margin: float) -> Region:
+        """Differences that do not matter, whichever of two conditions is named first.
+
+        A ratio is negligible if its inverse is: an increase by 25 % is undone by a decrease by 20 %.
+        """
+        return (-margin / (1 + margin / 100) if self.relative else -margin, margin)
 
     @property
     def unit(self) -> str:
@@ -276,7 +283,7 @@ class Best(_Comparison):
 
     def indifference(self, margin: float) -> tuple[Region, str] | None:
         """See base class."""
-        return (-margin, math.inf), "among the best"
+        return (self._negligible(margin)[0], math.inf), "among the best"
 
     @property
     def indifference_first(self) -> bool:
@@ -292,7 +299,7 @@ class Equivalent(_Comparison):
 
     def region(self, margin: float) -> Region:
         """See base class."""
-        return (-margin, margin)
+        return self._negligible(margin)
 
     def indifference(self, margin: float) -> tuple[Region, str] | None:
         """See base class."""
@@ -385,7 +392,7 @@ class Interaction(_Comparison):
 
     def region(self, margin: float) -> Region:
         """See base class."""
-        return (-margin, margin) if self.expected == "equal" else POSITIVE
+        return self._negligible(margin) if self.expected == "equal" else POSITIVE
 
     def indifference(self, margin: float) -> tuple[Region, str] | None:
         """See base class."""
