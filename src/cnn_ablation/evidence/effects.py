@@ -90,6 +90,11 @@ class Effect:
         """Standard deviation of the values whose mean is the estimate."""
         return self.standard_error * math.sqrt(self.seeds)
 
+    @property
+    def is_moderated(self) -> bool:
+        """Whether the spread borrows from other contrasts; see `moderated`."""
+        return self.paired and self.dof > self.seeds - 1
+
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """Two-sided t interval."""
         if not self.standard_error > 0:

@@ -92,7 +92,9 @@ class Plan:
     spending: str
     level: float
 
-    def look(self, before: Sequence[Look], seeds: Iterable[int]) -> tuple[list[Look], float]:
+    def look(
+        self, before: Sequence[Look], seeds: Iterable[int], *, correlated: bool = True
+    ) -> tuple[list[Look], float]:
         """Look at the results of these seeds.
 
         A look at results that were looked at before spends nothing and has the level that it had. Any
@@ -101,6 +103,10 @@ class Plan:
         Args:
             before: Earlier looks, in order.
             seeds: Seeds of the results.
+            correlated: Whether the level may use the correlation between looks, which assumes that
+                statistics are nearly normal. A t statistic whose spread comes from a few seeds alone is
+                not. Without, the level is what the look spends: the sum bounds the probability of an
+                error, whatever the statistic (Bonferroni).
 
         Returns:
             All looks, and the nominal significance level of this one, to be compared with a p value.
@@ -109,24 +115,28 @@ class Plan:
         looks = list(before)
         known = [place for place, look in enumerate(looks) if look.seeds == current]
         if known:
-            return looks, self._nominal(looks[: known[0] + 1])
+            return looks, self._nominal(looks[: known[0] + 1], correlated)
         if len(current) < 2 or (looks and not current > looks[-1].seeds):
             return looks, 0.0
         spent = looks[-1].spent if looks else 0.0
         share = min(1.0, len(current) / self.seeds)
         allowed = 1.0 if share == 1 else SPENDING[self.spending](share, self.level) / self.level
         looks.append(Look(current, max(spent, allowed)))
-        return looks, self._nominal(looks)
+        return looks, self._nominal(looks, correlated)
 
-    def next_level(self, before: Sequence[Look], seeds: int) -> float:
+    def next_level(self, before: Sequence[Look], seeds: int, *, correlated: bool = True) -> float:
         """Level of a look at this many seeds, those of the last look among them."""
         current = set(before[-1].seeds) if before else set()
         if seeds < len(current):
             return 0.0
         others = (seed for seed in count() if seed not in current)
-        return self.look(before, [*current, *islice(others, seeds - len(current))])[1]
+        wanted = [*current, *islice(others, seeds - len(current))]
+        return self.look(before, wanted, correlated=correlated)[1]
 
-    def _nominal(self, looks: Sequence[Look]) -> float:
+    def _nominal(self, looks: Sequence[Look], correlated: bool) -> float:
+        if not correlated:
+            earlier = looks[-2].spent if len(looks) > 1 else 0.0
+            return self.level * (looks[-1].spent - earlier)
         times = tuple(len(look.seeds) for look in looks)
         return nominal_levels(times, tuple(self.level * look.spent for look in looks))[-1]
 

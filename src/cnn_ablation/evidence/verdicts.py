@@ -297,7 +297,9 @@ class _Court:
             for count in self._pursued:
                 if count < len(entry.seeds):
                     looks, _ = self._plan.look(looks, sorted(entry.seeds)[:count])
-            self.looks[entry.key], level = self._plan.look(looks, entry.seeds)
+            self.looks[entry.key], level = self._plan.look(
+                looks, entry.seeds, correlated=entry.effect.is_moderated
+            )
             levels.append(level)
         margin = claim.tolerance_of(self._evidence.smallest_effect)
         ends = [_deciding_interval(entry, level) for entry, level in zip(measured, levels, strict=True)]
@@ -362,13 +364,19 @@ class _Court:
                 return None
             correlations = np.nan_to_num(np.corrcoef(samples.to_numpy().T), nan=0.0)
             np.fill_diagonal(correlations, 1.0)
-        before = [self.looks[entry.key] for entry in measured if entry.key is not None]
+        before = [
+            (self.looks[entry.key], entry.effect.is_moderated)
+            for entry in measured
+            if entry.key is not None
+        ]
         anew = self._is_spent(finding)
 
         def level(seeds: int) -> float:
             if anew:
                 return self._plan.level
-            return min(self._plan.next_level(looks, seeds) for looks in before)
+            return min(
+                self._plan.next_level(looks, seeds, correlated=moderated) for looks, moderated in before
+            )
 
         quantities = [entry.quantity for entry in measured]
         effects = [entry.effect for entry in measured]
