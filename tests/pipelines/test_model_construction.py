@@ -81,5 +81,7 @@ def test_a_pursuit_checks_moments_before_it_trains(baseline: Configuration) -> N
             engine=Untouched(),
             execution=LOCAL,
             evaluation=EvaluationParameters(moments=3),
+            contrasts=[],
+            remembered_looks={},
         )
     assert failure.value.key == "evaluation.moments"
