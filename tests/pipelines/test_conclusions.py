@@ -54,6 +54,7 @@ def results(parameters: ExperimentParameters, baseline: Configuration, seeds: in
         "experiment": parameters.model_dump(),
         "configurations": [condition.model_dump() for condition in conditions],
         "images": {"train": 60_000, "validation": 10_000},
+        "data_fingerprint": "data",
         "moments": 20,
         "image_noise": {},
         "tables": {
@@ -80,7 +81,7 @@ def test_a_claim_of_two_experiments_has_one_verdict(baseline: Configuration) -> 
     assert len(contrasts) == 2
     tables = {name: results(parameters, baseline, 6) for name, parameters in study.items()}
     looks, one, two = judge_claims(contrasts, {}, EVIDENCE, **tables)
-    assert set(looks) == set(contrasts)
+    assert set(looks["data"]) == set(contrasts)
     columns = ["verdict", "estimate", "deciding_low", "deciding_high", "p_value", "level", "looks"]
     first, second = (table.set_index("claim")[columns] for table in (one, two))
     assert first.loc["more"].to_dict() == second.loc["again"].to_dict()
@@ -126,3 +127,15 @@ def test_the_looks_of_a_pursuit_count(baseline: Configuration) -> None:
     _, looked = judge_claims(contrasts, looks, EVIDENCE, one=table)
     pd.testing.assert_frame_equal(pursued, looked)
     assert pursued["looks"].item() == 2
+
+
+def test_looks_at_results_from_other_images_do_not_count(baseline: Configuration) -> None:
+    claimed = experiment("none", "some", more=MORE)
+    contrasts = contrasts_of(baseline, one=claimed)
+    tried = results(claimed, baseline, 10) | {"data_fingerprint": "fewer images"}
+    looks, _ = judge_claims(contrasts, {}, EVIDENCE, one=tried)
+    whole = results(claimed, baseline, 3)
+    both, table = judge_claims(contrasts, looks, EVIDENCE, one=whole)
+    _, alone = judge_claims(contrasts, {}, EVIDENCE, one=whole)
+    pd.testing.assert_frame_equal(table, alone)
+    assert set(both) == {"fewer images", "data"}

@@ -13,8 +13,8 @@ from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
 Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
 
-LooksByKey = dict[str, list[dict[str, Any]]]
-"""Looks at each contrast, see `spending.dump_looks`."""
+LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
+"""Looks at each contrast, see `spending.dump_looks`, by the fingerprint of the data."""
 
 
 def list_contrasts(experiment: ExperimentParameters, baseline: Configuration) -> list[str]:
@@ -31,7 +31,7 @@ def join_contrasts(**contrasts: list[str]) -> list[str]:
 
 def judge_claims(
     contrasts: list[str],
-    remembered_looks: LooksByKey,
+    remembered_looks: LooksByData,
     evidence: EvidenceParameters,
     **results: dict[str, Any],
 ) -> tuple[Any, ...]:
@@ -51,7 +51,7 @@ def judge_claims(
 
 def judge_pursued_claims(
     contrasts: list[str],
-    remembered_looks: LooksByKey,
+    remembered_looks: LooksByData,
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
     **results: dict[str, Any],
@@ -62,7 +62,7 @@ def judge_pursued_claims(
 
 def _judge(
     contrasts: list[str],
-    remembered_looks: LooksByKey,
+    remembered_looks: LooksByData,
     evidence: EvidenceParameters,
     results: dict[str, dict[str, Any]],
     counts: list[int],
@@ -71,9 +71,11 @@ def _judge(
     from cnn_ablation.evidence.spending import dump_looks, load_looks
 
     experiments = {name: _read(result) for name, result in results.items()}
-    before = load_looks(remembered_looks)
+    # Results from other images are other results, so that no look at them counts.
+    data = " ".join(sorted({result["data_fingerprint"] for result in results.values()}))
+    before = load_looks(remembered_looks.get(data, {}))
     tables, looks = verdicts.judge(experiments, contrasts, evidence, before, counts)
-    return dump_looks(looks), *tables.values()
+    return {**remembered_looks, data: dump_looks(looks)}, *tables.values()
 
 
 def _read(results: dict[str, Any]) -> Any:

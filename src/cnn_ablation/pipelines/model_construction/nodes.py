@@ -48,7 +48,7 @@ def pursue_claims(
     execution: ExecutionParameters,
     evaluation: EvaluationParameters,
     contrasts: list[str],
-    remembered_looks: dict[str, list[dict[str, Any]]],
+    remembered_looks: dict[str, dict[str, list[dict[str, Any]]]],
 ) -> list[Trial]:
     """Add seeds to the conditions of undecided claims until each claim is decided.
 
@@ -73,7 +73,7 @@ def pursue_claims(
         data_summary["images"],
         evaluation.moments,
         contrasts,
-        load_looks(remembered_looks),
+        load_looks(remembered_looks.get(data_summary["fingerprint"], {})),
         train,
     )
 
