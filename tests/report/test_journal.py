@@ -19,6 +19,9 @@ def verdict(name: str, outcome: str, **fields: Any) -> dict[str, Any]:
         "source": "overall",
         "kind": "above",
         "metric": "mean_val_accuracy",
+        "unit": "points",
+        "image_low": None,
+        "image_high": None,
         "verdict": outcome,
         "finding": f"finding of {name}",
         "seeds_needed": None,
@@ -101,7 +104,7 @@ def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() ->
             "Dropout",
             verdicts=[
                 verdict("a", "supported"),
-                verdict("b", "contradicted"),
+                verdict("b", "contradicted", image_low=-1.234, image_high=-0.1),
                 verdict("c", "undecided", seeds_needed=17, worker_minutes=150.0),
                 verdict("d", "undecided", seeds_needed=9.0, worker_minutes=30.0),
             ],
@@ -116,7 +119,21 @@ def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() ->
     summary = text[: text.index("## Research question")]
     assert "- ✔ **supported**: Claim a holds.\n- ✘ **contradicted**: Claim b holds." in summary
     assert "Claim c" not in summary
-    assert "✔ **supported**: Claim a holds. *finding of a.*" in text
+    assert "✔ **supported**: Claim a holds. *finding of a.*\n" in text
+    assert "*finding of b.* *Over seeds and images: −1.23 to −0.10.*" in text
+
+
+def test_the_summary_says_if_a_claim_needs_more_seeds_than_planned() -> None:
+    open_claim = verdict("c", "undecided", seeds_needed=1200, worker_minutes=150.0)
+    text = written(dropout=chapter("Dropout", verdicts=[open_claim]))
+    assert "0 of 1 claims settled; about 1,200 seeds, more than planned, would settle the rest" in text
+
+
+def test_studies_may_have_different_numbers_of_contrasts() -> None:
+    text = written(dropout=chapter("Dropout"), mine=chapter("Mine", contrasts=1, moments=1))
+    assert "significance level 0.05 for all 12 or 1 distinct contrasts of a study together" in text
+    assert "the mean of 20 evaluations, evenly spread over the last epoch" in text
+    assert "the mean of 1 evaluation at the end of the last epoch" in text
 
 
 def test_an_experiment_that_was_not_run_is_named_as_left_out() -> None:
@@ -143,7 +160,7 @@ def test_the_noise_budget_says_where_the_noise_comes_from() -> None:
     text = written(dropout=chapter("Dropout"))
     assert "| one | 0.35 | 0.10 | 0.40 | 0.30 | 0.26 | 0.27 |" in text
     assert "a standard deviation of 0.40 points (median over conditions)" in text
-    assert "the accuracy of one run varies by 0.35 points" in text
+    assert "the accuracy of one run has a standard deviation of 0.35 points" in text
     assert "an accuracy would differ by about 0.27 points" in text
     assert "| one | 0.35 | – | – | – | – | 0.27 |" in written(dropout=chapter("Dropout", seeds=1))
 
