@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
-# Copy the report of the last study (journal, figures and tables) to docs/study.
-#   scripts/publish_study.sh [REPORTS]     REPORTS defaults to data/08_reporting
+# Copy the report of the last study (journal, figures, tables, histories and looks) to docs/study.
+#   scripts/publish_study.sh [DATA]     DATA is the folder of results and defaults to data
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-reports=${1:-$root/data/08_reporting}
+data=${1:-$root/data}
+reports=$data/08_reporting
+outputs=$data/07_model_output
 target=$root/docs/study
 [ -f "$reports/journal.md" ] || { echo "$reports has no journal; run the study first" >&2; exit 1; }
 rm -rf "$target"
 mkdir -p "$target"
-cp "$reports/journal.md" "$reports/journal.html" "$reports/study_summary.csv" "$target"
+cp "$reports/journal.md" "$reports/journal.html" "$reports/study_summary.csv" "$outputs/looks.json" "$target"
 for chapter in "$reports"/*/chapter.json; do
     folder=$(dirname "$chapter")
-    experiment=$target/$(basename "$folder")
+    name=$(basename "$folder")
+    experiment=$target/$name
     mkdir "$experiment"
     cp "$folder"/*.png "$experiment"
-    for table in condition_summary trial_metrics verdicts pairs reproduction; do
+    for table in condition_summary trial_metrics verdicts pairs noise_budget reproduction; do
         cp "$folder/$table.csv" "$experiment"
     done
+    cp "$outputs/$name/histories.csv" "$experiment"
 done
 du -sh "$target"

@@ -198,6 +198,17 @@ def test_looks_that_do_not_rise(project: Path) -> None:
     assert "--params: pursuit: seeds: must rise from look to look" in message
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "key", "value"), [("dropout", "seeds", "21"), ("pursuit", "pursuit.seeds", "[5,21]")]
+)
+def test_more_seeds_than_planned(project: Path, pipeline: str, key: str, value: str) -> None:
+    message = error_of(project, f"--pipeline={pipeline}", f"--params={key}={value}")
+    assert (
+        f"conf/base/parameters.yml: evidence.planned_seeds: 20 is less than the 21 seeds in {key}; "
+        "allowed: at least 21"
+    ) in " ".join(message.split())
+
+
 def test_an_error_in_one_experiment_stops_the_study_before_any_training(project: Path) -> None:
     error_of(project, "--params=pooling.factors.model.use_pooling=[1]")
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cnn_ablation.datasets import MlflowChapterDataset
+from cnn_ablation.datasets import MlflowChapterDataset, ResultsDataset
 
 
 def test_an_experiment_that_was_not_run_has_no_chapter(tmp_path: Path) -> None:
@@ -19,3 +19,18 @@ def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
         "title": "T",
         "figures": {"comparison": (str(tmp_path / "impact.png"), b"PNG")},
     }
+
+
+def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
+    figure = tmp_path / "reports" / "comparison.png"
+    figure.parent.mkdir()
+    figure.write_bytes(b"PNG")
+    results = {"title": "T", "figures": {"comparison": (figure.as_posix(), b"PNG")}}
+    file = tmp_path / "outputs" / "results.json"
+    ResultsDataset(filepath=str(file)).save(results)
+    assert json.loads(file.read_text())["figures"] == {"comparison": "../reports/comparison.png"}
+    loaded = ResultsDataset(filepath=str(file)).load()
+    assert loaded is not None
+    path, content = loaded["figures"]["comparison"]
+    assert Path(path).resolve() == figure
+    assert content == b"PNG"

@@ -11,13 +11,14 @@ from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
 
-EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2)
+EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2, planned_seeds=20, spending="pocock")
 
 
 def winner(*accuracies: float, **fields: Any) -> dict[str, Any]:
     return {
         "model": {"dropout_rate": 0.5},
         "training": {"epochs": 10},
+        "moments": 20,
         "data": "abc",
         "protocol": "journal",
         "step": 0.01,
@@ -39,6 +40,7 @@ BEFORE = winner(91.0, 91.2, 91.1, 90.9, model={"dropout_rate": 0.0})
         (winner(93.0, 93.2, 93.1, 92.9), False, "not shown to be above"),  # equal differences
         (winner(95.0, 95.1, 95.2, data="other"), False, "other data"),
         (winner(95.0, 95.1, 95.2, protocol="holdout"), False, "other data"),
+        (winner(95.0, 95.1, 95.2, moments=1), False, "or in another way"),
         (winner(95.0, 95.1, 95.2, model={"dropout_rate": 0.0}), False, "the same configuration"),
     ],
 )
@@ -71,6 +73,7 @@ def metrics(**accuracies: list[float]) -> pd.DataFrame:
             "seed": seed,
             "key": f"{name}{seed}",
             "status": "finished" if value > 0 else "diverged",
+            "mean_val_accuracy": value if value > 0 else float("nan"),
             "final_val_accuracy": value if value > 0 else float("nan"),
         }
         for name, values in accuracies.items()
@@ -89,10 +92,18 @@ def test_the_best_trial_is_of_the_condition_with_the_highest_mean() -> None:
     assert best_trial(metrics(a=[0.0, 0.0])) is None
 
 
+def test_the_mean_over_moments_ranks_conditions_and_the_last_value_trials() -> None:
+    table = metrics(a=[90.0, 91.0], b=[92.0, 93.0])
+    table["final_val_accuracy"] = [99.0, 98.0, 89.0, 88.0]
+    best = best_trial(table)
+    assert best is not None
+    assert best["key"] == "b0", "its stored weights have the higher accuracy"
+
+
 def results(baseline: Configuration, **accuracies: list[float]) -> Results:
     conditions = [Condition(name=name, levels={}, **dict(baseline)) for name in accuracies]
     images = {"train": 1000, "validation": 1000}
-    return Results(conditions, metrics(**accuracies), images, data="abc", protocol="journal")
+    return Results(conditions, metrics(**accuracies), images, 20, data="abc", protocol="journal")
 
 
 def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:
@@ -106,7 +117,8 @@ def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configurat
     assert won["mean"] == 93
     assert won["accuracies"] == {"0": 92.0, "1": 94.0}
     assert won["low"] < 93 < won["high"]
-    assert (won["data"], won["protocol"]) == ("abc", "journal")
+    assert (won["moments"], won["data"], won["protocol"]) == (20, "abc", "journal")
+    assert won["step"] == 100 / (1000 * 20)
 
 
 def test_an_experiment_without_results_cannot_win(

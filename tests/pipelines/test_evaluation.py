@@ -51,7 +51,7 @@ TEXTS = {
     "a.condition_summary": ("condition",),
     "a.histories": ("condition",),
     "a.confusion": ("condition", "true_class"),
-    "a.verdicts": (
+    "conclusions.a.verdicts": (
         "claim",
         "text",
         "source",
@@ -62,6 +62,7 @@ TEXTS = {
         "verdict",
         "finding",
     ),
+    "a.noise_budget": ("condition",),
     "a.pairs": ("condition", "other"),
     "a.reproduction": ("condition", "metric", "printed", "note"),
     "study_summary": ("experiment", "condition"),
@@ -113,6 +114,7 @@ def test_the_final_model_is_chosen_by_the_mean_first() -> None:
             "seed": [0, 1, 0, 1],
             "key": ["k0", "k1", "k2", "k3"],
             "status": "finished",
+            "mean_val_accuracy": [95.0, 85.0, 92.0, 91.0],
             "final_val_accuracy": [95.0, 85.0, 91.0, 92.0],
         }
     )

@@ -28,6 +28,7 @@ SUMMARY = {
     "image_shape": [1, 28, 28],
     "class_names": [str(digit) for digit in range(10)],
     "images": {"train": 100},
+    "fingerprint": "data",
 }
 
 

@@ -95,7 +95,7 @@ def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:
     with served("kedro", "mlflow", "ui", "--port", cwd=results) as address:
         runs = f"{address}/#/experiments/{experiment.experiment_id}/runs"
         page.goto(f"{runs}?viewStateShareKey=trials")
-        expect(page.get_by_text("final_val_accuracy").first).to_be_visible()
+        expect(page.get_by_text("mean_val_accuracy").first).to_be_visible()
         parent_row = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="batchnorm"))
         parent_row.get_by_role("button").first.click()
         expect(page.get_by_text("batchnorm_True seed 0").first).to_be_visible()

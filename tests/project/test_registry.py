@@ -17,11 +17,24 @@ from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import ROOT, STUDY, kedro, make_project, write_yaml
 
-# The project's experiments, of which one is moved from the main study to another one.
+
+def experiment(**keys: object) -> dict[str, object]:
+    return {
+        "title": "Kernel size",
+        "question": "Do larger kernels see more?",
+        "hypothesis": "They do.",
+        "factors": {"model": {"kernel_size": [3, 5]}},
+        "condition_name": "kernel_{kernel_size}",
+        **keys,
+    }
+
+
+MAIN = [name for name in STUDY if name != "combined_as_published"]
+# The project's experiments, one of them moved to another study than the main one, and one without study.
 LOADER = OmegaConfigLoader(
     str(ROOT / "conf"),
     env="base",
-    runtime_params={"combined_as_published": {"study": "more"}},
+    runtime_params={"combined_as_published": {"study": "more"}, "alone": experiment(study=None)},
     **settings.CONFIG_LOADER_ARGS,
 )
 conf_files.use(ConfFiles(LOADER, ROOT))
@@ -34,18 +47,33 @@ def is_data(name: str) -> bool:
 
 
 def test_each_experiment_has_a_pipeline_and_so_does_every_study() -> None:
-    assert list(PIPELINES) == ["__default__", *BUILT_IN, *STUDY, "more"]
+    assert list(PIPELINES) == ["__default__", *BUILT_IN, *STUDY, "alone", "more"]
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
-        assert namespaces == set(STUDY) - {"combined_as_published"}
+        assert namespaces == {*MAIN, "conclusions"}
     namespaces = {node.namespace for node in PIPELINES["more"].nodes} - {None}
-    assert namespaces == {"more", "combined_as_published"}
+    assert namespaces == {"more", "combined_as_published", "conclusions"}
+
+
+def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
+    families = {name: set(MAIN) for name in ("__default__", "pursuit", *MAIN)}
+    families |= {name: {"combined_as_published"} for name in ("more", "combined_as_published")}
+    families["alone"] = {"alone"}
+    for name, members in families.items():
+        (joining,) = (
+            node for node in PIPELINES[name].nodes if node.name == "conclusions.join_contrasts"
+        )
+        assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
+        (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
+        judged = {output.split(".")[1] for output in judging.outputs} - {"looks"}
+        assert judged == ({name} if name in (*STUDY, "alone") else members)
 
 
 @pytest.mark.parametrize("name", STUDY)
 def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
-    assert free == {"images", "trial_store", "engine", "published_runs", "published_tables"}
+    published = {"published_runs", "published_tables"}
+    assert free == {"images", "trial_store", "engine", "remembered_looks", *published}
     assert f"params:{name}" in PIPELINES[name].inputs()
     assert name in LOADER["parameters"]
 
@@ -112,17 +140,6 @@ def test_the_registry_loads_no_library_that_only_runs_need() -> None:
         check=True,
     )
     assert result.stdout.strip() == ""
-
-
-def experiment(**keys: object) -> dict[str, object]:
-    return {
-        "title": "Kernel size",
-        "question": "Do larger kernels see more?",
-        "hypothesis": "They do.",
-        "factors": {"model": {"kernel_size": [3, 5]}},
-        "run_name": "kernel_{kernel_size}",
-        **keys,
-    }
 
 
 @pytest.fixture

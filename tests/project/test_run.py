@@ -26,6 +26,7 @@ from PIL import Image
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
+from cnn_ablation.report.journal import SIGNS
 from cnn_ablation.serving.served_classifier import encode
 from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, write_yaml
 
@@ -91,6 +92,8 @@ def test_the_study_ends_with_a_table_per_experiment_and_a_short_log(study: str) 
     assert "│ conv_depth_3" in study
     assert "241,994" in study
     assert "Figures and tables: data/08_reporting/dropout" in study
+    assert study.count("Look 1 at these results: a verdict needs a p value of at most") == len(STUDY)
+    assert "preliminary" not in study
     for noise in ("Warning", "INFO", "DEBUG", "Traceback", "Completed node"):
         assert noise not in study
 
@@ -122,7 +125,7 @@ def test_equal_trials_of_different_experiments_have_equal_results(project: Path,
     accuracies = []
     for experiment, condition in base.items():
         table = trial_metrics(project, experiment)
-        accuracies.append(table[table["condition"] == condition]["final_val_accuracy"].tolist())
+        accuracies.append(table[table["condition"] == condition]["mean_val_accuracy"].tolist())
     assert all(values == accuracies[0] for values in accuracies)
 
 
@@ -151,7 +154,7 @@ def test_tables_are_consistent(project: Path, study: str) -> None:
 
 def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study: str) -> None:
     report = json.loads((project / "data/08_reporting/dropout/final_model.json").read_text())
-    means = trial_metrics(project).groupby("condition")["final_val_accuracy"].mean()
+    means = trial_metrics(project).groupby("condition")["mean_val_accuracy"].mean()
     assert means[report["condition"]] == means.max()
     assert "no independent test" in report["note"]
     assert 0 <= report["test"]["expected_calibration_error"] <= 1
@@ -187,6 +190,9 @@ def test_figures_and_tables_are_artifacts_of_the_parent_run(project: Path, study
         "dropout/learning_curves.png",
         "dropout/condition_summary.csv",
         "dropout/networks.csv",
+        "dropout/noise_budget.csv",
+        "dropout/verdicts.csv",
+        "dropout/claims.png",
     } <= artifacts
     assert Path(parent.info.artifact_uri.removeprefix("file://")).is_relative_to(project)
     description = parent.data.tags["mlflow.note.content"]
@@ -216,7 +222,7 @@ def test_the_winner_is_registered_and_the_first_becomes_champion(project: Path, 
     version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
     winner = json.loads((project / "data/08_reporting/winner.json").read_text())
     summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
-    assert winner["mean"] == pytest.approx(summary["final_val_accuracy_mean"].max())
+    assert winner["mean"] == pytest.approx(summary["mean_val_accuracy_mean"].max())
     assert version.tags["condition"] == f"{winner['experiment']}: {winner['condition']}"
     assert version.tags["model.kernel_size"] == "3"
     assert version.tags["data"] == winner["data"]
@@ -309,8 +315,7 @@ def test_every_claim_has_a_verdict(project: Path, study: str) -> None:
         conf = yaml.safe_load((project / f"conf/base/parameters_{name}.yml").read_text())[name]
         table = pd.read_csv(project / f"data/08_reporting/{name}/verdicts.csv")
         assert table["claim"].tolist() == list(conf["claims"])
-        allowed = {"supported", "among the best", "equivalent", "contradicted", "undecided"}
-        assert set(table["verdict"]) <= allowed
+        assert set(table["verdict"]) <= set(SIGNS)
         claims += len(table)
     assert claims >= 80
     depth = pd.read_csv(project / "data/08_reporting/conv_depth/verdicts.csv").set_index("claim")
@@ -343,6 +348,8 @@ def test_the_study_writes_its_journal(project: Path, study: str) -> None:
     for heading in ("Summary", "Experiment 6: Combined configurations", "Overall conclusions"):
         assert f"## {heading}\n" in markdown
     assert "left out" not in markdown
+    budget = pd.read_csv(reports / "pooling/noise_budget.csv").set_index("condition")
+    assert f"| pooling_True | {budget.loc['pooling_True', 'last_step_sd']:.2f} |" in markdown
     images = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
     assert len(images) == 2 * len(STUDY)
     assert all((reports / image).is_file() for image in images)
@@ -369,7 +376,30 @@ def test_pursuit_adds_seeds_until_claims_are_decided(project: Path, study: str) 
     table = trial_metrics(project, "batchnorm")
     assert table["seed"].tolist() == [0, 1, 2, 0, 1, 2]
     assert result.stdout.count("(reused)") == 6, "the pursuit has trained them, and tracks them once"
-    assert kedro(project, "run", "--pipeline=batchnorm").returncode == 0  # restores the tables
+
+
+def test_more_seeds_are_another_look_and_the_same_seeds_are_not(project: Path, study: str) -> None:
+    def look(seeds: int) -> tuple[int, float]:
+        """Number and level of the look that a run with these seeds prints."""
+        result = kedro(project, "run", "--pipeline=batchnorm", f"--params=seeds={seeds}")
+        assert result.returncode == 0, result.stdout + result.stderr
+        output = " ".join(result.stdout.split())
+        assert "These verdicts are preliminary." in output
+        assert "other experiments (combined, conv_depth, dropout," in output
+        number, level = re.findall(r"Look (\d+) at these results: .*? at most (\S+)", output)[0]
+        return int(number), float(level)
+
+    of_study = pd.read_csv(project / "data/08_reporting/batchnorm/verdicts.csv").set_index("claim")
+    number, _ = look(3)
+    assert number == 2
+    # The first look again. This also restores the tables.
+    looks = project / "data/07_model_output/looks.json"
+    before = looks.read_text()
+    number, level = look(2)
+    assert looks.read_text() == before
+    again = pd.read_csv(project / "data/08_reporting/batchnorm/verdicts.csv").set_index("claim")
+    pd.testing.assert_series_equal(again["level"], of_study["level"])
+    assert level == pytest.approx(of_study["level"].min(), rel=0.05)
 
 
 def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:

@@ -13,6 +13,7 @@ from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.datasets import FigureDataset
 from cnn_ablation.evidence.scores import summarize_conditions
 from cnn_ablation.report.figures import (
+    Claims,
     Comparison,
     ConfusionMatrix,
     Drawing,
@@ -30,7 +31,7 @@ def trial_metrics(accuracies: dict[str, list[float]]) -> pd.DataFrame:
             "key": "",
             "status": "diverged" if np.isnan(accuracy) else "finished",
             "total_params": 100,
-            "final_val_accuracy": accuracy,
+            "mean_val_accuracy": accuracy,
         }
         for condition, values in accuracies.items()
         for seed, accuracy in enumerate(values)
@@ -123,6 +124,30 @@ def test_small_differences_do_not_fill_the_axis() -> None:
     figure = compare({"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}, {"a": [92.0], "b": [92.01]})
     low, high = figure.axes[0].get_ylim()
     assert high - low >= 1
+
+
+def test_claims_are_drawn_with_the_seeds_they_have() -> None:
+    claim = {
+        "unit": "points",
+        "is_difference": True,
+        "metric": "mean_val_accuracy",
+        "low": 0.3,
+        "high": 0.9,
+    }
+    verdicts = pd.DataFrame(
+        [
+            claim | {"text": "It is.", "verdict": "supported", "estimate": 0.6, "seeds": 5},
+            claim | {"text": "It wins.", "verdict": "among the best", "estimate": 0.5, "seeds": 3},
+            claim | {"text": "Ratio.", "verdict": "undecided", "unit": "%", "estimate": 7.5, "seeds": 4},
+        ]
+    )
+    figure = Claims("T", verdicts, smallest_effect=0.2).draw()
+    assert "(3 or 5 seeds)" in texts(figure)
+    assert "below 0.2 points, do not matter" in texts(figure)
+    assert "Ratio." not in texts(figure)
+    one_seed = verdicts.assign(seeds=1, low=np.nan, high=np.nan)
+    assert "One seed gives no interval." in texts(Claims("T", one_seed, 0.2).draw())
+    assert "One seed gives no interval." in texts(Claims("T", verdicts.head(0), 0.2).draw())
 
 
 def test_curves_and_confusion_matrix_state_their_content() -> None:

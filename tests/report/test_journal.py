@@ -18,12 +18,26 @@ def verdict(name: str, outcome: str, **fields: Any) -> dict[str, Any]:
         "text": f"Claim {name} holds.",
         "source": "overall",
         "kind": "above",
-        "metric": "final_val_accuracy",
+        "metric": "mean_val_accuracy",
+        "unit": "points",
+        "image_low": None,
+        "image_high": None,
         "verdict": outcome,
         "finding": f"finding of {name}",
         "seeds_needed": None,
         "worker_minutes": None,
         **fields,
+    }
+
+
+def budget(condition: str, seeds: int) -> dict[str, Any]:
+    parts = {"seed_sd": 0.1, "final_sd": 0.4, "images_sd": 0.3, "distribution_sd": 0.26}
+    return {
+        "condition": condition,
+        "seeds": seeds,
+        "last_step_sd": 0.35,
+        "images_se": 0.27,
+        **(parts if seeds > 1 else dict.fromkeys(parts)),
     }
 
 
@@ -36,12 +50,15 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
             "diverged": 0,
             "failed": 0,
             "total_params": 1234,
-            "final_val_accuracy": accuracy,
+            "mean_val_accuracy": accuracy,
+            "final_val_accuracy": accuracy - 0.05,
             "best_val_accuracy": accuracy + 0.2,
-            "final_train_accuracy": 95.0,
-            "final_val_loss": 0.25,
+            "eval_train_accuracy": 95.0,
+            "generalization_gap": 95.05 - accuracy,
+            "mean_val_loss": 0.25,
             "seconds_per_epoch": 4.5,
             "sd": 0.3 if seeds > 1 else None,
+            "final_sd": 0.4 if seeds > 1 else None,
             "low": accuracy - 0.7 if seeds > 1 else None,
             "high": accuracy + 0.7 if seeds > 1 else None,
         }
@@ -50,13 +67,21 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         "title": title,
         "question": "Which is better?",
         "hypothesis": "The one.",
-        "evidence": {"level": 0.05, "smallest_effect": 0.2},
+        "evidence": {
+            "level": 0.05,
+            "smallest_effect": 0.2,
+            "planned_seeds": 20,
+            "spending": "pocock",
+        },
+        "contrasts": 12,
+        "moments": 20,
         "conditions": [condition("one", 91.0), condition("two", 92.0)],
         "shared_settings": {"epochs": "10"},
         "seeds": list(range(seeds)),
         "trials": 2 * seeds,
         "verdicts": [],
         "pairs": [],
+        "noise_budget": [budget(name, seeds) for name in ("one", "two")],
         "reproduction": [],
         "final_model": {},
         "image_set": "Fashion-MNIST",
@@ -79,19 +104,36 @@ def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() ->
             "Dropout",
             verdicts=[
                 verdict("a", "supported"),
-                verdict("b", "contradicted"),
+                verdict("b", "contradicted", image_low=-1.234, image_high=-0.1),
                 verdict("c", "undecided", seeds_needed=17, worker_minutes=150.0),
                 verdict("d", "undecided", seeds_needed=9.0, worker_minutes=30.0),
             ],
         )
     )
-    assert "Of 4 claims, 1 is supported, 1 is contradicted, 0 are equivalent, 2 are undecided." in text
+    assert (
+        "Of 4 claims, 1 is supported, 0 are among the best, 0 are equivalent, 1 is contradicted, "
+        "2 are undecided." in text
+    )
     assert "**Dropout** (3 seeds): 2 of 4 claims settled; about 17 seeds would settle the rest" in text
     assert "(the most expensive one takes 2.5 h of training on one worker)" in text
     summary = text[: text.index("## Research question")]
     assert "- ✔ **supported**: Claim a holds.\n- ✘ **contradicted**: Claim b holds." in summary
     assert "Claim c" not in summary
-    assert "✔ **supported**: Claim a holds. *finding of a.*" in text
+    assert "✔ **supported**: Claim a holds. *finding of a.*\n" in text
+    assert "*finding of b.* *Over seeds and images: −1.23 to −0.10.*" in text
+
+
+def test_the_summary_says_if_a_claim_needs_more_seeds_than_planned() -> None:
+    open_claim = verdict("c", "undecided", seeds_needed=1200, worker_minutes=150.0)
+    text = written(dropout=chapter("Dropout", verdicts=[open_claim]))
+    assert "0 of 1 claims settled; about 1,200 seeds, more than planned, would settle the rest" in text
+
+
+def test_studies_may_have_different_numbers_of_contrasts() -> None:
+    text = written(dropout=chapter("Dropout"), mine=chapter("Mine", contrasts=1, moments=1))
+    assert "significance level 0.05 for all 12 or 1 distinct contrasts of a study together" in text
+    assert "the mean of 20 evaluations, evenly spread over the last epoch" in text
+    assert "the mean of 1 evaluation at the end of the last epoch" in text
 
 
 def test_an_experiment_that_was_not_run_is_named_as_left_out() -> None:
@@ -111,7 +153,16 @@ def test_one_seed_has_no_interval() -> None:
     assert "one seed, so no interval" in text
     assert "These results come from one seed" in text
     assert "None" not in text
-    assert "nan" not in text.lower().replace("explanation", "")
+    assert "nan" not in re.findall(r"[a-z]+", text)
+
+
+def test_the_noise_budget_says_where_the_noise_comes_from() -> None:
+    text = written(dropout=chapter("Dropout"))
+    assert "| one | 0.35 | 0.10 | 0.40 | 0.30 | 0.26 | 0.27 |" in text
+    assert "a standard deviation of 0.40 points (median over conditions)" in text
+    assert "the accuracy of one run has a standard deviation of 0.35 points" in text
+    assert "an accuracy would differ by about 0.27 points" in text
+    assert "| one | 0.35 | – | – | – | – | 0.27 |" in written(dropout=chapter("Dropout", seeds=1))
 
 
 def test_the_best_condition_and_its_indistinguishable_rivals() -> None:

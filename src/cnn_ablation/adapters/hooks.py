@@ -60,8 +60,8 @@ class StudyHooks:
     @click_errors()
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
-        names = pipeline.datasets() - {"engine"}
-        checks.create_datasets(self._context.conf_files, catalog, names)
+        # The engine comes below. Kedro would warn that it replaces a dataset.
+        checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
@@ -216,7 +216,7 @@ class StudyHooks:
         if seeds > planned:
             raise self._invalid(
                 "evidence.planned_seeds",
-                f"{planned} is less than the {seeds} seeds of {key}; allowed: at least {seeds}",
+                f"{planned} is less than the {seeds} seeds in {key}; allowed: at least {seeds}",
             )
 
     def _invalid(self, key: str, reason: str) -> InputError:
@@ -228,7 +228,8 @@ def _judged_alone(pipeline: Pipeline) -> list[str]:
     outputs = pipeline.all_outputs()
     found = (re.fullmatch(r"conclusions\.(.+)\.contrasts", name) for name in outputs)
     listed = sorted(match[1] for match in found if match)
-    return [name for name in listed if f"conclusions.{name}.verdicts" not in outputs]
+    unjudged = [name for name in listed if f"conclusions.{name}.verdicts" not in outputs]
+    return unjudged if len(unjudged) < len(listed) else []
 
 
 def _experiments(pipeline: Pipeline) -> list[str]:

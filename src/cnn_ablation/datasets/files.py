@@ -8,6 +8,7 @@ import numpy as np
 from kedro.io import AbstractDataset
 from kedro_datasets.json import JSONDataset
 
+from cnn_ablation.errors import StudyError
 from cnn_ablation.study.trials import Trial
 
 # Kedro-Viz recognizes the kind of a preview only by the name of its type.
@@ -65,9 +66,43 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
         return JSONPreview(json.dumps(super().load()))
 
 
-class RememberedDataset(JSONDataset):  # type: ignore[misc]
-    """A JSON file that an earlier run may have written."""
+class RememberedDataset(AbstractDataset[Any, Any]):
+    """A JSON file that an earlier run may have written.
+
+    Args:
+        filepath: The file.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
 
     def load(self) -> Any:
-        """Return the content of the file, or an empty dict if there is no file."""
-        return super().load() if self.exists() else {}
+        """Return the content of the file, or an empty dict if there is no file.
+
+        Raises:
+            StudyError: The file is damaged.
+        """
+        if not self._exists():
+            return {}
+        try:
+            return json.loads(self._filepath.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StudyError(
+                f"{self._filepath} is damaged: {error}. Restore it from a copy, or delete it: "
+                "the looks at the results so far are then forgotten"
+            ) from None
+
+    def save(self, data: Any) -> None:
+        """Write the file. An interrupted write leaves the previous file as it was."""
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._filepath.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(data), encoding="utf-8")
+        unfinished.replace(self._filepath)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()

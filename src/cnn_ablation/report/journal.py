@@ -304,7 +304,7 @@ def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
         "precision": [trial.identity["precision"] for trial in stored],
         "libraries": [_versions(trial.identity["libraries"]) for trial in stored],
         "code": [_versions(trial.identity["versions"]) for trial in stored],
-        "commit": [str(trial.manifest.get("commit")) for trial in stored],
+        "commit": [trial.manifest.get("commit") or "unknown" for trial in stored],
         "trained": [trial.manifest["trained_at"][:10] for trial in stored],
     }
     return {name: sorted(set(values)) for name, values in facts.items()}

@@ -47,11 +47,13 @@ def print_summary(
         console.print(f"Claims: {numbers}", highlight=False)
         tested = verdicts[verdicts["looks"] > 0]
         if len(tested):
-            console.print(
-                f"Look {tested['looks'].max()} at these results: a verdict needs a p value of at most "
-                f"{tested['level'].min():.2g}",
-                highlight=False,
+            level = tested["level"].min()
+            needed = (
+                f"a verdict needs a p value of at most {level:.2g}"
+                if level > 0
+                else "no level is left, because other seeds were looked at before"
             )
+            console.print(f"Look {tested['looks'].max()} at these results: {needed}", highlight=False)
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 

@@ -14,7 +14,7 @@ Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
 
 LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
-"""Looks at each contrast, see `spending.dump_looks`, by fingerprint of the images."""
+"""Looks at each contrast, see `spending.dump_looks`, by the fingerprint of the data."""
 
 
 def list_contrasts(experiment: ExperimentParameters, baseline: Configuration) -> list[str]:
@@ -71,7 +71,8 @@ def _judge(
     from cnn_ablation.evidence.spending import dump_looks, load_looks
 
     experiments = {name: _read(result) for name, result in results.items()}
-    (data,) = {result["data_fingerprint"] for result in results.values()}
+    # Results from other images are other results, so that no look at them counts.
+    data = " ".join(sorted({result["data_fingerprint"] for result in results.values()}))
     before = load_looks(remembered_looks.get(data, {}))
     tables, looks = verdicts.judge(experiments, contrasts, evidence, before, counts)
     return {**remembered_looks, data: dump_looks(looks)}, *tables.values()
