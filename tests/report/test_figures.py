@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from scipy import stats
 
 from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.datasets import FigureDataset
@@ -126,28 +127,106 @@ def test_small_differences_do_not_fill_the_axis() -> None:
     assert high - low >= 1
 
 
+CLAIM = {
+    "kind": "above",
+    "unit": "points",
+    "is_difference": True,
+    "metric": "mean_val_accuracy",
+    "verdict": "supported",
+    "estimate": 0.6,
+    "low": 0.3,
+    "high": 0.9,
+    "margin": 0.2,
+    "claimed": None,
+    "seeds": 5,
+}
+
+
 def test_claims_are_drawn_with_the_seeds_they_have() -> None:
-    claim = {
-        "unit": "points",
-        "is_difference": True,
-        "metric": "mean_val_accuracy",
-        "low": 0.3,
-        "high": 0.9,
-    }
     verdicts = pd.DataFrame(
         [
-            claim | {"text": "It is.", "verdict": "supported", "estimate": 0.6, "seeds": 5},
-            claim | {"text": "It wins.", "verdict": "among the best", "estimate": 0.5, "seeds": 3},
-            claim | {"text": "Ratio.", "verdict": "undecided", "unit": "%", "estimate": 7.5, "seeds": 4},
+            CLAIM | {"text": "It is."},
+            CLAIM | {"text": "It wins.", "verdict": "among the best", "seeds": 3},
+            CLAIM | {"text": "Value.", "is_difference": False},
         ]
     )
-    figure = Claims("T", verdicts, smallest_effect=0.2).draw()
+    figure = Claims("T", verdicts).draw()
     assert "(3 or 5 seeds)" in texts(figure)
-    assert "below 0.2 points, do not matter" in texts(figure)
-    assert "Ratio." not in texts(figure)
+    assert "Value." not in texts(figure)
+    assert "Claims about single values (1)" in texts(figure)
     one_seed = verdicts.assign(seeds=1, low=np.nan, high=np.nan)
-    assert "One seed gives no interval." in texts(Claims("T", one_seed, 0.2).draw())
-    assert "One seed gives no interval." in texts(Claims("T", verdicts.head(0), 0.2).draw())
+    assert "One seed gives no interval." in texts(Claims("T", one_seed).draw())
+    assert "One seed gives no interval." in texts(Claims("T", verdicts.head(0)).draw())
+
+
+def test_claims_have_a_panel_per_unit() -> None:
+    units = ["points", "%", "nats", "points"]
+    verdicts = pd.DataFrame(CLAIM | {"text": f"In {unit}.", "unit": unit} for unit in units)
+    figure = Claims("T", verdicts).draw()
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert labels == [
+        "Measured difference (points of accuracy)",
+        "Measured difference (nats)",
+        "Measured difference (%)",
+    ]
+    assert [len(axes.get_yticklabels()) for axes in figure.axes] == [2, 1, 1]
+
+
+def test_one_wide_interval_does_not_squeeze_the_others() -> None:
+    verdicts = pd.DataFrame(
+        [CLAIM | {"text": "Narrow."}, CLAIM | {"text": "Wide.", "low": -50.0, "high": 51.0}]
+    )
+    (axes,) = Claims("T", verdicts).draw().axes
+    low, high = axes.get_xlim()
+    assert -2 < low < -0.2
+    assert 0.9 < high < 2
+
+
+def test_the_claimed_size_is_drawn() -> None:
+    def marks(claimed: float | None) -> list[float]:
+        verdicts = pd.DataFrame([CLAIM | {"kind": "difference", "text": "Size.", "claimed": claimed}])
+        (axes,) = Claims("T", verdicts.astype({"claimed": float})).draw().axes
+        lines = (line for line in axes.get_lines() if line.get_marker() == "|")
+        return [float(x) for line in lines for x in line.get_xdata()]
+
+    assert marks(0.46) == [0.46]
+    assert marks(None) == []
+
+
+def test_geometric_levels_have_a_logarithmic_axis() -> None:
+    def label(rates: list[float]) -> str:
+        levels = {str(rate): {"training.optimizer.learning_rate": rate} for rate in rates}
+        return compare(levels, {str(rate): [90.0, 91.0] for rate in rates}).axes[0].get_xlabel()
+
+    assert label([0.0001, 0.001, 0.01]) == "Learning rate (logarithmic)"
+    assert label([0.001, 0.01, 0.02]) == "Learning rate"
+    assert label([0.0, 0.1, 1.0]) == "Learning rate"
+
+
+def test_bars_are_the_intervals_of_the_tables_and_means_lie_on_their_tick() -> None:
+    accuracies = [91.0, 92.0, 94.0]
+    figure = compare(
+        {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}, {"a": accuracies, "b": accuracies}
+    )
+    axes = figure.axes[0]
+    (first, *_) = axes.containers
+    points, _, (bars,) = first.lines
+    assert points.get_xdata()[0] == axes.get_xticks()[0]
+    (segment,) = bars.get_segments()
+    low, high = stats.t.interval(0.95, 2, np.mean(accuracies), stats.sem(accuracies))
+    assert segment[:, 1].tolist() == pytest.approx([low, high])
+
+
+def test_many_conditions_have_a_panel_of_learning_curves_each() -> None:
+    curve = {"train_accuracy": 1.0, "val_accuracy": 2.0, "train_loss": 3.0, "val_loss": 4.0}
+    histories = pd.DataFrame(
+        {"condition": f"condition {name}", "seed": 0, "epoch": epoch, **curve}
+        for name in range(10)
+        for epoch in (1, 2)
+    )
+    figure = LearningCurves("T", histories).draw()
+    titles = [axes.get_title("left") for axes in figure.axes if axes.get_visible()]
+    assert titles == [f"condition {name}" for name in range(10)]
 
 
 def test_curves_and_confusion_matrix_state_their_content() -> None:

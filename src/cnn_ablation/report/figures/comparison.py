@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
 from cnn_ablation.report.summary_table import mean_and_sd, unfinished
@@ -185,7 +184,7 @@ class Comparison(Drawing):
         ends = [
             np.clip(end, results.min() - reach, results.max() + reach)
             for condition in summary.index
-            for end in Effect.of(self._accuracies(condition)).interval()
+            for end in _mean_and_interval(self._accuracies(condition))[1:]
         ]
         drawn = pd.concat([results, pd.Series(ends, dtype=float)])
         low, high = drawn.min(), drawn.max()
@@ -203,7 +202,7 @@ def _plot_spread(
     horizontal: bool = False,
 ) -> None:
     """Plot the mean as a full point with its 95 % interval, and each seed as a hollow one beside it."""
-    mean = Effect.of(accuracies)
+    mean, low, high = _mean_and_interval(accuracies)
     count = len(accuracies)
     offsets = np.linspace(0.6, 2.4, count) * width if count > 1 else np.zeros(count)
     seeds = (position + offsets, accuracies)
@@ -217,11 +216,10 @@ def _plot_spread(
         zorder=2,
     )
     if count > 1:
-        low, high = mean.interval()
-        error = None if np.isnan(low) else [[mean.estimate - low], [high - mean.estimate]]
+        error = None if np.isnan(low) else [[mean - low], [high - mean]]
         axes.errorbar(
-            mean.estimate if horizontal else position,
-            position if horizontal else mean.estimate,
+            mean if horizontal else position,
+            position if horizontal else mean,
             xerr=error if horizontal else None,
             yerr=None if horizontal else error,
             fmt="o",
@@ -231,6 +229,14 @@ def _plot_spread(
             capsize=4,
             zorder=3,
         )
+
+
+def _mean_and_interval(accuracies: np.ndarray) -> tuple[float, float, float]:
+    # SciPy takes long to import, and every command imports this module.
+    from cnn_ablation.evidence.effects import Effect
+
+    mean = Effect.of(accuracies)
+    return (mean.estimate, *mean.interval())
 
 
 def _legend_of_spread(summary: pd.DataFrame) -> str:
