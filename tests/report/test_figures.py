@@ -187,7 +187,7 @@ def test_the_claimed_size_is_drawn() -> None:
         verdicts = pd.DataFrame([CLAIM | {"kind": "difference", "text": "Size.", "claimed": claimed}])
         (axes,) = Claims("T", verdicts.astype({"claimed": float})).draw().axes
         lines = (line for line in axes.get_lines() if line.get_marker() == "|")
-        return [float(x) for line in lines for x in line.get_xdata()]
+        return [float(x) for line in lines for x in np.asarray(line.get_xdata())]
 
     assert marks(0.46) == [0.46]
     assert marks(None) == []
@@ -209,7 +209,7 @@ def test_bars_are_the_intervals_of_the_tables_and_means_lie_on_their_tick() -> N
         {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}, {"a": accuracies, "b": accuracies}
     )
     axes = figure.axes[0]
-    (first, *_) = axes.containers
+    first: Any = axes.containers[0]
     points, _, (bars,) = first.lines
     assert points.get_xdata()[0] == axes.get_xticks()[0]
     (segment,) = bars.get_segments()
