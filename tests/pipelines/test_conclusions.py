@@ -158,7 +158,7 @@ def test_an_experiment_may_state_no_claims(baseline: Configuration, tmp_path: Pa
     assert verdicts.empty
     assert looks["data"] == {}
     texts = {"title": "T", "question": "Q?", "hypothesis": "H.", "seeds": [0, 1, 2], "figures": {}}
-    assert plot_effects(table | texts, verdicts, EVIDENCE).draw().axes
+    assert plot_effects(table | texts, verdicts).draw().axes
     chapter = write_chapter(table | texts, verdicts, ("claims.png", b"PNG"), EVIDENCE, contrasts)
     assert chapter["verdicts"] == []
     assert chapter["contrasts"] == 0
