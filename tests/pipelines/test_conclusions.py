@@ -1,6 +1,7 @@
 """Claims of several experiments, judged together, and looks that later runs remember."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from cnn_ablation.pipelines.conclusions.nodes import (
     judge_claims,
     judge_pursued_claims,
     list_contrasts,
+    plot_effects,
+    write_chapter,
 )
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
 from cnn_ablation.training.results import HISTORY, METRICS
+from tests.pipelines.test_evaluation import kept
 
 EVIDENCE = EvidenceParameters(level=0.05, smallest_effect=0.2, planned_seeds=20, spending="pocock")
 RATES = {"none": 0.0, "some": 0.3, "half": 0.5}
@@ -112,6 +116,9 @@ def test_more_seeds_are_another_look_and_the_same_seeds_are_not(baseline: Config
     _, single = judge_claims(contrasts, {}, EVIDENCE, one=more)
     assert (first["looks"].item(), second["looks"].item(), single["looks"].item()) == (1, 2, 1)
     assert 0 < second["level"].item() < single["level"].item()
+    _, earlier = judge_claims(contrasts, later_looks, EVIDENCE, one=few)
+    columns = ["looks", "level", "verdict"]
+    pd.testing.assert_frame_equal(earlier[columns], first[columns])
     later_again, repeated = judge_claims(contrasts, later_looks, EVIDENCE, one=more)
     assert later_again == later_looks
     pd.testing.assert_frame_equal(repeated, second)
@@ -139,3 +146,21 @@ def test_looks_at_results_from_other_images_do_not_count(baseline: Configuration
     _, alone = judge_claims(contrasts, {}, EVIDENCE, one=whole)
     pd.testing.assert_frame_equal(table, alone)
     assert set(both) == {"fewer images", "data"}
+
+
+def test_an_experiment_may_state_no_claims(baseline: Configuration, tmp_path: Path) -> None:
+    silent = experiment("none", "some")
+    contrasts = contrasts_of(baseline, one=silent)
+    assert contrasts == []
+    table = results(silent, baseline, 3)
+    looks, verdicts = judge_claims(contrasts, {}, EVIDENCE, one=table)
+    verdicts = kept(verdicts, "conclusions.one.verdicts", tmp_path)
+    assert verdicts.empty
+    assert looks["data"] == {}
+    texts = {"title": "T", "question": "Q?", "hypothesis": "H.", "seeds": [0, 1, 2], "figures": {}}
+    assert plot_effects(table | texts, verdicts).draw().axes
+    chapter = write_chapter(table | texts, verdicts, ("claims.png", b"PNG"), EVIDENCE, contrasts)
+    assert chapter["verdicts"] == []
+    assert chapter["contrasts"] == 0
+    assert set(chapter["figures"]) == {"claims"}
+    assert "**Claims:** 0 of 0 settled" in chapter["description"]

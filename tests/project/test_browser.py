@@ -70,16 +70,19 @@ def test_viz_run_shows_experiments(results: Path, page: Page) -> None:
         open_experiment(page, address)
 
 
-def test_viz_shows_a_box_and_a_chapter_per_experiment_at_first(results: Path, page: Page) -> None:
+def test_viz_shows_a_box_the_results_and_a_chapter_per_experiment_at_first(
+    results: Path, page: Page
+) -> None:
     with served("kedro", "viz", "run", "--no-browser", "--port", cwd=results) as address:
         page.add_init_script("localStorage.setItem('KedroViz', '{\"showFeatureHints\": false}')")
         page.goto(address)
         nodes = page.locator(".pipeline-node")
         expect(nodes.filter(has_text="write_journal")).to_be_visible()
         shown = {text.strip() for text in nodes.all_text_contents()}
-    assert set(STUDY) <= shown
+    assert {*STUDY, "conclusions"} <= shown
     inside = {name for name in shown if "." in name}
-    assert inside == {f"{name}.chapter" for name in STUDY}
+    chapters = {f"{name}.chapter" for name in STUDY}
+    assert inside == {"conclusions.looks", *chapters, *(f"{name}.results" for name in STUDY)}
 
 
 def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:

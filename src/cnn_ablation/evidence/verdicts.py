@@ -119,7 +119,7 @@ def judge(
         text; source; kind; metric; comparison; unit; verdict; estimate; low and high (95 % interval of
         this contrast alone); deciding_low and deciding_high (the interval that decides); image_low and
         image_high (95 % interval over seeds and images); margin; p_value (of the contrast alone); level
-        (which p_value is compared with); seeds; looks (number of looks at the contrast so far); paired;
+        (which p_value is compared with); seeds; looks (number of this look at the contrast); paired;
         correlation; claimed; seeds_needed (total number to decide an undecided claim); worker_minutes
         (time that one worker needs for the missing seeds); contrasts (number of quantities that decide
         the claim); is_difference (whether they are differences of conditions); finding (in words).
@@ -344,7 +344,7 @@ class _Court:
             "p_value": _p_value(finding),
             "level": min(levels),
             "seeds": effect.seeds,
-            "looks": len(self.looks.get(key, [])) if key is not None else 0,
+            "looks": _number(self.looks.get(key, []), shown.seeds) if key is not None else 0,
             "paired": effect.paired,
             "correlation": effect.correlation,
             "claimed": claim.claimed_value,
@@ -476,6 +476,12 @@ def _priors(measured: Iterable[_Measured]) -> dict[_Scale, Prior]:
         if entry.key is not None:
             distinct[entry.key] = entry.effect
     return {scale: Prior.of(list(effects.values())) for scale, effects in groups.items()}
+
+
+def _number(looks: Sequence[Look], seeds: Iterable[int]) -> int:
+    """Which look, counted from 1, is that at these seeds; the last one if none is."""
+    current = frozenset(seeds)
+    return next((n for n, look in enumerate(looks, 1) if look.seeds == current), len(looks))
 
 
 def _in_unit(quantity: Quantity, values: np.ndarray) -> np.ndarray:
