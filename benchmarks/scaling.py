@@ -115,7 +115,7 @@ def main() -> None:
 
     def train(trials: list[Trial], store: TrialStore, engine: Engine, workers: int) -> list[TrialRun]:
         settings = (DATA, execution(workers), EVALUATION)
-        return list(train_trials(trials, arrays, summary, store, engine, *settings))
+        return list(train_trials(EXPERIMENT, trials, arrays, summary, store, engine, *settings))
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rows = []

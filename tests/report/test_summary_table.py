@@ -25,22 +25,41 @@ def printed(verdicts: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_a_look_is_announced_with_its_level(capsys: pytest.CaptureFixture[str]) -> None:
-    verdicts = pd.DataFrame(
-        {
-            "verdict": ["supported", "undecided", "supported"],
-            "looks": [2, 2, 0],
-            "level": [0.0123, 0.0123, 1.0],
-        }
-    )
-    text = printed(verdicts, capsys)
+CLAIMS = pd.DataFrame(
+    {
+        "claim": ["moderate_best", "half_too_much", "deeper_overfits", "neutral"],
+        "verdict": ["supported", "undecided", "supported", "undecided"],
+        "looks": [2, 2, 0, 2],
+        "level": [0.0123, 0.0123, 1.0, 0.0123],
+        "seeds_needed": pd.array([None, 14, None, None], dtype="Int64"),
+        "worker_minutes": [None, 125.0, None, None],
+    }
+)
+
+
+def test_settled_claims_are_named_and_the_others_counted_with_their_cost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = printed(CLAIMS, capsys)
     assert "91.23 ± 0.12" in text
-    assert "Claims: 2 supported, 1 undecided" in text
-    assert "Look 2 at these results: a verdict needs a p value of at most 0.012" in text
-    other_seeds = printed(verdicts.assign(level=[0.0, 0.0, 1.0]), capsys)
+    assert "±: standard deviation over seeds" in text
+    assert "Supported (2): moderate_best, deeper_overfits" in text
+    assert (
+        "Undecided: 2 of 4 claims; 14 seeds would decide 1 of them, up to 2.1 h of training on one worker "
+        "for each" in text
+    )
+
+
+def test_a_look_is_announced_with_its_level(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Look 2 at these results: a verdict needs a p value of at most 0.012" in printed(
+        CLAIMS, capsys
+    )
+    other_seeds = printed(CLAIMS.assign(level=[0.0, 0.0, 1.0, 0.0]), capsys)
     assert "no level is left, because other seeds were looked at before" in other_seeds
 
 
 def test_exact_numbers_need_no_look(capsys: pytest.CaptureFixture[str]) -> None:
-    exact = pd.DataFrame({"verdict": ["supported"], "looks": [0], "level": [1.0]})
-    assert "Look" not in printed(exact, capsys)
+    exact = CLAIMS.tail(2).head(1)
+    text = printed(exact, capsys)
+    assert "Look" not in text
+    assert "Undecided" not in text

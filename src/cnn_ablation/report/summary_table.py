@@ -14,7 +14,7 @@ def print_summary(
     folder: str,
     console: Console | None = None,
 ) -> None:
-    """Print a row per condition, the number of claims by verdict, and the folder of figures and tables.
+    """Print a row per condition, the claims by verdict, and the folder of figures and tables.
 
     The accuracies are means over the moments of the last epoch, and those of the best epoch.
 
@@ -25,7 +25,14 @@ def print_summary(
         folder: Folder of the experiment's figures and tables.
         console: Where to print; None: standard output.
     """
-    table = Table(title=title, title_justify="left", title_style="bold")
+    several = (condition_summary["seeds"] > 1).any()
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption="±: standard deviation over seeds" if several else None,
+        caption_justify="left",
+    )
     table.add_column("Condition", overflow="fold")
     for name in ("Seeds", "Val. accuracy (%)", "Best epoch (%)", "Parameters"):
         table.add_column(name, justify="right")
@@ -42,9 +49,8 @@ def print_summary(
     if not condition_summary["seeds"].any():
         console.print("No trial has finished: there are no results to compare.", highlight=False)
     if verdicts is not None and len(verdicts):
-        counts = verdicts["verdict"].value_counts()
-        numbers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        console.print(f"Claims: {numbers}", highlight=False)
+        for line in _verdict_lines(verdicts):
+            console.print(line, highlight=False)
         tested = verdicts[verdicts["looks"] > 0]
         if len(tested):
             level = tested["level"].min()
@@ -55,6 +61,28 @@ def print_summary(
             )
             console.print(f"Look {tested['looks'].max()} at these results: {needed}", highlight=False)
     console.print(f"Figures and tables: {folder}", highlight=False)
+
+
+def _verdict_lines(verdicts: pd.DataFrame) -> list[str]:
+    """The settled claims by name, and the number of the others with the cost of deciding them."""
+    from cnn_ablation.evidence.verdicts import duration
+
+    settled = verdicts[verdicts["verdict"] != "undecided"]
+    lines = [
+        f"{verdict.capitalize()} ({len(claims)}): {', '.join(claims)}"
+        for verdict, claims in settled.groupby("verdict", sort=False)["claim"]
+    ]
+    undecided = verdicts[verdicts["verdict"] == "undecided"]
+    if len(undecided):
+        known = undecided.dropna(subset="seeds_needed")
+        cost = ""
+        if len(known):
+            minutes = known["worker_minutes"].max()
+            cost = f"; {known['seeds_needed'].max():,} seeds would decide {len(known)} of them"
+            if not pd.isna(minutes):
+                cost += f", up to {duration(minutes)} of training on one worker for each"
+        lines.append(f"Undecided: {len(undecided)} of {len(verdicts)} claims{cost}")
+    return lines
 
 
 def _seed_counts(summary: pd.Series) -> str:

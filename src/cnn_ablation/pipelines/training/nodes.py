@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, ExecutionParameters
 from cnn_ablation.study.trials import Trial
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def train_trials(
+    experiment: ExperimentParameters,
     trials: list[Trial],
     splits: Arrays,
     data_summary: dict[str, Any],
@@ -36,7 +38,7 @@ def train_trials(
     outcomes = engine.train(trials, TrialData(splits, data_summary), store, execution, evaluation)
     for count, outcome in enumerate(outcomes, start=1):
         run = _describe(outcome, positions[outcome.trial.name], data)
-        _log(run, f"{count} of {len(trials)}", engine.time_left())
+        _log(run, f"{experiment.title}, {count} of {len(trials)}", engine.time_left())
         yield run
 
 

@@ -12,6 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.train_trials,
                 inputs={
+                    "experiment": "params:experiment",
                     "trials": "trials",
                     "splits": "splits",
                     "data_summary": "data_summary",
