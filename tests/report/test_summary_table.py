@@ -45,8 +45,8 @@ def test_settled_claims_are_named_and_the_others_counted_with_their_cost(
     assert "±: standard deviation over seeds" in text
     assert "Supported (2): moderate_best, deeper_overfits" in text
     assert (
-        "Undecided: 2 of 4 claims; 14 seeds would decide 1 of them, up to 2.1 h of training on one worker "
-        "for each" in text
+        "Undecided: 2 of 4 claims; 14 seeds would decide 1 of them, up to 2.1 h of training on one "
+        "worker for each" in text
     )
 
 
