@@ -20,7 +20,7 @@ from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from cnn_ablation.datasets import (
     FigureDataset,
@@ -103,7 +103,7 @@ def test_only_the_workarounds_use_private_names_of_other_libraries() -> None:
     assert {module: names for module, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD, RMSprop])
 def test_light_optimizers_update_weights_as_pytorchs_do(kind: type[Optimizer]) -> None:
     def trained(optimizer_kind: object) -> list[torch.Tensor]:
         torch.manual_seed(0)

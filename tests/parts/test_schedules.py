@@ -1,10 +1,15 @@
 """Schedules: factors of the learning rate over a training."""
 
-import math
+from typing import Any
 
 import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
-from cnn_ablation.parts.schedules import Constant, Cosine, Schedule
+from cnn_ablation.parts.schedules import Constant, Cosine, OneCycle, Schedule, Step
 
 
 @pytest.mark.parametrize(
@@ -17,28 +22,73 @@ from cnn_ablation.parts.schedules import Constant, Cosine, Schedule
         (Cosine(), 1.0, 0.0),
         (Cosine(final_factor=0.2), 1.0, 0.2),
         (Cosine(final_factor=0.2), 0.5, 0.6),
+        (Step(), 0.49, 1.0),
+        (Step(), 0.5, 0.1),
+        (Step(), 0.75, 0.01),
+        (Step(milestones=[0.3], gamma=0.5), 0.9, 0.5),
+        (OneCycle(), 0.0, 1 / 25),
+        (OneCycle(), 0.3, 1.0),
+        (OneCycle(), 1.0, 1 / 250_000),
+        (OneCycle(pct_start=0.5, div_factor=4.0), 0.25, (1 / 4 + 1) / 2),
     ],
 )
 def test_factors(schedule: Schedule, progress: float, factor: float) -> None:
     assert schedule.factor(progress) == pytest.approx(factor)
 
 
-@pytest.mark.parametrize("cold", [Constant(), Cosine()])
+@pytest.mark.parametrize("cold", [Constant(), Cosine(), Cosine(final_factor=0.7), Step(), OneCycle()])
 def test_the_warm_up_rises_linearly_and_the_rest_follows_it(cold: Schedule) -> None:
     warm = cold.model_copy(update={"warmup": 0.2})
-    assert [warm.factor(0.2 * share) for share in (0.25, 0.5, 0.75)] == pytest.approx([0.25, 0.5, 0.75])
+    first = 1 / 25 if isinstance(cold, OneCycle) else 1.0
+    for share in (0.25, 0.5, 0.75):
+        assert warm.factor(0.2 * share) == pytest.approx(share * first)
     for share in (0.0, 0.3, 0.9):
         assert warm.factor(0.2 + 0.8 * share) == pytest.approx(cold.factor(share))
 
 
-def test_the_cosine_is_pytorchs() -> None:
-    import torch
-
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=1.0)
-    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10, eta_min=0.1)
-    for step in range(10):
-        assert Cosine(final_factor=0.1).factor(step / 10) == pytest.approx(theirs.get_last_lr()[0])
+def learning_rates(scheduler: type[LRScheduler], steps: int, **settings: Any) -> list[float]:
+    """The learning rates of one of PyTorch's schedulers, for a highest one of 1."""
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = scheduler(optimizer, **settings)
+    rates = []
+    for _ in range(steps):
+        rates.append(float(theirs.get_last_lr()[0]))
         optimizer.step()
         theirs.step()
-    assert math.isclose(theirs.get_last_lr()[0], 0.1)
+    return rates
+
+
+def test_the_cosine_is_pytorchs() -> None:
+    theirs = learning_rates(CosineAnnealingLR, 11, T_max=10, eta_min=0.1)
+    ours = [Cosine(final_factor=0.1).factor(step / 10) for step in range(11)]
+    assert ours == pytest.approx(theirs)
+
+
+def test_steps_are_pytorchs() -> None:
+    theirs = learning_rates(MultiStepLR, 40, milestones=[12, 20, 30], gamma=0.3)
+    schedule = Step(milestones=[0.3, 0.5, 0.75], gamma=0.3)
+    # A factor is that of the middle of its step.
+    assert [schedule.factor((step + 0.5) / 40) for step in range(40)] == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize(("pct_start", "div_factor"), [(0.25, 25.0), (0.5, 10.0)])
+def test_one_cycle_is_pytorchs(pct_start: float, div_factor: float) -> None:
+    steps = 40
+    theirs = learning_rates(
+        OneCycleLR,
+        steps + 1,
+        max_lr=1.0,
+        total_steps=steps + 1,
+        # PyTorch counts the peak's own step to the rise.
+        pct_start=(pct_start * steps + 1) / (steps + 1),
+        div_factor=div_factor,
+        cycle_momentum=False,
+    )
+    schedule = OneCycle(pct_start=pct_start, div_factor=div_factor)
+    assert [schedule.factor(step / steps) for step in range(steps + 1)] == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("milestones", [[], [0.5, 0.5], [0.75, 0.5], [0.0], [1.0]])
+def test_milestones_rise_between_0_and_1(milestones: list[float]) -> None:
+    with pytest.raises(ValidationError, match="milestones"):
+        Step(milestones=milestones)

@@ -131,6 +131,7 @@ def test_generators_are_found_wherever_a_module_has_one() -> None:
         {},
         {"optimizer": "sgd"},
         {"optimizer": "adamw"},
+        {"optimizer": {"kind": "rmsprop", "learning_rate": 0.001}},
         {"augmentation": ["horizontal_flip"], "schedule": "cosine"},
     ],
 )

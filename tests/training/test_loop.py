@@ -178,10 +178,17 @@ def test_optimizer_settings_reach_the_optimizer(data: TrainingData) -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"optimizer": "rmsprop"},
         {"schedule": "cosine"},
+        {"schedule": "step"},
+        {"schedule": "one_cycle"},
         {"schedule": {"kind": "constant", "warmup": 0.5}},
         {"augmentation": ["horizontal_flip"]},
         {"initialization": "he_normal"},
+        {"initialization": "he_uniform"},
+        {"initialization": "xavier_normal"},
+        {"initialization": "xavier_uniform"},
+        {"initialization": "orthogonal"},
     ],
 )
 def test_every_part_changes_the_training_and_gives_the_same_bits_again(
