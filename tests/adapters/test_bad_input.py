@@ -47,7 +47,7 @@ def error_of(project: Path, *arguments: str) -> str:
             ],
             "baseline.training.epochs=ten": ["baseline.training.epochs", "valid integer"],
             "seeds=[3,3]": ["seeds", "duplicate seeds: 3"],
-            "dropout.factors.model.width=[1]": ["dropout.factors", "model.width: no such setting"],
+            "dropout.factors.model.layers=[1]": ["dropout.factors", "model.layers: no such setting"],
         },
         {
             "seeds=[-1]": ["seeds.0", "greater than or equal to 0"],

@@ -52,7 +52,7 @@ def experiment(**settings: Any) -> ExperimentParameters:
             "model.dropout_rate: 1.2: Input should be less than 1",
         ),
         ({"factors": {"model": {"dropout_rate": [0.5, 0.5]}}}, "names a value twice"),
-        ({"factors": {"model": {"depth": [1]}}}, "model.depth: no such setting; allowed: kind, conv"),
+        ({"factors": {"model": {"layers": [1]}}}, "model.layers: no such setting; allowed: kind, conv"),
         (
             {"factors": {"model": {"droput_rate": [0.1]}}},
             "Did you mean 'dropout_rate'?",

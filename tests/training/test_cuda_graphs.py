@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cnn_ablation.data.splits import Arrays, split_images
+from cnn_ablation.parts.architectures import Architecture, ResNet
 from cnn_ablation.parts.layers import SeededDropout
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.training import cuda_graphs
@@ -28,10 +29,10 @@ def on_device(raw_images: Arrays, device: str) -> TrainingData:
     return TrainingData.from_arrays(splits, [0.286], [0.353], torch.device(device))
 
 
-def configured(**training: Any) -> Configuration:
+def configured(model: Architecture = JOURNAL_MODEL, **training: Any) -> Configuration:
     return Configuration.model_validate(
         {
-            "model": JOURNAL_MODEL,
+            "model": model,
             "training": {
                 "epochs": 5,
                 "batch_size": 64,
@@ -115,6 +116,17 @@ def test_a_schedule_affects_replayed_steps(raw_images: Arrays, replays: list[Any
     assert cosine.measurements.history[-1]["train_loss"] < cosine.measurements.history[0]["train_loss"]
 
 
+def test_a_replayed_residual_network_gives_the_same_bits(
+    raw_images: Arrays, replays: list[list[torch.Generator]]
+) -> None:
+    data = on_device(raw_images, "cpu")
+    configuration = configured(ResNet(depth=8, width=0.25, dropout_rate=0.1))
+    plain, replayed = (train(configuration, 0, data, 10, graphs=graphs) for graphs in (False, True))
+    assert same_weights(plain, replayed)
+    assert untimed(plain.measurements) == untimed(replayed.measurements)
+    assert [len(generators) for generators in replays] == [1, 1, 0, 0]
+
+
 def test_generators_are_found_wherever_a_module_has_one() -> None:
     dropout = SeededDropout(0.5)
     network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(dropout))
@@ -155,6 +167,18 @@ def test_graphs_on_cuda_give_the_bits_of_the_same_kernels_launched_one_by_one(
     replayed = train(configured(), 0, data, 10, precision=precision, graphs=True)
     monkeypatch.setattr(cuda_graphs, "WARM_UP_CALLS", 10**9)
     assert same_weights(replayed, train(configured(), 0, data, 10, precision=precision, graphs=True))
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_residual_network_on_cuda_learns_and_gives_the_same_bits_again(
+    raw_images: Arrays, precision: str
+) -> None:
+    data = on_device(raw_images, "cuda")
+    configuration = configured(ResNet(dropout_rate=0.1))
+    first, again = (train(configuration, 0, data, 10, precision=precision) for _ in range(2))
+    assert first.measurements.history[-1]["train_accuracy"] > 50
+    assert same_weights(first, again)
 
 
 @needs_cuda

@@ -1,6 +1,6 @@
 """The project's Kedro context, which reports invalid parameters by file and key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
@@ -70,7 +70,9 @@ def _names(location: tuple[int | str, ...], tree: Any) -> list[str]:
         inside = reaches(tree, [str(step)])
         if inside:
             tree = tree[step]
+        is_member = isinstance(tree, Mapping) and tree.get("kind") == step
+        is_last = place == len(location) - 1
         # The last step is the name of a key even if the file does not have it.
-        if inside or (place == len(location) - 1 and isinstance(step, str) and step.isidentifier()):
+        if inside or (is_last and isinstance(step, str) and step.isidentifier() and not is_member):
             names.append(str(step))
     return names

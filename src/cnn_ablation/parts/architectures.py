@@ -4,7 +4,7 @@ from abc import abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.parts.base import OneOf, Part
@@ -98,7 +98,68 @@ class ConvNet(Architecture):
         return image_shape[1] * image_shape[2] * cost
 
 
-AnyArchitecture = Annotated[ConvNet, OneOf("architecture")]
+def _resnet_depth(depth: int) -> int:
+    if depth % 6 != 2:
+        raise ValueError("must be 6n + 2 for a number n of blocks per stage: 8, 14, 20, 26, 32, …")
+    return depth
+
+
+def _resnet_width(width: float) -> float:
+    if not (16 * width).is_integer():
+        raise ValueError("must give a whole number of channels, 16 times the width; for example 1.25")
+    return width
+
+
+class ResNet(Architecture):
+    """The residual network for small images of He et al. (2016), with shortcuts without parameters.
+
+    Three stages of blocks, with 16, 32 and 64 channels times the width. Depth 20 has 0.27 million
+    parameters.
+    """
+
+    draws_from_process: ClassVar[bool] = False
+
+    kind: Literal["resnet"] = Field(default="resnet", description="Name of the part.")
+    depth: Annotated[int, Field(ge=8), AfterValidator(_resnet_depth)] = Field(
+        default=20,
+        description="Number of layers with weights: 6n + 2 for n blocks per stage, such as 8, 14, 20.",
+    )
+    width: Annotated[PositiveFloat, AfterValidator(_resnet_width)] = Field(
+        default=1.0,
+        description="Factor of the number of channels (Zagoruyko & Komodakis, 2016), in 16ths.",
+    )
+    dropout_rate: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Probability of zeroing an input of the last layer."
+    )
+
+    @property
+    def blocks_per_stage(self) -> int:
+        """Number of residual blocks in each of the three stages."""
+        return (self.depth - 2) // 6
+
+    @property
+    def stage_channels(self) -> list[int]:
+        """Channels of the three stages."""
+        return [int(factor * 16 * self.width) for factor in (1, 2, 4)]
+
+    def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
+        """See base class."""
+        from cnn_ablation.parts.resnet import ResidualNetwork
+
+        return ResidualNetwork(self, image_shape, num_classes)
+
+    def relative_cost(self, image_shape: ImageShape) -> float:
+        """Multiply-adds and a constant for what memory limits, in the unit of `ConvNet`."""
+        cost, features = 0.0, image_shape[0]
+        for stage, channels in enumerate(self.stage_channels):
+            layers = 2 * self.blocks_per_stage + (stage == 0)
+            weights = 9 * channels * (features + (layers - 1) * channels)
+            cost += (weights + 300 * layers * channels) / 4**stage
+            features = channels
+        return image_shape[1] * image_shape[2] * cost
+
+
+AnyArchitecture = Annotated[ConvNet | ResNet, OneOf("architecture")]
 
 
 def _multiply_adds(architecture: Architecture, image_shape: ImageShape) -> float:
