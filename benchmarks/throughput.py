@@ -34,7 +34,7 @@ from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.execution.worker import TrialData
-from cnn_ablation.parts.architectures import ConvNet
+from cnn_ablation.parts.architectures import Architecture, ConvNet
 from cnn_ablation.report.layer_table import describe_network
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
@@ -85,8 +85,9 @@ def study_trials() -> list[Trial]:
     ]
 
 
-def plain_seconds(folder: Path, model: ConvNet, epochs: int) -> list[float]:
-    """Seconds of each epoch of the plain script, all cores."""
+def plain_seconds(folder: Path, model: Architecture, epochs: int) -> list[float]:
+    """Seconds of each epoch of the plain script, all cores. It trains a `convnet` only."""
+    assert isinstance(model, ConvNet)
     training = PlainTraining(folder, model)
     seconds = []
     for _ in range(epochs):
