@@ -124,8 +124,8 @@ def judge(
         (time that one worker needs for the missing seeds); contrasts (number of quantities that decide
         the claim); is_difference (whether they are differences of conditions); finding (in words).
     """
-    court = _Court(experiments, family, evidence, looks, pursued)
-    return {name: court.judge(name) for name in experiments}, court.looks
+    analysis = _Analysis(experiments, family, evidence, looks, pursued)
+    return {name: analysis.judge(name) for name in experiments}, analysis.looks
 
 
 def decide(
@@ -135,8 +135,8 @@ def decide(
     looks: Mapping[str, list[Look]],
 ) -> tuple[dict[str, Verdict], Looks]:
     """Only the verdicts of `judge` for one experiment, by claim."""
-    court = _Court({"": results}, family, evidence, looks)
-    return {name: finding.verdict for name, finding in court.findings("").items()}, court.looks
+    analysis = _Analysis({"": results}, family, evidence, looks)
+    return {name: finding.verdict for name, finding in analysis.findings("").items()}, analysis.looks
 
 
 def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> float:
@@ -234,7 +234,7 @@ class _Finding(NamedTuple):
     verdict: Verdict
 
 
-class _Court:
+class _Analysis:
     """The measured contrasts of some experiments, their priors, and the looks at them."""
 
     def __init__(
