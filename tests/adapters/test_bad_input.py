@@ -70,6 +70,18 @@ def error_of(project: Path, *arguments: str) -> str:
                 "layer 5 of 5 cannot pool",
             ]
         },
+        {
+            "baseline.training.augmentation=[horizontal_flip,{kind: cutout,size: 29}]": [
+                "baseline.training.augmentation: ",
+                "cutout: size: 29 is too large for images of 28x28 pixels; allowed: at most 28",
+            ]
+        },
+        {
+            "baseline.training.augmentation=[{kind: random_erasing,p: 1.5}]": [
+                "baseline.training.augmentation.0.p: ",
+                "less than or equal to 1",
+            ],
+        },
     ],
 )
 def test_parameters_on_the_command_line(project: Path, wrong: dict[str, list[str]]) -> None:

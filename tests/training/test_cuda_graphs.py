@@ -85,6 +85,7 @@ def test_each_shape_of_inputs_is_recorded_once_after_the_warm_up(replays: list[A
     ("precision", "training"),
     [
         ("fp32", {"augmentation": ["horizontal_flip"]}),
+        ("fp32", {"augmentation": ["translate", "rotation", "cutout", "random_erasing"]}),
         ("fp32", {"optimizer": {"kind": "sgd", "learning_rate": EXACT_RATE}}),
         ("bf16", {}),
     ],
@@ -145,6 +146,7 @@ def test_generators_are_found_wherever_a_module_has_one() -> None:
         {"optimizer": "adamw"},
         {"optimizer": {"kind": "rmsprop", "learning_rate": 0.001}},
         {"augmentation": ["horizontal_flip"], "schedule": "cosine"},
+        {"augmentation": ["translate", "rotation", "cutout", "random_erasing"]},
     ],
 )
 def test_graphs_on_cuda_learn_and_give_the_same_bits_again(

@@ -184,6 +184,8 @@ def test_optimizer_settings_reach_the_optimizer(data: TrainingData) -> None:
         {"schedule": "one_cycle"},
         {"schedule": {"kind": "constant", "warmup": 0.5}},
         {"augmentation": ["horizontal_flip"]},
+        {"augmentation": ["translate", "rotation"]},
+        {"augmentation": ["cutout", "random_erasing"]},
         {"initialization": "he_normal"},
         {"initialization": "he_uniform"},
         {"initialization": "xavier_normal"},
@@ -214,7 +216,7 @@ def test_a_part_that_draws_leaves_the_draws_of_the_others_alone(
 
     monkeypatch.setattr(SeededDropout, "forward", spy)
     seen = []
-    for augmentation in ([], ["horizontal_flip"]):
+    for augmentation in ([], ["horizontal_flip", {"kind": "random_erasing", "value": "random"}]):
         masks.clear()
         run(data, training={"augmentation": augmentation, "epochs": 1})
         seen.append([mask.clone() for mask in masks])
@@ -325,14 +327,26 @@ class _HostReads(TorchDispatchMode):
         return result
 
 
+def test_an_augmentation_that_does_not_fit_the_images_is_an_error(data: TrainingData) -> None:
+    with pytest.raises(ParameterError, match="allowed: at most 28"):
+        run(data, training={"augmentation": [{"kind": "cutout", "size": 29}]})
+
+
 @pytest.mark.parametrize("device", DEVICES)
-def test_no_step_waits_for_the_device(raw_images: Arrays, device: str) -> None:
+@pytest.mark.parametrize(
+    "training",
+    [
+        {},
+        {"augmentation": ["translate", "rotation", "cutout", "random_erasing"]},
+    ],
+)
+def test_no_step_waits_for_the_device(raw_images: Arrays, device: str, training: dict[str, Any]) -> None:
     """The number of reads does not grow with the number of steps."""
     data = on_device(raw_images, device)
     counts = []
     for batch_size in (200, 20):
         with _HostReads() as reads:
-            run(data, training={"batch_size": batch_size}, moments=2)
+            run(data, training={"batch_size": batch_size, **training}, moments=2)
         counts.append(reads.count)
     assert counts[0] == counts[1] > 0
 

@@ -185,7 +185,7 @@ class StudyHooks:
     def _check_experiment(
         self, name: str, catalog: DataCatalog, described: "tuple[ImageShape, int]"
     ) -> list[Trial]:
-        """Resolve the experiment's trials, and check that their networks can be built."""
+        """Resolve the experiment's trials, and check that their settings fit the images."""
         import torch
 
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
@@ -204,6 +204,8 @@ class StudyHooks:
                 # The meta device needs neither time nor memory for weights.
                 with torch.device("meta"):
                     condition.model.build(*described)
+                for augmentation in condition.training.augmentation:
+                    augmentation.check(described[0])
             except ParameterError as error:
                 origin = experiment.origin(condition.name, error.key)
                 key = f"{name}.{origin}" if origin else f"baseline.{error.key}"

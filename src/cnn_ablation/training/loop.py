@@ -67,11 +67,16 @@ def train(
         graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
             on a CUDA device, unless the architecture draws from the process-wide generators.
         on_epoch: Called with each new row of the history.
+
+    Raises:
+        ParameterError: The architecture or an augmentation does not fit the images.
     """
     torch.backends.cudnn.deterministic = True
     # With TF32, cuDNN would use only ten bits of an fp32 number's mantissa.
     torch.backends.cudnn.allow_tf32 = False
     training = configuration.training
+    for augmentation in training.augmentation:
+        augmentation.check(data.image_shape)
     seeded = _seeded_process(seed, "training", data.device)
     with own_stream(data.device), seeded if configuration.model.draws_from_process else nullcontext():
         with _seeded_process(seed, "building", data.device), TURN:
