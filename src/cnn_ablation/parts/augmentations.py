@@ -77,14 +77,15 @@ class Translate(Augmentation):
         import torch
         import torch.nn.functional as F
 
-        count, _, height, width = images.shape
+        count, channels, height, width = images.shape
         padded = F.pad(images, (self.pixels,) * 4)
-        # A view, (N, channels, shifts, shifts, height, width).
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-        top, left = torch.randint(
-            2 * self.pixels + 1, (2, count), generator=generator, device=images.device
+        shifts = torch.randint(
+            2 * self.pixels + 1, (2, count, 1), generator=generator, device=images.device
         )
-        return windows[torch.arange(count, device=images.device), :, top, left]
+        rows = shifts[0] + torch.arange(height, device=images.device)
+        columns = shifts[1] + torch.arange(width, device=images.device)
+        places = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(count, 1, -1)
+        return padded.flatten(2).gather(2, places.expand(-1, channels, -1)).view(images.shape)
 
 
 class Rotation(Augmentation):
