@@ -35,6 +35,14 @@ def error_of(project: Path, *arguments: str) -> str:
                 "baseline.training.optimizer",
                 "no such optimizer; allowed: adam, adamw, sgd",
             ],
+            "baseline.training.label_smoothing=1.0": [
+                "baseline.training.label_smoothing: ",
+                "less than 1",
+            ],
+            "baseline.training.averaging=emma": [
+                "baseline.training.averaging: ",
+                "no such averaging; allowed: none, epoch_average, ema. Did you mean 'ema'?",
+            ],
             "execution.device=tpu": ["execution.device", "'auto', 'cpu', 'cuda' or 'mps'"],
             "seeds=10000000": ["seeds: ", "at most 10,000 are allowed"],
             "data.protocol=cv": ["data.protocol: ", "'journal' or 'holdout'"],

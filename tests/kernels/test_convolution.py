@@ -63,6 +63,16 @@ def assert_same_training(fast: ConvLayer, slow: ConvLayer, images: torch.Tensor)
         torch.testing.assert_close(buffer, slow.get_buffer(name))
 
 
+def test_running_statistics_without_momentum_are_the_mean_over_all_batches() -> None:
+    pair = make_pair(1, 3, use_batch_norm=True, use_pooling=True)
+    for layer in pair:
+        assert layer.norm is not None
+        layer.norm.reset_running_stats()
+        layer.norm.momentum = None
+    for _ in range(3):
+        assert_same_training(*pair, torch.randn(5, 1, 6, 6, dtype=torch.double))
+
+
 def test_layers_keep_their_names_and_weights_and_others_are_left_alone() -> None:
     network = torch.nn.Sequential(
         ConvLayer(1, 6, 3, use_batch_norm=True, use_pooling=True), torch.nn.Conv2d(6, 2, 3)

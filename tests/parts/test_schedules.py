@@ -7,9 +7,22 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
-from cnn_ablation.parts.schedules import Constant, Cosine, OneCycle, Schedule, Step
+from cnn_ablation.parts.schedules import (
+    Constant,
+    Cosine,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    Step,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +46,7 @@ from cnn_ablation.parts.schedules import Constant, Cosine, OneCycle, Schedule, S
     ],
 )
 def test_factors(schedule: Schedule, progress: float, factor: float) -> None:
-    assert schedule.factor(progress) == pytest.approx(factor)
+    assert schedule.multiplier(progress) == pytest.approx(factor)
 
 
 @pytest.mark.parametrize("cold", [Constant(), Cosine(), Cosine(final_factor=0.7), Step(), OneCycle()])
@@ -41,9 +54,9 @@ def test_the_warm_up_rises_linearly_and_the_rest_follows_it(cold: Schedule) -> N
     warm = cold.model_copy(update={"warmup": 0.2})
     first = 1 / 25 if isinstance(cold, OneCycle) else 1.0
     for share in (0.25, 0.5, 0.75):
-        assert warm.factor(0.2 * share) == pytest.approx(share * first)
+        assert warm.multiplier(0.2 * share) == pytest.approx(share * first)
     for share in (0.0, 0.3, 0.9):
-        assert warm.factor(0.2 + 0.8 * share) == pytest.approx(cold.factor(share))
+        assert warm.multiplier(0.2 + 0.8 * share) == pytest.approx(cold.multiplier(share))
 
 
 def learning_rates(scheduler: type[LRScheduler], steps: int, **settings: Any) -> list[float]:
@@ -60,7 +73,7 @@ def learning_rates(scheduler: type[LRScheduler], steps: int, **settings: Any) ->
 
 def test_the_cosine_is_pytorchs() -> None:
     theirs = learning_rates(CosineAnnealingLR, 11, T_max=10, eta_min=0.1)
-    ours = [Cosine(final_factor=0.1).factor(step / 10) for step in range(11)]
+    ours = [Cosine(final_factor=0.1).multiplier(step / 10) for step in range(11)]
     assert ours == pytest.approx(theirs)
 
 
@@ -68,7 +81,7 @@ def test_steps_are_pytorchs() -> None:
     theirs = learning_rates(MultiStepLR, 40, milestones=[12, 20, 30], gamma=0.3)
     schedule = Step(milestones=[0.3, 0.5, 0.75], gamma=0.3)
     # A factor is that of the middle of its step.
-    assert [schedule.factor((step + 0.5) / 40) for step in range(40)] == pytest.approx(theirs)
+    assert [schedule.multiplier((step + 0.5) / 40) for step in range(40)] == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize(("pct_start", "div_factor"), [(0.25, 25.0), (0.5, 10.0)])
@@ -85,10 +98,41 @@ def test_one_cycle_is_pytorchs(pct_start: float, div_factor: float) -> None:
         cycle_momentum=False,
     )
     schedule = OneCycle(pct_start=pct_start, div_factor=div_factor)
-    assert [schedule.factor(step / steps) for step in range(steps + 1)] == pytest.approx(theirs)
+    assert [schedule.multiplier(step / steps) for step in range(steps + 1)] == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("milestones", [[], [0.5, 0.5], [0.75, 0.5], [0.0], [1.0]])
 def test_milestones_rise_between_0_and_1(milestones: list[float]) -> None:
     with pytest.raises(ValidationError, match="milestones"):
         Step(milestones=milestones)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"patience": 0},
+        {"patience": 2, "factor": 0.5, "threshold": 0.05},
+        {"patience": 1, "factor": 0.2, "min_lr": 0.01},
+    ],
+    ids=str,
+)
+def test_a_plateau_is_pytorchs_epoch_by_epoch(settings: dict[str, Any]) -> None:
+    schedule = ReduceOnPlateau(**settings)
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    theirs = ReduceLROnPlateau(optimizer, **settings)
+    losses = [2.0, 1.5, 1.6, 1.5, 1.49, 1.499, *[1.4] * 4, *[1.4 - step / 1e5 for step in range(30)]]
+    rates = set()
+    for epoch in range(len(losses)):
+        rate = schedule.learning_rate(0.3, losses[:epoch])
+        assert rate == optimizer.param_groups[0]["lr"]
+        rates.add(rate)
+        theirs.step(losses[epoch])
+    assert len(rates) > 1
+
+
+def test_only_a_plateau_depends_on_losses_and_it_can_be_warmed_up() -> None:
+    for schedule in (Constant(), Cosine(warmup=0.1)):
+        assert schedule.learning_rate(0.3, [1.0] * 50) == 0.3
+    warm = ReduceOnPlateau(warmup=0.5)
+    assert [warm.multiplier(progress) for progress in (0.25, 0.5, 0.9)] == [0.5, 1.0, 1.0]

@@ -87,6 +87,8 @@ def test_each_shape_of_inputs_is_recorded_once_after_the_warm_up(replays: list[A
         ("fp32", {"augmentation": ["horizontal_flip"]}),
         ("fp32", {"augmentation": ["translate", "rotation", "cutout", "random_erasing"]}),
         ("fp32", {"optimizer": {"kind": "sgd", "learning_rate": EXACT_RATE}}),
+        ("fp32", {"averaging": "ema", "label_smoothing": 0.1}),
+        ("fp32", {"averaging": "epoch_average"}),
         ("bf16", {}),
     ],
 )
@@ -109,11 +111,16 @@ def test_a_replayed_trial_gives_the_same_bits(
 
 def test_a_schedule_affects_replayed_steps(raw_images: Arrays, replays: list[Any]) -> None:
     data = on_device(raw_images, "cpu")
-    constant, cosine = (
+    constant, cosine, plateau = (
         train(configured(schedule=schedule), 0, data, 10, graphs=True)
-        for schedule in ("constant", "cosine")
+        for schedule in (
+            "constant",
+            "cosine",
+            {"kind": "reduce_on_plateau", "patience": 0, "threshold": 0.9},
+        )
     )
     assert not same_weights(constant, cosine)
+    assert not same_weights(constant, plateau)
     assert cosine.measurements.history[-1]["train_loss"] < cosine.measurements.history[0]["train_loss"]
 
 

@@ -96,10 +96,10 @@ def test_conditions_with_the_same_seed_see_the_same_batches(
     seen: list[list[int]] = []
     cross_entropy = torch.nn.functional.cross_entropy
 
-    def spy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def spy(logits: torch.Tensor, labels: torch.Tensor, **settings: Any) -> torch.Tensor:
         if logits.requires_grad and len(labels) > WARM_UP_IMAGES:
             seen.append(labels.tolist())
-        return cross_entropy(logits, labels)
+        return cross_entropy(logits, labels, **settings)
 
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", spy)
     orders = []
@@ -183,6 +183,7 @@ def test_optimizer_settings_reach_the_optimizer(data: TrainingData) -> None:
         {"schedule": "step"},
         {"schedule": "one_cycle"},
         {"schedule": {"kind": "constant", "warmup": 0.5}},
+        {"label_smoothing": 0.1},
         {"augmentation": ["horizontal_flip"]},
         {"augmentation": ["translate", "rotation"]},
         {"augmentation": ["cutout", "random_erasing"]},
@@ -327,6 +328,47 @@ class _HostReads(TorchDispatchMode):
         return result
 
 
+def test_labels_are_smoothed_in_the_loss_of_the_training_alone(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoothed: list[float] = []
+    recorded: list[float] = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def spy(logits: torch.Tensor, labels: torch.Tensor, **settings: Any) -> torch.Tensor:
+        loss = cross_entropy(logits, labels, **settings)
+        if logits.requires_grad and len(labels) > WARM_UP_IMAGES:
+            targets = 0.7 * torch.nn.functional.one_hot(labels, 10) + 0.03
+            expected = -(targets * logits.detach().log_softmax(1)).sum(1).mean()
+            smoothed.append(loss.item() - expected.item())
+        elif not logits.requires_grad:
+            recorded.append(loss.item() - cross_entropy(logits, labels).item())
+        return loss
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", spy)
+    run(data, training={"label_smoothing": 0.3})
+    assert len(smoothed) == 14
+    assert smoothed == pytest.approx([0] * 14, abs=1e-5)
+    # Two epochs of training, two evaluations, the last moment and the fit.
+    assert recorded == [0] * 6
+
+
+def test_a_plateau_of_the_training_loss_reduces_the_learning_rate(data: TrainingData) -> None:
+    # No epoch improves enough, so that each but the first reduces the rate; a millionth changes little.
+    plateau = {"kind": "reduce_on_plateau", "patience": 0, "factor": 1e-6, "threshold": 0.99}
+    settings: dict[str, Any] = {"epochs": 4, "optimizer": {"kind": "sgd", "momentum": 0.0}}
+    plain = run(data, training=settings)
+    reduced = run(data, training={**settings, "schedule": plateau})
+    short = run(data, training={**settings, "epochs": 2})
+    for first, second in zip(
+        plain.measurements.history[:2], reduced.measurements.history[:2], strict=True
+    ):
+        assert first["train_loss"] == second["train_loss"]
+    assert not same_weights(plain, reduced)
+    for name in ("conv.0.conv.weight", "output.weight"):
+        np.testing.assert_allclose(reduced.weights[name], short.weights[name], atol=1e-5)
+
+
 def test_an_augmentation_that_does_not_fit_the_images_is_an_error(data: TrainingData) -> None:
     with pytest.raises(ParameterError, match="allowed: at most 28"):
         run(data, training={"augmentation": [{"kind": "cutout", "size": 29}]})
@@ -338,6 +380,7 @@ def test_an_augmentation_that_does_not_fit_the_images_is_an_error(data: Training
     [
         {},
         {"augmentation": ["translate", "rotation", "cutout", "random_erasing"]},
+        {"averaging": "ema"},
     ],
 )
 def test_no_step_waits_for_the_device(raw_images: Arrays, device: str, training: dict[str, Any]) -> None:

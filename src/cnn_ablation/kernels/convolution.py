@@ -147,13 +147,14 @@ def _normalize_pool_rectify(maps: Tensor, norm: nn.BatchNorm2d | None, side: int
         return cast(Tensor, _NormalizePoolRectify.apply(maps, side, None, None, 0.0)[0])
     result, mean, variance = _NormalizePoolRectify.apply(maps, side, norm.weight, norm.bias, norm.eps)
     size = maps.numel() // maps.shape[1]
-    momentum = cast(float, norm.momentum)
+    batches = cast(Tensor, norm.num_batches_tracked).add_(1)
+    # Without a momentum, the running statistics are the mean over all batches, as in PyTorch.
+    momentum = 1 / batches.item() if norm.momentum is None else norm.momentum
     for running, moment in (
         (norm.running_mean, mean),
         (norm.running_var, variance * (size / (size - 1))),
     ):
         cast(Tensor, running).lerp_(moment, momentum)
-    cast(Tensor, norm.num_batches_tracked).add_(1)
     return cast(Tensor, result)
 
 

@@ -2,10 +2,11 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt
 
 from cnn_ablation.parts.base import OneOf, Part
 
@@ -19,7 +20,7 @@ class Schedule(Part):
         "schedule's first value.",
     )
 
-    def factor(self, progress: float) -> float:
+    def multiplier(self, progress: float) -> float:
         """The factor that multiplies the optimizer's learning rate.
 
         Args:
@@ -28,6 +29,15 @@ class Schedule(Part):
         if progress < self.warmup:
             return progress / self.warmup * self.after_warmup(0.0)
         return self.after_warmup((progress - self.warmup) / (1 - self.warmup))
+
+    def learning_rate(self, first: float, losses: Sequence[float]) -> float:
+        """The learning rate of the next epoch, which `multiplier` multiplies at each step.
+
+        Args:
+            first: The optimizer's learning rate.
+            losses: Mean training loss of each epoch so far, cross-entropy in nats.
+        """
+        return first
 
     @abstractmethod
     def after_warmup(self, progress: float) -> float:
@@ -117,4 +127,49 @@ def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-AnySchedule = Annotated[Constant | Cosine | Step | OneCycle, OneOf("schedule")]
+class ReduceOnPlateau(Schedule):
+    """Multiplied by `factor` when the training loss has stopped falling, by PyTorch's ReduceLROnPlateau.
+
+    The loss is the mean over an epoch. It is that of the training images, so that validation images
+    choose nothing.
+    """
+
+    kind: Literal["reduce_on_plateau"] = Field(
+        default="reduce_on_plateau", description="Name of the part."
+    )
+    factor: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.1, description="Factor of the learning rate at each reduction."
+    )
+    patience: NonNegativeInt = Field(
+        default=10, description="Number of successive epochs without improvement that are tolerated."
+    )
+    threshold: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=1e-4, description="Share of the lowest loss by which a loss must be lower to improve."
+    )
+    min_lr: NonNegativeFloat = Field(default=0.0, description="Lowest learning rate.")
+
+    def learning_rate(self, first: float, losses: Sequence[float]) -> float:
+        """See base class."""
+        import torch
+        from torch import optim
+
+        from cnn_ablation.workarounds import light_optimizer
+
+        optimizer = light_optimizer(optim.SGD)([torch.zeros(1)], lr=first)
+        theirs = optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            factor=self.factor,
+            patience=self.patience,
+            threshold=self.threshold,
+            min_lr=self.min_lr,
+        )
+        for loss in losses:
+            theirs.step(loss)
+        return float(optimizer.param_groups[0]["lr"])
+
+    def after_warmup(self, progress: float) -> float:
+        """See base class."""
+        return 1.0
+
+
+AnySchedule = Annotated[Constant | Cosine | Step | OneCycle | ReduceOnPlateau, OneOf("schedule")]

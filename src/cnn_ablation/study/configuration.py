@@ -9,6 +9,7 @@ from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import suggestion
 from cnn_ablation.parts.architectures import AnyArchitecture
 from cnn_ablation.parts.augmentations import AnyAugmentation
+from cnn_ablation.parts.averaging import AnyAveraging, NoAveraging
 from cnn_ablation.parts.base import Part
 from cnn_ablation.parts.initializations import AnyInitialization, PyTorchDefault
 from cnn_ablation.parts.optimizers import AnyOptimizer
@@ -40,6 +41,15 @@ class TrainingParameters(Parameters):
     initialization: AnyInitialization = Field(
         default=PyTorchDefault(), description="The weights that a training starts from."
     )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Share of each label that the loss of the training spreads evenly over all classes "
+        "(Szegedy et al., 2016). Recorded losses are always those of the labels themselves.",
+    )
+    averaging: AnyAveraging = Field(
+        default=NoAveraging(),
+        description="The weights that are evaluated and stored: those of the last step, or an average.",
+    )
 
 
 class Configuration(Parameters):
@@ -67,7 +77,7 @@ class Configuration(Parameters):
         training = self.training
         return [
             *(self.model, training.optimizer, training.schedule),
-            *(*training.augmentation, training.initialization),
+            *(*training.augmentation, training.initialization, training.averaging),
         ]
 
     def settings(self) -> dict[str, Any]:

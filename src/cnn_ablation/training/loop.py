@@ -4,7 +4,7 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import starmap
 
@@ -12,13 +12,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from cnn_ablation import kernels
 from cnn_ablation.parts.augmentations import Augmentation
+from cnn_ablation.parts.averaging import Averaging
 from cnn_ablation.parts.layers import count_activations, count_parameters
 from cnn_ablation.parts.schedules import Schedule
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
+from cnn_ablation.training.averaging import WeightAverage
 from cnn_ablation.training.cuda_graphs import TURN, Graphed, generators_in, own_stream, wait_for
 from cnn_ablation.training.devices import resolve_layers
 from cnn_ablation.training.initial_weights import seed_network
@@ -61,7 +64,8 @@ def train(
         data: Images and labels to train and validate on.
         num_classes: Number of classes.
         moments: Number of evaluations of the validation images, evenly spread over the last epoch, at
-            most one per step. They draw no random numbers and do not change the weights.
+            most one per step. They draw no random numbers and do not change the weights. An average of
+            weights that exists only at the end is evaluated once.
         precision: fp32, or bf16 for mixed precision with weights, sums and normalization in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
         graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
@@ -91,7 +95,12 @@ def train(
             seed_network(net, training.initialization, seed, data.device)
             if graphs is None:
                 graphs = data.device.type == "cuda" and not configuration.model.draws_from_process
-            step = _GraphedStep(eager) if graphs else eager
+            updating = _GraphedStep(eager) if graphs else eager
+            step: _AnyStep = updating
+            averaging = training.averaging
+            if isinstance(averaging, Averaging):
+                step = _AveragedStep(updating, eager, averaging, training, seed)
+                moments = 1 if averaging.at_end else moments
         order = random_streams.generator(seed, "order of batches")
 
         history: list[dict[str, float]] = []
@@ -120,6 +129,7 @@ def train(
             on_epoch(row)
             if not math.isfinite(train_loss):
                 break
+            step.end_epoch([earlier["train_loss"] for earlier in history])
         watch.record(logits)
         fit = _evaluate_fit(step)
         step.close()
@@ -158,7 +168,7 @@ class _Step:
 
     Args:
         network: The network, on the data's device. Its initial weights may be drawn later.
-        training: Optimizer, schedule and augmentation.
+        training: Optimizer, schedule, augmentation and label smoothing.
         seed: Seed of the augmentation.
         data: Images to train on.
         precision: fp32 or bf16.
@@ -176,10 +186,12 @@ class _Step:
         self.data = data
         self.normalize = Normalize(data.mean, data.std)
         self.mixed = torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16")
+        self._label_smoothing = training.label_smoothing
         self._compile()
         self._weights = list(network.parameters())
         self.optimizer = training.optimizer.build(self._weights)
-        self._learning_rate = training.optimizer.learning_rate
+        self._first_learning_rate = training.optimizer.learning_rate
+        self._learning_rate = self._first_learning_rate
         self._schedule: Schedule = training.schedule
         self._done = 0
         self._steps = training.epochs * math.ceil(len(data.train_labels) / training.batch_size)
@@ -209,12 +221,16 @@ class _Step:
         with TURN, self.mixed:
             return predict(self.network, images, self.normalize)
 
+    def end_epoch(self, losses: Sequence[float]) -> None:
+        """Adapt the learning rate to the training losses of the epochs so far."""
+        self._learning_rate = self._schedule.learning_rate(self._first_learning_rate, losses)
+
     def close(self) -> None:
         """Do nothing. Only `_GraphedStep` has memory to free."""
 
     def set_learning_rate(self) -> None:
         """Set the optimizer's learning rate for the next step."""
-        factor = self._schedule.factor((self._done + 0.5) / self._steps)
+        factor = self._schedule.multiplier((self._done + 0.5) / self._steps)
         self._done += 1
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -224,15 +240,20 @@ class _Step:
 
     def update(self, batch: Tensor, labels: Tensor) -> Tensor:
         """Update the weights; see `__call__`."""
-        images = self.data.train_images.index_select(0, batch)
-        for augmentation, generator in self.augmentations:
-            images = augmentation.apply(images, generator)
+        images = self.augmented(batch)
         # Like optimizer.zero_grad without its bookkeeping, which takes 1 % of a small network's step.
         for weight in self._weights:
             weight.grad = None
         logits = self._descend(self.network, images, labels)
         self.optimizer.step()
         return logits
+
+    def augmented(self, batch: Tensor) -> Tensor:
+        """Training images, uint8 (N, channels, height, width), after augmentation; see `__call__`."""
+        images = self.data.train_images.index_select(0, batch)
+        for augmentation, generator in self.augmentations:
+            images = augmentation.apply(images, generator)
+        return images
 
     def infer(self, images: Tensor) -> Tensor:
         """Logits of a batch, float32 (N, classes), in the network's current mode."""
@@ -247,7 +268,7 @@ class _Step:
         # Begin autocast at each step, because it keeps its casts of the weights until its end.
         with self.mixed:
             logits: Tensor = network(self.normalize(images))
-            loss = F.cross_entropy(logits, labels)
+            loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         loss.backward()
         return logits.detach()
 
@@ -290,6 +311,10 @@ class _GraphedStep:
         self._step.set_learning_rate()
         return self._update(batch, labels)
 
+    def end_epoch(self, losses: Sequence[float]) -> None:
+        """See `_Step`."""
+        self._step.end_epoch(losses)
+
     def close(self) -> None:
         """Free the graphs."""
         wait_for(self.data.device)
@@ -304,6 +329,73 @@ class _GraphedStep:
             return _joined(map(self._infer, images.split(EVALUATION_BATCH)), len(images))
 
 
+class _AveragedStep:
+    """A step that also averages the weights. An evaluation is that of the average.
+
+    The average is updated between steps, outside of their CUDA graphs. After the last step of the
+    training, the network has the average for good.
+
+    Args:
+        step: The step.
+        eager: The same step without graphs.
+        averaging: Rule of the average.
+        training: Number of epochs and size of batches.
+        seed: Seed of the batches from which the statistics of batch normalization are computed.
+    """
+
+    def __init__(
+        self,
+        step: _Step | _GraphedStep,
+        eager: _Step,
+        averaging: Averaging,
+        training: TrainingParameters,
+        seed: int,
+    ) -> None:
+        self.network = step.network
+        self.data = step.data
+        self.end_epoch = step.end_epoch
+        self.close = step.close
+        self._step = step
+        self._eager = eager
+        self._averaging = averaging
+        self._average = WeightAverage(averaging, step.network)
+        self._training = training
+        self._seed = seed
+        self._done = 0
+        self._steps = training.epochs * math.ceil(len(step.data.train_labels) / training.batch_size)
+
+    def __call__(self, batch: Tensor, labels: Tensor) -> Tensor:
+        """See `_Step`."""
+        logits = self._step(batch, labels)
+        self._done += 1
+        if self._averaging.includes(self._done, self._steps, self._training.epochs):
+            self._average.update()
+        if self._done == self._steps:
+            self._average.settle()
+            if self._averaging.at_end:
+                self._renew_statistics()
+        return logits
+
+    def evaluate(self, images: Tensor) -> Tensor:
+        """See `_Step`."""
+        with self._average.in_place():
+            return self._step.evaluate(images)
+
+    def _renew_statistics(self) -> None:
+        """Compute the statistics of batch normalization from one pass over the training images."""
+        stream = random_streams.generator(self._seed, "statistics of batch normalization")
+        count, size = len(self.data.train_labels), self._training.batch_size
+        # All batches have the same weight, so a smaller one is left out unless there is no other.
+        whole = count // size * size or count
+        with TURN, self._eager.mixed:
+            order = torch.randperm(count, generator=stream)[:whole].to(self.data.device)
+            batches = (self._eager.augmented(batch) for batch in order.split(size))
+            update_bn(map(self._eager.normalize, batches), self.network)
+
+
+_AnyStep = _Step | _GraphedStep | _AveragedStep
+
+
 class _Watch:
     """Scores the validation images at moments that are evenly spread over an epoch.
 
@@ -314,7 +406,7 @@ class _Watch:
         moments: Number of moments.
     """
 
-    def __init__(self, step: _Step | _GraphedStep, moments: int) -> None:
+    def __init__(self, step: _AnyStep, moments: int) -> None:
         self.hits: list[Tensor] = []
         self.seconds: np.ndarray = np.zeros(2)
         self._step = step
@@ -364,7 +456,7 @@ def _clocks(device: torch.device) -> np.ndarray:
     return np.array([wall, time.thread_time() if device.type == "cpu" else wall])
 
 
-def _evaluate_fit(step: _Step | _GraphedStep) -> dict[str, float]:
+def _evaluate_fit(step: _AnyStep) -> dict[str, float]:
     """See `Measurements.fit`."""
     data = step.data
     wait_for(data.device)
@@ -381,7 +473,7 @@ def _evaluate_fit(step: _Step | _GraphedStep) -> dict[str, float]:
 
 
 def _train_one_epoch(
-    step: _Step | _GraphedStep, batch_size: int, order: torch.Generator, watch: _Watch | None
+    step: _AnyStep, batch_size: int, order: torch.Generator, watch: _Watch | None
 ) -> tuple[float, float]:
     """Train one epoch. Return mean loss and top-1 accuracy (percent) of its images during training."""
     device = step.data.device

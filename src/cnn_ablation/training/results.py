@@ -12,7 +12,8 @@ import numpy as np
 class Measurements:
     """The numbers that were measured during a training and after it.
 
-    Losses are mean cross-entropies in nats. Accuracies are top-1, in percent.
+    Losses are mean cross-entropies in nats, without label smoothing. Accuracies are top-1, in percent.
+    If weights are averaged, evaluations are those of the average as soon as there is one.
 
     Args:
         history: A row per epoch: epoch (from 1), train_loss and train_accuracy (over the epoch's images
@@ -21,7 +22,7 @@ class Measurements:
             a CPU, which does not depend on what else the machine does, and equal to seconds elsewhere.
             Both are times of training and one evaluation.
         moments: A row per moment of the last epoch, the last of which is its end: val_loss and
-            val_accuracy.
+            val_accuracy. One row if an average of weights exists only at the end.
         fit: Evaluation of the training images after the last epoch, in evaluation mode: train_loss,
             train_accuracy, and seconds_per_image, in the sense of compute_seconds.
         total_params: Number of trainable parameters.
@@ -44,7 +45,7 @@ class TrainedTrial:
         validation_hits: Whether each validation image was classified correctly at each moment, bool
             (moments, N).
         validation_logits: Logits of the last moment, float32 (N, classes).
-        weights: The network's parameters and buffers by name.
+        weights: The parameters and buffers of the network, or of its average, by name.
     """
 
     measurements: Measurements
