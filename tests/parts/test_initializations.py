@@ -51,7 +51,8 @@ def test_pytorchs_default_has_the_distribution_of_a_new_layer() -> None:
         (Orthogonal(), init.orthogonal_),
         (Orthogonal(gain=2.0), partial(init.orthogonal_, gain=2.0)),
     ],
-    ids=str,
+    # The text of a function holds its address, and workers must collect the same names.
+    ids=lambda value: str(value) if isinstance(value, Initialization) else "",
 )
 def test_weights_are_pytorchs_and_biases_are_0(
     initialization: Initialization, theirs: Callable[..., torch.Tensor], shape: tuple[int, ...]
