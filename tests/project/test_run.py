@@ -388,7 +388,7 @@ def test_more_seeds_are_another_look_and_the_same_seeds_are_not(project: Path, s
         assert result.returncode == 0, result.stdout + result.stderr
         output = " ".join(result.stdout.split())
         assert "These verdicts are preliminary." in output
-        assert "other experiments (combined, conv_depth, dropout," in output
+        assert "the study's other experiments (combined," in output
         number, level = re.findall(r"Look (\d+) at these results: .*? at most (\S+)", output)[0]
         return int(number), float(level)
 
@@ -403,7 +403,8 @@ def test_more_seeds_are_another_look_and_the_same_seeds_are_not(project: Path, s
     assert looks.read_text() == before
     again = pd.read_csv(project / "data/08_reporting/batchnorm/verdicts.csv").set_index("claim")
     pd.testing.assert_series_equal(again["level"], of_study["level"])
-    assert level == pytest.approx(of_study["level"].min(), rel=0.05)
+    tested = of_study[of_study["looks"] > 0]
+    assert level == pytest.approx(tested["level"].min(), rel=0.05)
 
 
 def test_nothing_is_trained_or_logged_twice(project: Path, study: str) -> None:
