@@ -8,9 +8,12 @@ import pandas as pd
 from tests.conftest import STUDY, kedro, make_project
 
 FEWER_IMAGES = (
-    "data.train_images=200,data.validation_images=100,data.test_images=100,evaluation.moments=4"
+    "data.train_images=200,data.validation_images=100,data.test_images=100,evaluation.moments=2"
 )
-"""Fewer images than the demo uses, because the fixture has only 600, and a moment per step."""
+"""Fewer images than the demo uses, because the fixture has only 600, and fewer moments.
+
+The largest batches have 128 images.
+"""
 
 
 def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Path) -> None:
