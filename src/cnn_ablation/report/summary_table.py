@@ -78,9 +78,9 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[str]:
         cost = ""
         if len(known):
             minutes = known["worker_minutes"].max()
-            cost = f"; {known['seeds_needed'].max():,} seeds would decide {len(known)} of them"
+            cost = f"; {int(known['seeds_needed'].max()):,} seeds would decide {len(known)} of them"
             if not pd.isna(minutes):
-                cost += f", up to {duration(minutes)} of training on one worker for each"
+                cost += f"; the most expensive one takes {duration(minutes)} of training on one worker"
         lines.append(f"Undecided: {len(undecided)} of {len(verdicts)} claims{cost}")
     return lines
 
