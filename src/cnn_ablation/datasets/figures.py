@@ -3,28 +3,19 @@
 from pathlib import Path
 from typing import Any, NewType
 
-from kedro.io import AbstractDataset
-
+from cnn_ablation.datasets.base import FileDataset
 from cnn_ablation.report.figures import Drawing
 
 # Kedro-Viz recognizes the kind of a preview only by the name of its type.
 ImagePreview = NewType("ImagePreview", str)
 
 
-class FigureDataset(AbstractDataset[Drawing, tuple[str, bytes] | None]):
+class FigureDataset(FileDataset[Drawing, tuple[str, bytes] | None]):
     """A figure as a PNG file.
 
     A `report.figures.Drawing` is saved, and the file is loaded. The file contains the drawing's digest,
-    so that an unchanged drawing is not drawn again.
-
-    Args:
-        filepath: The file.
-        metadata: Read by plugins, such as kedro-viz.
+    so that an unchanged drawing is not drawn again. Arguments are those of `FileDataset`.
     """
-
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
 
     def save(self, data: Drawing) -> None:
         """Draw the figure, unless the file already shows this drawing."""
@@ -45,12 +36,6 @@ class FigureDataset(AbstractDataset[Drawing, tuple[str, bytes] | None]):
         from kedro_datasets.matplotlib import MatplotlibDataset
 
         return MatplotlibDataset(filepath=self._filepath.as_posix(), save_args=save_args)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def _exists(self) -> bool:
-        return self._filepath.is_file()
 
 
 DIGEST = "Drawing"

@@ -1,13 +1,12 @@
 """Arrays and trials in files."""
 
 import json
-from pathlib import Path
 from typing import Any, NewType
 
 import numpy as np
-from kedro.io import AbstractDataset
 from kedro_datasets.json import JSONDataset
 
+from cnn_ablation.datasets.base import FileDataset
 from cnn_ablation.errors import StudyError
 from cnn_ablation.study.trials import Trial
 
@@ -15,17 +14,8 @@ from cnn_ablation.study.trials import Trial
 JSONPreview = NewType("JSONPreview", str)
 
 
-class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
-    """Named NumPy arrays in one safetensors file.
-
-    Args:
-        filepath: The file.
-        metadata: Read by plugins, such as kedro-viz.
-    """
-
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
+class ArraysDataset(FileDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
+    """Named NumPy arrays in one safetensors file; see `FileDataset`."""
 
     def load(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""
@@ -38,16 +28,7 @@ class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]
         """Write all arrays. An interrupted write leaves the previous file as it was."""
         from safetensors.numpy import save_file
 
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._filepath.with_suffix(".unfinished")
-        save_file(data, unfinished)
-        unfinished.replace(self._filepath)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def _exists(self) -> bool:
-        return self._filepath.is_file()
+        self._replace(lambda path: save_file(data, path))
 
 
 class TrialsDataset(JSONDataset):  # type: ignore[misc]
@@ -66,17 +47,8 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
         return JSONPreview(json.dumps(super().load()))
 
 
-class RememberedDataset(AbstractDataset[Any, Any]):
-    """A JSON file that an earlier run may have written.
-
-    Args:
-        filepath: The file.
-        metadata: Read by plugins, such as kedro-viz.
-    """
-
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
+class RememberedDataset(FileDataset[Any, Any]):
+    """A JSON file that an earlier run may have written; see `FileDataset`."""
 
     def load(self) -> Any:
         """Return the content of the file, or an empty dict if there is no file.
@@ -96,13 +68,4 @@ class RememberedDataset(AbstractDataset[Any, Any]):
 
     def save(self, data: Any) -> None:
         """Write the file. An interrupted write leaves the previous file as it was."""
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._filepath.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(data), encoding="utf-8")
-        unfinished.replace(self._filepath)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def _exists(self) -> bool:
-        return self._filepath.is_file()
+        self._replace(lambda path: path.write_text(json.dumps(data), encoding="utf-8"))
