@@ -205,10 +205,9 @@ class _Comparison(_Claim):
         return f"{first} / {second}" if self.relative else f"{first} − {second}"
 
 
-class Above(_Comparison):
-    """One condition's metric is above another's."""
+class _Pair(_Comparison):
+    """A comparison of two conditions."""
 
-    kind: Literal["above"]
     condition: str = Field(description="The condition with the higher metric.")
     than: str = Field(description="The condition with the lower metric.")
 
@@ -224,6 +223,12 @@ class Above(_Comparison):
     def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
         """See base class."""
         return [{self.condition: 1, self.than: -1}]
+
+
+class Above(_Pair):
+    """One condition's metric is above another's."""
+
+    kind: Literal["above"]
 
 
 class Best(_Comparison):
@@ -417,14 +422,12 @@ class Interaction(_Comparison):
         return difference if self.relative_to is None else f"({difference}) / {self.relative_to}"
 
 
-class Difference(_Comparison):
+class Difference(_Pair):
     """One condition's metric is above another's by a claimed size."""
 
     margin_field: ClassVar[str] = "tolerance"
 
     kind: Literal["difference"]
-    condition: str = Field(description="The condition with the higher metric.")
-    than: str = Field(description="The condition with the lower metric.")
     claimed: Finite = Field(
         description="Claimed difference, in the metric's unit or, if relative, in percent."
     )
@@ -435,19 +438,10 @@ class Difference(_Comparison):
     )
 
     @model_validator(mode="after")
-    def _check_fields(self) -> Self:
-        self._check_other("than", self.than)
+    def _check_margins(self) -> Self:
         if self.tolerance is not None and self.smallest_effect is not None:
             raise ValueError("smallest_effect: cannot be combined with tolerance; leave one of them out")
         return self
-
-    def names(self) -> dict[str, list[str]]:
-        """See base class."""
-        return {"condition": [self.condition], "than": [self.than]}
-
-    def comparisons(self, conditions: Sequence[str]) -> list[Weights]:
-        """See base class."""
-        return [{self.condition: 1, self.than: -1}]
 
     def region(self, margin: float) -> Region:
         """See base class."""
