@@ -286,7 +286,7 @@ class Study:
         return imply(self.claims[number], self.margins[number], lower, upper)
 
     def are_false(self, verdicts: np.ndarray, means: np.ndarray) -> np.ndarray:
-        """Which verdicts, (..., claims), are false for the true means of the conditions.
+        """Whether each verdict, (..., claims), is false for the true means of the conditions.
 
         If a true value lies on the border of a claim's region, every verdict that depends on the side is
         counted as false.

@@ -33,7 +33,7 @@ def test_the_variance_over_images_is_that_of_the_simulation() -> None:
     rng = np.random.default_rng(0)
     noises = [ImageNoise.of(crossed(rng)) for _ in range(300)]
     weights = {"a": 1.0, "b": -1.0}
-    # Of a difference, the images' own part alone is left: 2 * (1 - 0.5) * 20^2 percent^2.
+    # The images' common part cancels in a difference. Their own parts remain: 2 * (1 - 0.5) * 20^2.
     expected = 400 / IMAGES
     found = [noise.variance(weights) for noise in noises if noise is not None]
     assert np.mean(found) == pytest.approx(expected, rel=0.03)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from cnn_ablation.errors import ParameterError
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiment import ExperimentParameters
 from tests.study.test_experiment import experiment
 
 ABOVE = {"kind": "above", "condition": "a", "than": "b"}
@@ -175,6 +176,18 @@ def test_a_claim_about_all_conditions_needs_enough_of_them(
     assert failure.value.key.startswith("claims.mine")
 
 
+def with_equal_conditions(claim: dict[str, Any]) -> ExperimentParameters:
+    """An experiment with a claim, in which `baseline` and `half` have the same settings."""
+    return experiment(
+        conditions={
+            "baseline": {},
+            "half": {"model": {"dropout_rate": 0.5}},
+            "none": {"model": {"dropout_rate": 0.0}},
+        },
+        claims={"mine": {"text": "It is.", **claim}},
+    )
+
+
 @pytest.mark.parametrize(
     ("claim", "field"),
     [
@@ -203,14 +216,7 @@ def test_a_claim_about_all_conditions_needs_enough_of_them(
 def test_conditions_with_the_same_settings_cannot_be_compared(
     baseline: Configuration, claim: dict[str, Any], field: str
 ) -> None:
-    asked = experiment(
-        conditions={
-            "baseline": {},
-            "half": {"model": {"dropout_rate": 0.5}},
-            "none": {"model": {"dropout_rate": 0.0}},
-        },
-        claims={"mine": {"text": "It is.", **claim}},
-    )
+    asked = with_equal_conditions(claim)
     with pytest.raises(ParameterError) as failure:
         asked.conditions_of(baseline)
     assert failure.value.key == f"claims.mine.{field}"
@@ -236,12 +242,5 @@ def test_conditions_with_the_same_settings_cannot_be_compared(
 def test_conditions_with_the_same_settings_may_both_be_compared_with_a_third(
     baseline: Configuration, claim: dict[str, Any]
 ) -> None:
-    asked = experiment(
-        conditions={
-            "baseline": {},
-            "half": {"model": {"dropout_rate": 0.5}},
-            "none": {"model": {"dropout_rate": 0.0}},
-        },
-        claims={"mine": {"text": "It is.", **claim}},
-    )
+    asked = with_equal_conditions(claim)
     assert len(asked.conditions_of(baseline)) == 3

@@ -34,9 +34,13 @@ def trials() -> None:
 
 @trials.command("list")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "csv"]), default="table", show_default=True,
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv"]),
+    default="table",
+    show_default=True,
     help="csv: every setting and metric, to be redirected to a file.",
-)  # fmt: skip
+)
 @click.option("--sort", metavar="COLUMN", help="Sort by a column; with a hyphen before it, backwards.")
 @click.option(
     "--where", "filters", multiple=True, metavar="COLUMN=VALUE", help="Only trials with this value."

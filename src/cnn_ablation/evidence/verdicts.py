@@ -449,7 +449,7 @@ class _Scale(NamedTuple):
     metric: str
     relative: bool
     is_ratio: bool
-    # What the seed adds to all conditions alike cancels in a difference alone.
+    # What a seed does to all conditions alike cancels in differences, but not in single values.
     is_difference: bool
     within: int | None
 
@@ -479,7 +479,7 @@ def _priors(measured: Iterable[_Measured]) -> dict[_Scale, Prior]:
 
 
 def _number(looks: Sequence[Look], seeds: Iterable[int]) -> int:
-    """Which look, counted from 1, is that at these seeds; the last one if none is."""
+    """The number, from 1, of the look at these seeds; that of the last look if there is none."""
     current = frozenset(seeds)
     return next((n for n, look in enumerate(looks, 1) if look.seeds == current), len(looks))
 
