@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
 from cnn_ablation.evidence.effects import Effect, Prior
+from cnn_ablation.evidence.implications import imply, seeds_to_decide
 from cnn_ablation.evidence.spending import Look, Plan
-from cnn_ablation.evidence.verdicts import imply, seeds_to_decide
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.quantities import Quantity
 

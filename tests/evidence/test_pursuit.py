@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnn_ablation.evidence.measuring import list_contrasts
 from cnn_ablation.evidence.pursuit import pursue
 from cnn_ablation.evidence.spending import Look, Looks
-from cnn_ablation.evidence.verdicts import list_contrasts
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters

@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from cnn_ablation.evidence import verdicts
+from cnn_ablation.evidence.measuring import Results, list_contrasts
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
@@ -49,7 +50,7 @@ def row_of(means: dict[str, float], **fields: Any) -> dict[str, Any]:
             for row in rows
         ]
     )
-    results = verdicts.Results(
+    results = Results(
         claims={"it": claim},
         conditions=conditions,
         trial_metrics=pd.DataFrame(rows),
@@ -57,7 +58,7 @@ def row_of(means: dict[str, float], **fields: Any) -> dict[str, Any]:
         images={"train": 60_000, "validation": 10_000},
         moments=20,
     )
-    family = verdicts.list_contrasts(results.claims, conditions)
+    family = list_contrasts(results.claims, conditions)
     tables, _ = verdicts.judge({"it": results}, family, EVIDENCE, {})
     row: dict[str, Any] = tables["it"].iloc[0].to_dict()
     return row

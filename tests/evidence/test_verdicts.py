@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from cnn_ablation.evidence import verdicts
 from cnn_ablation.evidence.images import ImageNoise
+from cnn_ablation.evidence.measuring import Results, list_contrasts
 from cnn_ablation.evidence.spending import Look
-from cnn_ablation.evidence.verdicts import Results
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
@@ -98,7 +98,7 @@ def judge(
     evidence: EvidenceParameters = EVIDENCE,
 ) -> list[dict[str, Any]]:
     """Rows of the table; the family is the experiment's own."""
-    keys = verdicts.list_contrasts(results.claims, results.conditions) if family is None else family
+    keys = list_contrasts(results.claims, results.conditions) if family is None else family
     tables, _ = verdicts.judge({"it": results}, keys, evidence, looks or {})
     rows: list[dict[str, Any]] = tables["it"].to_dict("records")
     decided, _ = verdicts.decide(results, keys, evidence, looks or {})
@@ -246,9 +246,7 @@ def test_the_same_contrast_has_the_same_verdict_in_two_experiments(study: Study)
         top=93.0,
     )
     family = {
-        key
-        for results in (first, second)
-        for key in verdicts.list_contrasts(results.claims, results.conditions)
+        key for results in (first, second) for key in list_contrasts(results.claims, results.conditions)
     }
     assert len(family) == 2
     tables, looks = verdicts.judge({"first": first, "second": second}, family, EVIDENCE, {})
@@ -273,14 +271,14 @@ def test_the_family_has_each_contrast_once_and_no_exact_metric(study: Study) -> 
         same=91.0,
         high=92.0,
     )
-    assert len(verdicts.list_contrasts(results.claims, results.conditions)) == 3
+    assert len(list_contrasts(results.claims, results.conditions)) == 3
 
 
 def test_an_unrelated_experiment_changes_the_level_alone(study: Study) -> None:
     one = study.results(above("high", "low"), spread=0.1, low=91.0, high=91.6)
     other = study.results(above("top", "far"), low=91.0, high=91.0, top=93.0, far=91.0)
-    own = verdicts.list_contrasts(one.claims, one.conditions)
-    both = [*own, *verdicts.list_contrasts(other.claims, other.conditions)]
+    own = list_contrasts(one.claims, one.conditions)
+    both = [*own, *list_contrasts(other.claims, other.conditions)]
     (alone,) = judge(one, own)
     (listed,) = judge(one, both)
     tables, _ = verdicts.judge({"one": one, "other": other}, both, EVIDENCE, {})
@@ -294,7 +292,7 @@ def test_an_unrelated_experiment_changes_the_level_alone(study: Study) -> None:
 
 def test_more_contrasts_need_more_evidence(study: Study) -> None:
     results = study.results(above("high", "low"), seeds=4, spread=0.1, low=91.0, high=91.6)
-    family = verdicts.list_contrasts(results.claims, results.conditions)
+    family = list_contrasts(results.claims, results.conditions)
     evidence = EVIDENCE.model_copy(update={"planned_seeds": 4})
     assert judge(results, family, evidence=evidence)[0]["verdict"] == "supported"
     larger = [*family, *map(str, range(50))]
@@ -310,7 +308,7 @@ def first_seeds(results: Results, seeds: Collection[int]) -> Results:
 
 def test_each_look_spends_and_a_repeated_one_is_free(study: Study) -> None:
     results = study.results(above("high", "low"), spread=0.3, low=91.0, high=91.2)
-    family = verdicts.list_contrasts(results.claims, results.conditions)
+    family = list_contrasts(results.claims, results.conditions)
     looks: dict[str, list[Look]] = {}
     found = []
     for count in (3, 5, 5, 8, 3):
@@ -330,7 +328,7 @@ def test_each_look_spends_and_a_repeated_one_is_free(study: Study) -> None:
 
 def test_other_seeds_than_those_looked_at_decide_nothing(study: Study) -> None:
     results = study.results(above("high", "low"), low=91.0, high=93.0)
-    family = verdicts.list_contrasts(results.claims, results.conditions)
+    family = list_contrasts(results.claims, results.conditions)
     _, looks = verdicts.judge({"it": first_seeds(results, range(4))}, family, EVIDENCE, {})
     (row,) = judge(first_seeds(results, [4, 5, 6, 7]), family, looks)
     assert row["verdict"] == "undecided"
@@ -342,7 +340,7 @@ def test_other_seeds_than_those_looked_at_decide_nothing(study: Study) -> None:
 
 def test_a_pursuits_looks_are_counted(study: Study) -> None:
     results = study.results(above("high", "low"), spread=0.3, low=91.0, high=91.2)
-    family = verdicts.list_contrasts(results.claims, results.conditions)
+    family = list_contrasts(results.claims, results.conditions)
     pursued, looks = verdicts.judge({"it": results}, family, EVIDENCE, {}, [3, 5, 8])
     assert pursued["it"]["looks"].item() == 3
     assert [len(look.seeds) for look in looks[family[0]]] == [3, 5, 8]
@@ -496,7 +494,7 @@ def test_spreads_are_moderated_over_the_contrasts_of_a_metric(study: Study) -> N
     means = dict.fromkeys(["low", *names], 91.0)
     alone = study.results(one, seeds=3, **means)
     among = study.results(*[above(name, "low") for name in names], seeds=3, **means)
-    family = verdicts.list_contrasts(among.claims, among.conditions)
+    family = list_contrasts(among.claims, among.conditions)
     (own,), moderated = judge(alone, family), judge(among, family)
     widths = [row["deciding_high"] - row["deciding_low"] for row in (own, *moderated)]
     assert all(width < widths[0] for width in widths[1:])
@@ -527,25 +525,6 @@ def test_an_interval_over_images_stands_beside_that_over_seeds(study: Study) -> 
     assert np.isnan(other["image_low"])
 
 
-def test_one_condition_gives_no_pair(study: Study) -> None:
-    table = verdicts.compare_pairs(study.results(low=91.0).trial_metrics, EVIDENCE, IMAGES)
-    assert table.empty
-    assert "correlation" in table.columns
-
-
-def test_pairing_lowers_the_sd_and_the_seeds_needed(study: Study) -> None:
-    metrics = study.results(seeds=10, low=91.0, same=91.0, high=92.0).trial_metrics
-    table = verdicts.compare_pairs(metrics, EVIDENCE, IMAGES)
-    assert list(zip(table["condition"], table["other"], strict=True)) == [
-        ("low", "same"),
-        ("low", "high"),
-        ("same", "high"),
-    ]
-    assert (table["correlation"] > 0.9).all()
-    assert (table["sd"] < table["unpaired_sd"]).all()
-    assert (table["seeds_needed"] < table["unpaired_seeds_needed"]).all()
-
-
 @pytest.mark.parametrize("validation", [1000, 10_000])
 @pytest.mark.parametrize(
     "one",
@@ -571,22 +550,3 @@ def test_differences_that_are_equal_up_to_rounding_decide_nothing(
     assert row["verdict"] == "undecided"
     assert np.isnan(row["low"])
     assert row["finding"].endswith("results are equal up to rounding, so their spread is unknown")
-
-
-@pytest.mark.parametrize(
-    ("metric", "step"),
-    [
-        ("mean_val_accuracy", 0.005),
-        ("final_val_accuracy", 0.1),
-        ("final_train_accuracy", 0.05),
-        ("overfitting_gap", 0.05),
-        ("generalization_gap", 0.05),
-        ("val_accuracy_spread", 0.0),
-        ("epochs_to_80", 1.0),
-        ("final_val_loss", 0.0),
-        ("seconds_per_epoch", 0.0),
-    ],
-)
-def test_an_accuracy_changes_in_steps_of_one_image(metric: str, step: float) -> None:
-    images = {"train": 2000, "validation": 1000}
-    assert verdicts.rounding_step(metric, images, 20) == pytest.approx(step)

@@ -15,8 +15,8 @@ from kedro.pipeline import Pipeline
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.datasets import FigureDataset, ResultsDataset
+from cnn_ablation.evidence.measuring import list_contrasts
 from cnn_ablation.evidence.pursuit import pursue
-from cnn_ablation.evidence.verdicts import list_contrasts
 from cnn_ablation.execution.outcomes import Outcome
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.pipelines import conclusions, evaluation, registration, reporting, visualization

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from cnn_ablation.evidence.effects import Effect, contrast
-from cnn_ablation.evidence.verdicts import rounding_step
+from cnn_ablation.evidence.measuring import rounding_step
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Condition

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cnn_ablation.evidence.measuring import Results
 from cnn_ablation.evidence.spending import Look
-from cnn_ablation.evidence.verdicts import Results, decide
+from cnn_ablation.evidence.verdicts import decide
 from cnn_ablation.study.claims import deciding_conditions
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
@@ -43,9 +44,9 @@ def pursue(
         baseline: See `ExperimentParameters.conditions_of`.
         evidence: Significance level, smallest effect that matters, and plan of the looks.
         pursuit: Seeds at each look, and the time after which no look starts.
-        images: Number of images by split, see `verdicts.rounding_step`.
+        images: Number of images by split, see `measuring.rounding_step`.
         moments: Number of evaluations in the last epoch.
-        family: Keys of all contrasts of the study; see `verdicts.list_contrasts`.
+        family: Keys of all contrasts of the study; see `measuring.list_contrasts`.
         looks: Earlier looks by key of the contrast.
         train: Trains trials, or takes them from the store, and yields their outcomes.
 

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 from cnn_ablation.errors import StudyError
 from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
-from cnn_ablation.evidence.verdicts import duration, quantity
+from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters

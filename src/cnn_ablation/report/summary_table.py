@@ -65,7 +65,7 @@ def print_summary(
 
 def _verdict_lines(verdicts: pd.DataFrame) -> list[str]:
     """The settled claims by name, and the number of the others with the cost of deciding them."""
-    from cnn_ablation.evidence.verdicts import duration
+    from cnn_ablation.evidence.wording import duration
 
     settled = verdicts[verdicts["verdict"] != "undecided"]
     lines = [

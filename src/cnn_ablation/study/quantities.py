@@ -63,6 +63,11 @@ class Quantity(NamedTuple):
         """Names of the conditions whose results determine the quantity."""
         return [*self.weights, *([self.divisor] if self.divisor is not None else [])]
 
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it is a weighted sum of the primary metric, for which hits by image are stored."""
+        return self.metric == PRIMARY_METRIC and not self.relative and self.divisor is None
+
     def key(self, identities: Mapping[str, str]) -> str:
         """A text that is the same for the same quantity in all experiments of a study, up to the sign.
 

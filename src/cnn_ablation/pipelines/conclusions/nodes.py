@@ -19,9 +19,9 @@ LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
 
 def list_contrasts(experiment: ExperimentParameters, baseline: Configuration) -> list[str]:
     """List the distinct contrasts that the claims of an experiment are about."""
-    from cnn_ablation.evidence import verdicts
+    from cnn_ablation.evidence import measuring
 
-    return verdicts.list_contrasts(experiment.claims or {}, experiment.conditions_of(baseline))
+    return measuring.list_contrasts(experiment.claims or {}, experiment.conditions_of(baseline))
 
 
 def join_contrasts(**contrasts: list[str]) -> list[str]:
@@ -80,7 +80,7 @@ def _judge(
 
 def _read(results: dict[str, Any]) -> Any:
     from cnn_ablation.evidence.images import ImageNoise
-    from cnn_ablation.evidence.verdicts import Results
+    from cnn_ablation.evidence.measuring import Results
     from cnn_ablation.study.trials import Condition
     from cnn_ablation.training.results import METRICS
 

@@ -124,9 +124,9 @@ def compare_pairs(
     evaluation: EvaluationParameters,
 ) -> pd.DataFrame:
     """Compare all pairs of conditions, with and without pairing by seed."""
-    from cnn_ablation.evidence import verdicts
+    from cnn_ablation.evidence import pairs
 
-    return verdicts.compare_pairs(trial_metrics, evidence, data_summary["images"], evaluation.moments)
+    return pairs.compare_pairs(trial_metrics, evidence, data_summary["images"], evaluation.moments)
 
 
 def reproduce_published(

@@ -1,0 +1,209 @@
+"""Measured contrasts: the quantities of claims, estimated from the trials of an experiment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cnn_ablation.evidence.effects import Effect, Prior, contrast
+from cnn_ablation.evidence.images import ImageNoise
+from cnn_ablation.study.claims import Claim
+from cnn_ablation.study.quantities import (
+    PRIMARY_METRIC,
+    UNITS,
+    Quantity,
+    identify_configuration,
+)
+from cnn_ablation.study.trials import Condition
+from cnn_ablation.training.results import EXACT
+
+AVERAGED_METRICS = (PRIMARY_METRIC,)
+"""Accuracies that are means over the moments of the last epoch."""
+
+
+TRAINING_METRICS = (
+    *("eval_train_accuracy", "final_train_accuracy"),
+    *("generalization_gap", "overfitting_gap"),
+)
+"""Accuracies of training images, and differences from them."""
+
+
+class Results(NamedTuple):
+    """Results of an experiment, as far as verdicts depend on them.
+
+    Args:
+        claims: By name.
+        conditions: All conditions, in order.
+        trial_metrics: A row per trial: condition, seed, status and metrics.
+        histories: A row per trial and epoch: condition, seed, epoch, val_accuracy, seconds.
+        images: Number of images by split, `train` and `validation`.
+        moments: Number of evaluations in the last epoch.
+        image_noise: Variation between images, or None if it is unknown.
+    """
+
+    claims: Mapping[str, Claim]
+    conditions: Sequence[Condition]
+    trial_metrics: pd.DataFrame
+    histories: pd.DataFrame
+    images: Mapping[str, int]
+    moments: int
+    image_noise: ImageNoise | None = None
+
+
+def list_contrasts(claims: Mapping[str, Claim], conditions: Sequence[Condition]) -> list[str]:
+    """Keys of the distinct contrasts that the claims of an experiment are about, sorted.
+
+    Two experiments have a key in common if they compare the same settings by the same metric. Metrics
+    that do not depend on the seed take no part, because their comparisons need no test.
+    """
+    identities = {condition.name: identify_configuration(condition) for condition in conditions}
+    quantities = (
+        quantity for claim in claims.values() for quantity in claim.quantities(list(identities))
+    )
+    return sorted({each.key(identities) for each in quantities if each.metric not in EXACT})
+
+
+def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> float:
+    """The smallest step between two values of a metric, in its unit; 0 for a continuous metric.
+
+    An accuracy over n images changes in steps of 100 / n percent, the mean of N of them in steps of
+    100 / (n N).
+
+    Args:
+        metric: A key of `quantities.UNITS`.
+        images: Number of images by split, `train` and `validation`.
+        moments: Number of evaluations in the last epoch.
+    """
+    if metric in TRAINING_METRICS:
+        return 100 / max(images["train"], images["validation"])
+    if metric in AVERAGED_METRICS:
+        return 100 / (images["validation"] * moments)
+    if metric == "val_accuracy_spread":
+        return 0.0
+    if UNITS[metric] == "points":
+        return 100 / images["validation"]
+    return 1.0 if UNITS[metric] == "epochs" else 0.0
+
+
+def by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A metric of the finished trials: a row per seed and a column per condition, in order.
+
+    An exact metric is known even if the training diverged.
+    """
+    known = (trial_metrics["status"] == "finished") | (metric in EXACT)
+    finished = trial_metrics.assign(value=trial_metrics[metric].where(known))
+    conditions = trial_metrics["condition"].drop_duplicates()
+    return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
+
+
+class Measured(NamedTuple):
+    """A quantity and its results."""
+
+    quantity: Quantity
+    key: str | None
+    effect: Effect
+    samples: pd.Series
+    seeds: list[int]
+
+
+class MeasuredExperiment:
+    """An experiment's results by metric. Each metric is pivoted once for all claims."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self.names = [condition.name for condition in results.conditions]
+        self._identities = {
+            condition.name: identify_configuration(condition) for condition in results.conditions
+        }
+        self._values: dict[str, pd.DataFrame] = {}
+
+    def measure(self, claim: Claim) -> list[Measured]:
+        """The claim's quantities and their results."""
+        return [self._measure(quantity) for quantity in claim.quantities(self.names)]
+
+    def seconds(self) -> pd.Series:
+        """Mean training time of each condition's trials, s."""
+        trials = self._results.histories.groupby(["condition", "seed"])["seconds"].sum()
+        means: pd.Series = trials.groupby("condition").mean()
+        return means
+
+    def _measure(self, quantity: Quantity) -> Measured:
+        values = self._by_metric(quantity)
+        step = rounding_step(quantity.metric, self._results.images, self._results.moments)
+        weights = quantity.weights
+        if quantity.divisor is not None:
+            step *= float(np.linalg.norm([*weights.values()])) / abs(values[quantity.divisor]).mean()
+            total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
+            values, weights = (total / values[quantity.divisor]).to_frame("ratio"), {"ratio": 1.0}
+        elif quantity.relative:
+            step /= values.abs().stack().mean()
+            values = values.apply(np.log)
+        effect = contrast(values, weights, step)
+        columns = values[list(weights)]
+        samples = columns.dropna() @ np.array(list(weights.values()))
+        if quantity.metric in EXACT and effect.seeds:
+            # The mean of equal numbers can differ from them by rounding.
+            exact = effect.estimate if samples.empty else float(samples.iloc[0])
+            effect = replace(effect, estimate=exact, standard_error=0.0)
+        seeds = samples.index if effect.paired else columns.dropna(how="all").index
+        key = None if quantity.metric in EXACT else quantity.key(self._identities)
+        return Measured(quantity, key, effect, samples, [int(seed) for seed in seeds])
+
+    def _by_metric(self, quantity: Quantity) -> pd.DataFrame:
+        """The metric of a quantity's conditions, a row per seed."""
+        if quantity.within is not None:
+            rows = self._results.histories
+            early = rows[rows["epoch"] <= quantity.within]
+            best = early.groupby(["seed", "condition"])["val_accuracy"].max().unstack()
+            return best.reindex(columns=list(quantity.weights))
+        if quantity.metric not in self._values:
+            self._values[quantity.metric] = by_seed(self._results.trial_metrics, quantity.metric)
+        return self._values[quantity.metric][list(dict.fromkeys(quantity.conditions))]
+
+
+class _Scale(NamedTuple):
+    """Contrasts of the same scale have comparable variances."""
+
+    metric: str
+    relative: bool
+    is_ratio: bool
+    # What a seed does to all conditions alike cancels in differences, but not in single values.
+    is_difference: bool
+    within: int | None
+
+
+def _scale(quantity: Quantity) -> _Scale:
+    return _Scale(
+        quantity.metric,
+        quantity.relative,
+        quantity.divisor is not None,
+        len(quantity.weights) > 1,
+        quantity.within,
+    )
+
+
+def moderate(claims: Sequence[Sequence[Measured]]) -> list[list[Measured]]:
+    """Moderate the variances over the distinct contrasts of the same scale (Smyth, 2004).
+
+    Args:
+        claims: The measured quantities of each claim.
+
+    Returns:
+        The same quantities with moderated effects.
+    """
+    contrasts: dict[_Scale, dict[str, Effect]] = {}
+    for entry in chain.from_iterable(claims):
+        distinct = contrasts.setdefault(_scale(entry.quantity), {})
+        if entry.key is not None:
+            distinct[entry.key] = entry.effect
+    priors = {scale: Prior.of(list(effects.values())) for scale, effects in contrasts.items()}
+    return [
+        [
+            entry._replace(effect=entry.effect.moderated(priors[_scale(entry.quantity)]))
+            for entry in entries
+        ]
+        for entries in claims
+    ]
