@@ -1,8 +1,11 @@
-"""The steps in which metrics change."""
+"""Measured contrasts, and the steps in which metrics change."""
 
 import pytest
 
-from cnn_ablation.evidence.measuring import rounding_step
+from cnn_ablation.evidence.measuring import fewest_moments, rounding_step
+from cnn_ablation.parts.averaging import EpochAverage
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.trials import Condition
 
 
 @pytest.mark.parametrize(
@@ -22,3 +25,13 @@ from cnn_ablation.evidence.measuring import rounding_step
 def test_an_accuracy_changes_in_steps_of_one_image(metric: str, step: float) -> None:
     images = {"train": 2000, "validation": 1000}
     assert rounding_step(metric, images, 20) == pytest.approx(step)
+
+
+def test_weights_averaged_over_the_last_epoch_are_scored_once(baseline: Configuration) -> None:
+    training = baseline.training.model_copy(update={"averaging": EpochAverage()})
+    conditions = [
+        Condition(name="plain", levels={}, model=baseline.model, training=baseline.training),
+        Condition(name="averaged", levels={}, model=baseline.model, training=training),
+    ]
+    assert fewest_moments(conditions[:1], 20) == 20
+    assert fewest_moments(conditions, 20) == 1

@@ -1,6 +1,6 @@
 """Measured contrasts: the quantities of claims, estimated from the trials of an experiment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import pandas as pd
 
 from cnn_ablation.evidence.effects import Effect, Prior, contrast
 from cnn_ablation.evidence.images import ImageNoise
+from cnn_ablation.parts.averaging import Averaging
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.quantities import (
     PRIMARY_METRIC,
@@ -64,6 +65,20 @@ def list_contrasts(claims: Mapping[str, Claim], conditions: Sequence[Condition])
         quantity for claim in claims.values() for quantity in claim.quantities(list(identities))
     )
     return sorted({each.key(identities) for each in quantities if each.metric not in EXACT})
+
+
+def fewest_moments(conditions: Iterable[Condition], moments: int) -> int:
+    """The smallest number of evaluations in the last epoch among conditions.
+
+    A condition whose weights are averaged over the whole last epoch is evaluated only once.
+
+    Args:
+        conditions: The conditions.
+        moments: Number of evaluations of all other conditions.
+    """
+    averages = (condition.training.averaging for condition in conditions)
+    at_end = any(isinstance(average, Averaging) and average.at_end for average in averages)
+    return 1 if at_end else moments
 
 
 def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> float:
@@ -130,9 +145,13 @@ class MeasuredExperiment:
         means: pd.Series = trials.groupby("condition").mean()
         return means
 
+    def _moments(self, names: Collection[str]) -> int:
+        chosen = (each for each in self._results.conditions if each.name in names)
+        return fewest_moments(chosen, self._results.moments)
+
     def _measure(self, quantity: Quantity) -> Measured:
         values = self._by_metric(quantity)
-        step = rounding_step(quantity.metric, self._results.images, self._results.moments)
+        step = rounding_step(quantity.metric, self._results.images, self._moments(quantity.conditions))
         weights = quantity.weights
         if quantity.divisor is not None:
             step *= float(np.linalg.norm([*weights.values()])) / abs(values[quantity.divisor]).mean()
