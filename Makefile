@@ -9,7 +9,7 @@ SEEDS  ?=
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data study demo test format mlflow serve viz
+.PHONY: help setup data study demo test soak format mlflow serve viz
 
 help: ## Print this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -38,6 +38,9 @@ test: $(READY) ## Check style and types, then run the tests.
 	$(VENV)/bin/ruff format --quiet --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+
+soak: $(READY) ## Kill and disturb small studies for an hour, and count what is lost.
+	PYTHONPATH=src $(VENV)/bin/python -m tests.reliability.harness
 
 format: $(READY) ## Format the code.
 	$(VENV)/bin/ruff check --fix --quiet .

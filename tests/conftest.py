@@ -116,7 +116,7 @@ def served(*command: str, cwd: Path, health: str = "", **environment: str) -> It
         health: Path that answers once the server is ready.
         environment: Additional environment variables.
     """
-    port = _free_port()
+    port = free_port()
     log = cwd / "server.log"
     with log.open("w") as output:
         server = subprocess.Popen(
@@ -145,7 +145,8 @@ def served(*command: str, cwd: Path, health: str = "", **environment: str) -> It
         server.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that was free a moment ago."""
     # The system would choose a port from 49152 on, which Kedro-Viz rejects.
     while True:
         port = random.randrange(20_000, 30_000)
