@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Copy the report of the last study (journal, figures, tables, histories and looks) to docs/study.
+# Copy the report of the last study (journal, figures, tables, histories and looks) to docs/study, with those
+# of other studies in folders of their own.
 #   scripts/publish_study.sh [DATA]     DATA is the folder of results and defaults to data
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,5 +22,12 @@ for chapter in "$reports"/*/chapter.json; do
         cp "$folder/$table.csv" "$experiment"
     done
     cp "$outputs/$name/histories.csv" "$experiment"
+done
+for journal in "$reports"/*/journal.md; do
+    [ -f "$journal" ] || continue # no other study
+    folder=$(dirname "$journal")
+    name=$(basename "$folder")
+    mkdir "$target/$name"
+    cp "$journal" "$folder/journal.html" "$folder/study_summary.csv" "$outputs/$name/looks.json" "$target/$name"
 done
 du -sh "$target"

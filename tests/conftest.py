@@ -45,6 +45,9 @@ JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "com
 STUDY = (*JOURNAL, "combined_as_published", "overall")
 """Experiments of the main study, in their order."""
 
+DIRECTIONS = ("schedule", "optimizer", "augmentation", "initialization", "averaging")
+"""Experiments of the study `directions`, in their order."""
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -27,7 +27,8 @@ def test_journal_tables_histories_and_looks_are_published(script: Path, data: st
     project = script.parents[1]
     reports, outputs = (project / data / layer for layer in ("08_reporting", "07_model_output"))
     files = [reports / name for name in ("journal.md", "journal.html", "study_summary.csv")]
-    files += [outputs / "looks.json", outputs / "one/histories.csv"]
+    files += [outputs / "looks.json", outputs / "one/histories.csv", outputs / "other/looks.json"]
+    files += [reports / "other" / file.name for file in files[:3]]
     files += [reports / "one" / name for name in ("chapter.json", "claims.png", "final_model.json")]
     files += [reports / "one" / f"{table}.csv" for table in TABLES]
     for file in [*files, reports / "predictions/contact_sheet.png"]:
@@ -43,6 +44,7 @@ def test_journal_tables_histories_and_looks_are_published(script: Path, data: st
         *("journal.md", "journal.html", "study_summary.csv", "looks.json"),
         *("one/claims.png", "one/histories.csv"),
         *(f"one/{table}.csv" for table in TABLES),
+        *(f"other/{name}" for name in ("journal.md", "journal.html", "study_summary.csv", "looks.json")),
     }
 
 

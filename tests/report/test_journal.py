@@ -7,7 +7,7 @@ import pytest
 
 from cnn_ablation.errors import StudyError
 from cnn_ablation.report import journal
-from cnn_ablation.report.journal import SavedFigure
+from cnn_ablation.report.journal import SavedFigure, study_of
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 
@@ -134,6 +134,39 @@ def test_studies_may_have_different_numbers_of_contrasts() -> None:
     assert "significance level 0.05 for all 12 or 1 distinct contrasts of a study together" in text
     assert "the mean of 20 evaluations, evenly spread over the last epoch" in text
     assert "the mean of 1 evaluation at the end of the last epoch" in text
+
+
+def test_the_journal_of_another_study_has_its_name_and_reaches_its_figures() -> None:
+    figure = SavedFigure("/data/08_reporting/schedule/impact.png", PNG, reports="../")
+    chapters = {"schedule": chapter("Schedules")}
+    text = journal.write_markdown(chapters, {"schedule": [figure]}, study="directions")
+    assert text.startswith("# Ablation journal of directions: 1 experiment on Fashion-MNIST")
+    assert "`kedro run --pipeline=directions`" in text
+    assert "![Schedules](../schedule/impact.png)" in text
+    assert 'src="data:image/png;base64,' in journal.write_html(text, {"schedule": [figure]})
+
+
+@pytest.mark.parametrize(
+    ("studies", "expected"),
+    [
+        (["main", "main"], None),
+        (["main", None], None),
+        ([None], None),
+        (["directions", "directions"], "directions"),
+    ],
+)
+def test_only_another_study_than_the_main_one_has_a_journal_of_its_own(
+    studies: list[str | None], expected: str | None
+) -> None:
+    chapters = {str(n): chapter("T", experiment={"study": study}) for n, study in enumerate(studies)}
+    assert study_of({**chapters, "missing": None}) == expected
+
+
+def test_a_claim_from_a_publication_names_it() -> None:
+    claims = [verdict("a", "supported", source="He et al., 2016"), verdict("b", "supported")]
+    text = written(schedule=chapter("Schedules", verdicts=claims))
+    assert "**supported**: Claim a holds. (He et al., 2016) *finding of a.*" in text
+    assert "**supported**: Claim b holds. *finding of b.*" in text
 
 
 def test_an_experiment_that_was_not_run_is_named_as_left_out() -> None:

@@ -121,8 +121,11 @@ class StudyHooks:
                 "These verdicts are preliminary. The level allows for all claims of the study, but the "
                 f"study's other experiments ({', '.join(judged_alone)}) also help to estimate spreads."
             )
-        if "journal_html" in outputs:
-            click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
+        for name in sorted(outputs):
+            *study, last = name.split(".")
+            if last == "journal_html":
+                place = "/".join([reports, *study])
+                click.echo(f"Journal: {place}/journal.html, and journal.md beside it")
         if "predictions" in outputs:
             click.echo(f"Predictions: {reports}/predictions, as a table and a contact sheet")
         if "samples_figure" in outputs and not evaluated:

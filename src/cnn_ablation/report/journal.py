@@ -21,7 +21,9 @@ from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
+from cnn_ablation.study.claims import PLACES
 from cnn_ablation.study.experiment import ExperimentParameters
+from cnn_ablation.study.groups import MAIN_STUDY
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Trial
@@ -49,15 +51,18 @@ class SavedFigure(NamedTuple):
     Args:
         path: Path of the file.
         png: Content of the file.
+        reports: Path of the folder of reports, which has a folder per experiment, from that of the
+            journal; empty if they are the same.
     """
 
     path: str
     png: bytes
+    reports: str = ""
 
     @property
     def link(self) -> str:
-        """Path relative to the folder of reports, which has a folder per experiment."""
-        return "/".join(PurePosixPath(self.path).parts[-2:])
+        """Path relative to the folder of the journal."""
+        return self.reports + "/".join(PurePosixPath(self.path).parts[-2:])
 
 
 def collect_results(
@@ -157,14 +162,23 @@ def describe(chapter: Mapping[str, Any]) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
+def study_of(chapters: Mapping[str, Mapping[str, Any] | None]) -> str | None:
+    """The study that all chapters belong to, if it has a journal of its own; None for all others."""
+    studies = {chapter["experiment"]["study"] for chapter in chapters.values() if chapter is not None}
+    return next(iter(studies)) if len(studies) == 1 and not studies & {None, MAIN_STUDY} else None
+
+
 def write_markdown(
-    chapters: Mapping[str, Mapping[str, Any] | None], figures: Mapping[str, Sequence[SavedFigure | None]]
+    chapters: Mapping[str, Mapping[str, Any] | None],
+    figures: Mapping[str, Sequence[SavedFigure | None]],
+    study: str | None = None,
 ) -> str:
     """The journal as Markdown.
 
     Args:
         chapters: Per experiment, in the order of the journal; None if the experiment was not run.
         figures: Per experiment, its figures; None for a figure that does not exist.
+        study: Name of the study, if it has a journal of its own.
 
     Raises:
         StudyError: No experiment was run.
@@ -186,6 +200,8 @@ def write_markdown(
     return environment.get_template("journal.md.j2").render(
         chapters=written,
         missing=[name for name, chapter in chapters.items() if chapter is None],
+        study=study,
+        places=PLACES,
         figures={name: [f.link for f in figures[name] if f is not None] for name in written},
         signs=SIGNS,
         digits=lambda metric: 0 if metric == "total_params" else 3 if "loss" in metric else 2,

@@ -100,21 +100,25 @@ def require_all(chapters: dict[str, dict[str, Any] | None]) -> dict[str, dict[st
 
 
 def write_journal(**chapters: dict[str, Any] | None) -> tuple[str, str]:
-    """Write the journal as Markdown and as one page of HTML.
+    """Write a journal as Markdown and as one page of HTML.
+
+    The journal of a study other than the main one is in the folder with the study's name.
 
     Args:
         chapters: Chapter of each experiment; None if it was not run.
     """
     from cnn_ablation.report import journal
 
+    study = journal.study_of(chapters)
+    reports = "" if study is None else "../"
     figures = {
         name: [
-            journal.SavedFigure(*chapter["figures"][figure])
-            for figure in ("comparison", "claims")
-            if figure in chapter["figures"]
+            journal.SavedFigure(path, png, reports)
+            for figure, (path, png) in chapter["figures"].items()
+            if figure in ("comparison", "claims")
         ]
         for name, chapter in chapters.items()
         if chapter is not None
     }
-    markdown = journal.write_markdown(chapters, figures)
+    markdown = journal.write_markdown(chapters, figures, study)
     return markdown, journal.write_html(markdown, figures)

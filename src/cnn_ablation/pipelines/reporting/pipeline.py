@@ -59,7 +59,7 @@ def create_summary_pipeline(chapters: Mapping[str, str]) -> Pipeline:
 
 
 def create_journal_pipeline(chapters: Mapping[str, str]) -> Pipeline:
-    """Write the journal from the chapters of all experiments.
+    """Write a journal from the chapters of several experiments.
 
     Args:
         chapters: Dataset of each experiment's chapter, by the experiment's name.
