@@ -17,6 +17,7 @@ from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, PROJECT_ROOT
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
+from cnn_ablation.adapters.tracking import TrackingHooks
 
 # Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
 # scans them again and again, which takes a seventh of the time of a run that trains nothing.
@@ -27,7 +28,9 @@ if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for this file only in the working directory.
     configure_logging(yaml.safe_load(_logging.read_text()))
 
-HOOKS = (StudyHooks(), AbandonedRunHooks())
+HOOKS = (StudyHooks(), AbandonedRunHooks(), TrackingHooks())
+# TrackingHooks extend these hooks. The name is that in the metadata of kedro-mlflow.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 CONFIG_LOADER_ARGS = LOADER_ARGUMENTS

@@ -178,8 +178,39 @@ def test_trials_are_nested_runs_named_as_in_the_published_journal(project: Path,
     row = trial_metrics(project).set_index(["condition", "seed"]).loc["dropout_0.3", 1]
     assert child.data.metrics["final_val_accuracy"] == pytest.approx(row["final_val_accuracy"])
     assert child.data.metrics["total_params"] == 421_834
-    curve = client(project).get_metric_history(child.info.run_id, "val_accuracy")
+    assert max(len(str(value)) for value in child.data.metrics.values()) <= 12, "rounded"
+    curve = client(project).get_metric_history(child.info.run_id, "curves/val_accuracy")
     assert [point.step for point in curve] == [1]
+    (final,) = client(project).get_metric_history(child.info.run_id, "mean_val_accuracy")
+    assert final.step == 0, "drawn as a bar"
+
+
+def test_the_parent_run_says_what_was_run_and_what_came_out(project: Path, study: str) -> None:
+    parent = last_parent(project)
+    tags, params, metrics = parent.data.tags, parent.data.params, parent.data.metrics
+    assert tags["kedro_command"] == "kedro run"
+    assert tags["runner"] == "SequentialRunner"
+    assert params["baseline.training.optimizer.kind"] == "adam"
+    assert params["dropout.factors.model.dropout_rate"] == "[0.0,0.2,0.3,0.5,0.7]"
+    assert params["seeds"] == "[0,1]"
+    assert not any(value.startswith("{") for value in params.values())
+    summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
+    best = summary["mean_val_accuracy_mean"].max()
+    assert metrics["best_mean_val_accuracy"] == pytest.approx(best, abs=1e-4)
+    verdicts = [pd.read_csv(project / f"data/08_reporting/{name}/verdicts.csv") for name in STUDY]
+    assert metrics["claims"] == sum(map(len, verdicts))
+    assert metrics["claims_undecided"] == sum(
+        (table["verdict"] == "undecided").sum() for table in verdicts
+    )
+    assert metrics["trials"] == metrics["trials_trained"] == 2 * (10 + 3)
+    assert metrics["wall_seconds"] > 0
+
+
+def test_the_experiment_opens_as_model_training_with_a_view_of_trials(project: Path, study: str) -> None:
+    tags = client(project).get_experiment(experiment_id(project)).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(json.loads(tags["mlflow.sharedViewState.trials"])["state"])
+    assert view["orderByKey"] == "metrics.`mean_val_accuracy`"
 
 
 def test_figures_and_tables_are_artifacts_of_the_parent_run(project: Path, study: str) -> None:

@@ -10,12 +10,18 @@ from kedro.io import AbstractDataset
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.workarounds import TrackingSwitch
 
+CURVES = "curves"
+"""Prefix of the metrics that a trial has for each epoch, such as `curves/val_accuracy`."""
+
 
 class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFrame]):
     """One MLflow run per trial, nested in the run of `kedro run`, and a table of all trials as CSV.
 
     A node saves each trial as soon as it ends, so that a later failure does not lose it. The first save
     of a session replaces the table.
+
+    Values of an epoch are metrics with the prefix `curves/` and the epoch as step. Those of a
+    whole trial have neither. Metrics have six significant digits; the stored trial has all.
 
     Args:
         filepath: The table. Its columns are position (among the experiment's trials), condition, seed,
@@ -80,20 +86,18 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
             run_name=run.trial.name,
             tags={MLFLOW_PARENT_RUN_ID: parent.info.run_id, **tags},
         ).info.run_id
+        # MLflow draws a line for a metric with steps, and a bar for one whose step is 0. It shows the
+        # metrics with a prefix before those without.
         curves = [
-            Metric(name, value, now, int(row["epoch"]))
+            Metric(f"{CURVES}/{name}", _rounded(value), now, int(row["epoch"]))
             for row in run.history
             for name, value in row.items()
             if name != "epoch"
         ]
-        finals = [Metric(name, value, now, len(run.history)) for name, value in run.metrics.items()]
+        finals = [Metric(name, _rounded(value), now, 0) for name, value in run.metrics.items()]
         metrics = [metric for metric in curves + finals if math.isfinite(metric.value)]
         params = [Param(name, str(value)) for name, value in run.settings.items()]
-        # MLflow accepts at most 1,000 entities per call.
-        room = 1000 - len(params)
-        client.log_batch(child, metrics=metrics[:room], params=params)
-        for start in range(room, len(metrics), 1000):
-            client.log_batch(child, metrics=metrics[start : start + 1000])
+        client.log_batch(child, metrics=metrics, params=params)
         client.set_terminated(child, "FAILED" if run.status == "failed" else "FINISHED")
         return child
 
@@ -102,3 +106,8 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
 
     def _exists(self) -> bool:
         return self._filepath.is_file()
+
+
+def _rounded(value: float) -> float:
+    """The value with six significant digits, so that pages show no rounding errors; counts are kept."""
+    return value if not math.isfinite(value) or value == int(value) else float(f"{value:.6g}")
