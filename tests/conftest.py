@@ -1,5 +1,6 @@
 """Fixtures and helpers. The main one is a small project: the real code and conf with 600 real images."""
 
+import logging
 import os
 import random
 import shutil
@@ -107,6 +108,29 @@ def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.Com
         timeout=timeout,
         check=False,
     )
+
+
+class Messages(logging.Handler):
+    """Collects the messages of a logger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+@pytest.fixture
+def messages() -> Iterator[list[str]]:
+    """The lines that the package logs from level INFO on."""
+    logger = logging.getLogger("cnn_ablation")
+    handler, level = Messages(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler.texts
+    logger.setLevel(level)
+    logger.removeHandler(handler)
 
 
 @contextmanager

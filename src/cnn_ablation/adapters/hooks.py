@@ -65,6 +65,7 @@ class StudyHooks:
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
+        logger.info("Loading PyTorch and checking the networks of %s", ", ".join(_experiments(pipeline)))
         self._check_execution(catalog.load("params:execution"))
         described = self._describe_images(catalog)
         trials = {
