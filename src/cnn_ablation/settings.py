@@ -17,6 +17,7 @@ from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, PROJECT_ROOT
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
+from cnn_ablation.adapters.variants import VariantHooks
 
 # Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
 # scans them again and again, which takes a seventh of the time of a run that trains nothing.
@@ -27,7 +28,7 @@ if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for this file only in the working directory.
     configure_logging(yaml.safe_load(_logging.read_text()))
 
-HOOKS = (StudyHooks(), AbandonedRunHooks())
+HOOKS = (StudyHooks(), AbandonedRunHooks(), VariantHooks())
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 CONFIG_LOADER_ARGS = LOADER_ARGUMENTS
