@@ -65,7 +65,7 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
         )
         assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
         (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
-        judged = {output.split(".")[1] for output in judging.outputs} - {"looks"}
+        judged = {output.split(".")[1] for output in judging.outputs}
         assert judged == ({name} if name in (*STUDY, "alone") else members)
 
 
@@ -73,7 +73,7 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
 def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     published = {"published_runs", "published_tables"}
-    assert free == {"images", "trial_store", "engine", "remembered_looks", *published}
+    assert free == {"images", "trial_store", "engine", "looks", *published}
     assert f"params:{name}" in PIPELINES[name].inputs()
     assert name in LOADER["parameters"]
 

@@ -20,11 +20,11 @@ def create_pipeline(judged: Sequence[str], study: Sequence[str], *, pursued: boo
     """
     inputs = {
         "contrasts": "contrasts",
-        "remembered_looks": "remembered_looks",
+        "looks": "looks",
         "evidence": "params:evidence",
         **{name: f"{name}.results" for name in judged},
     }
-    outputs = ["looks", *(f"{name}.verdicts" for name in judged)]
+    outputs = [f"{name}.verdicts" for name in judged]
     judging = (
         Node(
             nodes.judge_pursued_claims,
