@@ -229,6 +229,12 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
+def variant(project: Path) -> Path:
+    """The folder of results of the only variant in a project."""
+    (folder,) = project.glob("data/variants/*")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that the tests of a module share, including the results of earlier tests."""

@@ -10,11 +10,12 @@ from kedro.pipeline import Pipeline, node
 from cnn_ablation.adapters.checks import (
     check_catalog_entries,
     check_environment,
+    check_results,
     create_datasets,
 )
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.session import wrong_selection
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, StudyError
 from tests.conftest import write_yaml
 
 
@@ -125,3 +126,32 @@ def test_a_dataset_that_cannot_be_created_is_named_by_its_entry(
     assert str(raised.value).startswith(f"conf/base/catalog.yml: {entry}: ")
     assert "unexpected keyword argument 'nothing'" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> None:
+    whole = Pipeline(
+        [
+            node(identity, "images", "dropout.results", name="collect"),
+            node(identity, "dropout.results", "dropout.chapter", name="write"),
+            node(identity, "dropout.chapter", "journal", name="journal"),
+        ]
+    )
+    file = tmp_path / "results.json"
+    catalog = DataCatalog.from_config(
+        {
+            name: {"type": "json.JSONDataset", "filepath": str(path)}
+            for name, path in {
+                "images": tmp_path / "images.json",
+                "dropout.results": file,
+                "dropout.chapter": tmp_path / "chapter.json",
+            }.items()
+        }
+    )
+    pipelines = {"__default__": whole}
+    check_results(whole, catalog, pipelines)
+    check_results(whole.only_nodes("journal"), catalog, pipelines)
+    middle = whole.from_nodes("write")
+    with pytest.raises(StudyError, match=rf"^dropout\.results is missing: {file} does not exist"):
+        check_results(middle, catalog, pipelines)
+    file.write_text("{}")
+    check_results(middle, catalog, pipelines)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT, clean_environment, kedro, make_project
+from tests.conftest import ROOT, clean_environment, kedro, make_project, variant
 from tests.execution.test_store import age
 from tests.reliability.harness import (
     Disturbance,
@@ -341,9 +341,9 @@ def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: 
     assert "fc_[1000000000000] seed 0: RuntimeError" in output
     assert "Traceback" not in output
     assert "(1 failed)" in result.stdout
-    table = pd.read_csv(project / "data/08_reporting/dropout/trial_metrics.csv")
-    assert table["status"].tolist() == ["finished", "failed"]
-    assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
+    reports = variant(project) / "08_reporting/dropout"
+    assert pd.read_csv(reports / "trial_metrics.csv")["status"].tolist() == ["finished", "failed"]
+    assert (reports / "dropout_impact.png").is_file()
 
 
 def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:
@@ -359,9 +359,9 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "diverged in epoch 1" in result.stdout
     assert "(1 diverged)" in result.stdout
-    table = pd.read_csv(project / "data/08_reporting/batchnorm/condition_summary.csv")
-    assert table["diverged"].sum() >= 1
-    assert (project / "data/08_reporting/batchnorm/batchnorm_comparison.png").is_file()
+    reports = variant(project) / "08_reporting/batchnorm"
+    assert pd.read_csv(reports / "condition_summary.csv")["diverged"].sum() >= 1
+    assert (reports / "batchnorm_comparison.png").is_file()
 
 
 def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path, finished: Path) -> None:

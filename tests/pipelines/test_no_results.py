@@ -15,6 +15,7 @@ from kedro.pipeline import Pipeline
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.datasets import FigureDataset, ResultsDataset
+from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.evidence.measuring import list_contrasts
 from cnn_ablation.evidence.pursuit import pursue
 from cnn_ablation.execution.outcomes import Outcome
@@ -119,7 +120,7 @@ def results(
         "published_runs": pd.read_csv(ROOT / "data/01_raw/journal/runs.csv"),
         "published_tables": pd.read_csv(ROOT / "data/01_raw/journal/tables.csv"),
         "networks": pd.DataFrame({"condition": ["one", "two"]}),
-        "remembered_looks": {},
+        "looks": LookLedger(tmp_path / "looks.json"),
         "champion": None,
         "final_model": None,
         "final_model_report": {"protocol": "journal", "note": ""},

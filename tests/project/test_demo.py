@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
-from tests.conftest import STUDY, kedro, make_project
+from tests.conftest import STUDY, kedro, make_project, write_yaml
 
-FEWER_IMAGES = (
-    "data.train_images=200,data.validation_images=100,data.test_images=100,evaluation.moments=2"
-)
+FEWER_IMAGES = {
+    "data": {"train_images": 200, "validation_images": 100, "test_images": 100},
+    "evaluation": {"moments": 2},
+}
 """Fewer images than the demo uses, because the fixture has only 600, and fewer moments.
 
 The largest batches have 128 images.
@@ -20,7 +22,9 @@ def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Pa
     project = make_project(tmp_path)
     shutil.move(project / "conf/local/catalog.yml", project / "conf/demo/catalog.yml")
     shutil.rmtree(project / "conf/local")
-    result = kedro(project, "run", "--env=demo", f"--params={FEWER_IMAGES}", timeout=600)
+    file = project / "conf/demo/parameters.yml"
+    write_yaml(file, yaml.safe_load(file.read_text()) | FEWER_IMAGES)
+    result = kedro(project, "run", "--env=demo", timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr
     reports = project / "data/demo/08_reporting"
     for name in STUDY:
@@ -38,7 +42,7 @@ def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Pa
     result = kedro(
         project,
         *("run", "--env=demo", "--pipeline=pursuit", "--namespaces=batchnorm"),
-        f"--params={FEWER_IMAGES},pursuit.seeds=[2,3]",
+        "--params=pursuit.seeds=[2,3]",
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert set(pd.read_csv(reports / "batchnorm/trial_metrics.csv")["seed"]) == {0, 1, 2}

@@ -72,9 +72,9 @@ def test_studies_share_no_results_but_the_images_and_the_model() -> None:
     assert written["__default__"] & written["directions"] == shared
     assert written["more"] & written["directions"] == shared
     reads = {name: PIPELINES[name].inputs() for name in written}
-    assert "remembered_looks" in reads["__default__"]
-    assert {"more.remembered_looks", "champion"} <= reads["more"]
-    assert "remembered_looks" not in reads["more"]
+    assert "looks" in reads["__default__"]
+    assert {"more.looks", "champion"} <= reads["more"]
+    assert "looks" not in reads["more"]
 
 
 def test_each_study_writes_a_journal_of_its_own() -> None:
@@ -99,7 +99,7 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
         )
         assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
         (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
-        judged = {name.split(".")[1] for name in judging.outputs if name.endswith(".verdicts")}
+        judged = {output.split(".")[1] for output in judging.outputs}
         assert judged == ({name} if name in (*STUDY, *DIRECTIONS, "alone") else members)
 
 
@@ -108,7 +108,7 @@ def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     published = {"published_runs", "published_tables"}
     study = LOADER["parameters"][name]["study"]
-    looks = "remembered_looks" if study == "main" else f"{study}.remembered_looks"
+    looks = "looks" if study == "main" else f"{study}.looks"
     assert free == {"images", "trial_store", "engine", looks, *published}
     assert f"params:{name}" in PIPELINES[name].inputs()
     assert name in LOADER["parameters"]

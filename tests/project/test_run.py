@@ -28,7 +28,7 @@ from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.report.journal import SIGNS
 from cnn_ablation.serving.served_classifier import encode
-from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, write_yaml
+from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, variant, write_yaml
 
 FIGURES = {
     "dropout": "dropout_impact.png",
@@ -487,33 +487,40 @@ def test_the_notebooks_run_on_the_results(project: Path, study: str) -> None:
         NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
 
 
-def test_params_change_only_this_run(project: Path, study: str) -> None:
-    before = trial_metrics(project, "batchnorm")
-    result = kedro(
-        project,
-        "run",
-        "--pipeline=dropout",
-        "--params=dropout.factors.model.dropout_rate=[0.1,0.6],dropout.claims=null,seeds=[7],"
-        "baseline.model.fc_units=[16]",
+def test_params_change_only_this_run_and_its_results_have_a_folder(project: Path, study: str) -> None:
+    reports = project / "data/08_reporting"
+    before = {file: file.read_bytes() for file in reports.rglob("*") if file.is_file()}
+    params = (
+        "dropout.factors.model.dropout_rate=[0.1,0.6],dropout.claims=null,seeds=[7],"
+        "baseline.model.fc_units=[16]"
     )
+    result = kedro(project, "run", "--pipeline=dropout", f"--params={params}")
     assert result.returncode == 0, result.stderr
-    table = trial_metrics(project)
+    folder = variant(project)
+    assert folder.name.startswith(
+        "baseline.model.fc_units=16,dropout.claims=null,dropout.factors.model."
+    )
+    assert f"the results go to data/variants/{folder.name}" in result.stdout
+    table = pd.read_csv(folder / "08_reporting/dropout/trial_metrics.csv")
     assert table["condition"].tolist() == ["dropout_0.1", "dropout_0.6"]
     assert table["seed"].tolist() == [7, 7]
     assert table["total_params"].nunique() == 1
     assert table["total_params"].iloc[0] < 421_834
-    params = children(project, last_parent(project))[0].data.params
-    assert params["model.fc_units"] == "[16]"
-    assert trial_metrics(project, "batchnorm").equals(before)
+    parent = last_parent(project)
+    tracked = children(project, parent)
+    assert tracked[0].data.params["model.fc_units"] == "[16]"
+    assert {run.data.tags["variant"] for run in (parent, *tracked)} == {folder.name}
+    assert {file: file.read_bytes() for file in reports.rglob("*") if file.is_file()} == before
 
 
 def test_conf_applies_from_any_working_directory(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     file = project / "conf/base/parameters_dropout.yml"
     file.write_text(file.read_text().replace("[0.0, 0.2, 0.3, 0.5, 0.7]", "[0.4]"))
+    write_yaml(project / "conf/local/parameters_dropout.yml", {"dropout": {"claims": None}})
     folder = project / "notebooks"
     folder.mkdir()
-    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1,dropout.claims=null")
+    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1")
     assert result.returncode == 0, result.stderr
     assert trial_metrics(project)["condition"].tolist() == ["dropout_0.4"]
     assert [path.name for path in folder.iterdir()] == []
@@ -525,10 +532,10 @@ def test_holdout_scores_only_the_final_model_on_the_test_images(tmp_path: Path) 
     project = make_project(tmp_path / "project")
     result = kedro(project, "run", "--pipeline=pooling", "--params=data.protocol=holdout,seeds=1")
     assert result.returncode == 0, result.stderr
-    report = json.loads((project / "data/08_reporting/pooling/final_model.json").read_text())
+    report = json.loads((variant(project) / "08_reporting/pooling/final_model.json").read_text())
     assert report["protocol"] == "holdout"
     assert "took no part" in report["note"]
-    summary = json.loads((project / "data/05_model_input/data_summary.json").read_text())
+    summary = json.loads((variant(project) / "05_model_input/data_summary.json").read_text())
     assert summary["images"] == {"train": 100, "validation": 50, "test": 200}
 
 

@@ -12,17 +12,27 @@ from pydantic import BaseModel, ValidationError
 from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.conf_files import ConfFiles, reaches
+from cnn_ablation.adapters.variants import variant_globals
 from cnn_ablation.errors import InputError
 
 
 class ProjectContext(KedroContext):
-    """Kedro's context, which reports invalid parameters by file and key."""
+    """Kedro's context, which reports invalid parameters by file and key.
+
+    `changes` are the parameters of this run that make it a variant, by dotted key; see `study.variants`.
+    A variant reads and writes results in folders of its own.
+    """
 
     config_loader: OmegaConfigLoader
 
+    @click_errors()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conf_files = ConfFiles(self.config_loader, self.project_path)
+        self.changes = self.conf_files.find_changes()
+        if self.changes:
+            folders = self.config_loader["globals"]
+            self.config_loader["globals"] = variant_globals(folders, self.changes)
         conf_files.use(self.conf_files)
 
     @property

@@ -7,7 +7,7 @@ catalog, but only runs load and save data.
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset, ResultsDataset
 from cnn_ablation.datasets.figures import FigureDataset
-from cnn_ablation.datasets.files import ArraysDataset, RememberedDataset, TrialsDataset
+from cnn_ablation.datasets.files import ArraysDataset, LookLedgerDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
     ClassFoldersDataset,
     FashionMNISTDataset,
@@ -31,13 +31,13 @@ __all__ = [
     "FigureDataset",
     "ImageFolderDataset",
     "ImageSetDataset",
+    "LookLedgerDataset",
     "MlflowChampionDataset",
     "MlflowChapterDataset",
     "MlflowClassifierDataset",
     "MlflowModelDataset",
     "MlflowRegisteredModelDataset",
     "MlflowTrialRunsDataset",
-    "RememberedDataset",
     "ResultsDataset",
     "TorchvisionDataset",
     "TrialStoreDataset",

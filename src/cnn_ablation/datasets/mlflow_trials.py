@@ -27,12 +27,20 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         filepath: The table. Its columns are position (among the experiment's trials), condition, seed,
             key (in the trial store), status, reused, error and mlflow_run_id.
         experiment: Name of the experiment, set as a tag.
+        variant: Name of the variant of the study, set as a tag; None: settings are those of conf.
         metadata: Read by plugins, such as kedro-viz.
     """
 
-    def __init__(self, filepath: str, experiment: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        filepath: str,
+        experiment: str,
+        variant: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         self._filepath = Path(filepath)
         self._experiment = experiment
+        self._variant = variant
         self.metadata = metadata
         self._rows: list[dict[str, Any]] = []
 
@@ -78,6 +86,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
             "status": run.status,
             "reused": str(run.reused).lower(),
             **({"error": run.error} if run.error else {}),
+            **({"variant": self._variant} if self._variant else {}),
         }
         seconds = 0 if run.reused else sum(row["seconds"] for row in run.history)
         child: str = client.create_run(

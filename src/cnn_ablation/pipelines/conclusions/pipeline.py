@@ -28,11 +28,11 @@ def create_pipeline(
     """
     inputs = {
         "contrasts": "contrasts",
-        "remembered_looks": "remembered_looks",
+        "looks": "looks",
         "evidence": "params:evidence",
         **{name: f"{name}.results" for name in judged},
     }
-    outputs = ["looks", *(f"{name}.verdicts" for name in judged)]
+    outputs = [f"{name}.verdicts" for name in judged]
     judging = (
         Node(
             nodes.judge_pursued_claims,
@@ -66,14 +66,13 @@ def create_pipeline(
         pipeline,
         namespace=NAMESPACE,
         inputs={
-            name: f"{prefix}{name}" if name == "remembered_looks" else name
+            name: f"{prefix}{name}" if name == "looks" else name
             for name in given
             if not name.startswith("params:")
         },
         parameters={name for name in given if name.startswith("params:")},
         outputs={
             "contrasts": f"{prefix}contrasts",
-            "looks": f"{NAMESPACE}.{prefix}looks",
             **{f"{name}.chapter": f"{name}.chapter" for name in judged},
         },
     )
