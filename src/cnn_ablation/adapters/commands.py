@@ -144,6 +144,50 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     click.echo(f"Removed {summary}.")
 
 
+@trials.command("compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--metric", default="mean_val_accuracy", show_default=True, help="Metric to compare.")
+@click.option("--verdicts", is_flag=True, help="List all claims, instead of those that changed.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv"]),
+    default="table",
+    show_default=True,
+    help="csv: the conditions or, with --verdicts, the claims.",
+)
+@env_option
+@click.pass_obj
+@click_errors()
+def compare_runs(
+    metadata: ProjectMetadata,
+    a: str,
+    b: str,
+    metric: str,
+    verdicts: bool,
+    form: str,
+    env: str | None,
+) -> None:
+    """Compare the results of two runs: conditions, verdicts, and the inputs that differ.
+
+    A and B are each `conf`, for the results of conf; the name of a variant, or a part of it, for a run
+    whose settings differ from conf (data/variants has a folder for each); or a folder of reports.
+    """
+    from cnn_ablation.adapters.variants import find_run, read_chapters
+    from cnn_ablation.report.run_comparison import RunComparison, print_comparison
+
+    context = KedroSession.create(Path(metadata.project_path), env=env).load_context()
+    reports = context.project_path / context.config_loader["globals"]["reports"]
+    one, other = (read_chapters(find_run(name, reports)) for name in (a, b))
+    comparison = RunComparison(one, other, context.catalog.load("trial_store"))
+    conditions, claims = comparison.conditions(metric), comparison.verdicts()
+    if form == "csv":
+        click.echo((claims if verdicts else conditions).to_csv(index=False), nl=False)
+        return
+    print_comparison(conditions, claims, comparison.unshared(), every_claim=verdicts)
+
+
 def _store(metadata: ProjectMetadata, env: str | None) -> "TrialStore":
     session = KedroSession.create(Path(metadata.project_path), env=env)
     store: TrialStore = session.load_context().catalog.load("trial_store")

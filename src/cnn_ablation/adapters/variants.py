@@ -1,5 +1,6 @@
 """The folder of results that a run has if its settings differ from conf; see `study.variants`."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import click
 import yaml
 from kedro.framework.hooks import hook_impl
 
+from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.study.variants import name_variant
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ RESULTS = ("outputs", "model_input", "reports")
 
 FOLDER = "variants"
 """Folder of all variants, beside the folders of conf."""
+
+CONF = "conf"
+"""Name of the results of conf in a comparison."""
 
 TAG = "variant"
 """Tag of a variant's runs in MLflow, and the key of its name among the globals."""
@@ -40,6 +45,50 @@ def stored_variants(reports: Path) -> dict[str, Path]:
     """The folders of reports of all variants by name, beside a folder of reports of conf."""
     folders = sorted((reports.parent / FOLDER).glob(f"*/{reports.name}"))
     return {folder.parent.name: folder for folder in folders}
+
+
+def find_run(name: str, reports: Path) -> Path:
+    """The folder of reports of a run.
+
+    Args:
+        name: `conf`; the name of a variant, or a part of it; or a folder of reports.
+        reports: The folder of reports of conf.
+
+    Raises:
+        InputError: There is no such run, or there are several.
+    """
+    if name == CONF:
+        return reports
+    variants = stored_variants(reports)
+    matches = [name] if name in variants else [other for other in variants if name in other]
+    if len(matches) == 1:
+        return variants[matches[0]]
+    if not matches and Path(name).is_dir():
+        return Path(name)
+    if matches:
+        raise InputError(f"{name!r} is a part of several names: {', '.join(matches)}")
+    allowed = [CONF, *variants]
+    raise InputError(
+        f"no run {name!r}; allowed: {', '.join(allowed)}, or a folder of reports."
+        f"{suggestion(name, allowed)}"
+    )
+
+
+def read_chapters(reports: Path) -> dict[str, Any]:
+    """The chapters in a folder of reports, by experiment.
+
+    Raises:
+        InputError: There are none, or one is damaged.
+    """
+    chapters = {}
+    for file in sorted(reports.glob("*/chapter.json")):
+        try:
+            chapters[file.parent.name] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{file} is damaged: {error}. Run the experiment again") from None
+    if not chapters:
+        raise InputError(f"{reports} has no chapter of an experiment: run an experiment first")
+    return chapters
 
 
 def write_params(file: Path, changes: Mapping[str, Any]) -> None:
