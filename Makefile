@@ -12,15 +12,20 @@ IN_ENV := $(if $(ENV),--env=$(ENV))
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data study demo test soak format mlflow serve viz
+.PHONY: help setup unmoved data study demo test soak format mlflow serve viz
 
 help: ## Print this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 setup: $(READY) ## Create .venv with the pinned requirements, or reuse it.
 
+# The programs in .venv begin with the path of its Python, which is wrong once the project was moved.
+unmoved:
+	@python=$$(sed -n '1s/^#!//p' $(VENV)/bin/kedro 2>/dev/null); [ -z "$$python" ] || [ -x "$${python%% *}" ] || { \
+		echo "This project was moved, but $(VENV) cannot be: remove it (rm -rf $(VENV)), and run make again." >&2; exit 1; }
+
 # Touched last, so that an interrupted set-up runs again.
-$(READY): requirements.txt
+$(READY): requirements.txt | unmoved
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
 		echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Choose another: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -24,6 +24,7 @@ from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
 from PIL import Image
 
+from cnn_ablation.adapters.relocation import Tracking
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.report.journal import SIGNS
@@ -258,6 +259,23 @@ def test_the_winner_is_registered_and_the_first_becomes_champion(project: Path, 
     assert version.tags["model.kernel_size"] == "3"
     assert version.tags["data"] == winner["data"]
     assert " to " in version.tags["interval"]
+
+
+def test_the_champion_of_a_copied_project_is_found_in_the_copy(
+    project: Path, study: str, tmp_path: Path
+) -> None:
+    tracking = Tracking(tmp_path / "mlflow.db", "fashion_mnist_cnn_tuning", tmp_path / "mlartifacts")
+    shutil.copy(project / "mlflow.db", tracking.database)
+    shutil.copytree(project / "mlartifacts", tracking.artifacts)
+    old = tracking.moved_from()
+    assert old == project / "mlartifacts"
+    assert tracking.relocate(old) > 0
+    registry = client(tmp_path)
+    version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
+    place = registry.get_model_version_download_uri("fashion-mnist-cnn", version.version)
+    assert place.startswith(tracking.artifacts.as_uri())
+    model = mlflow.artifacts.download_artifacts("models:/fashion-mnist-cnn@champion")
+    assert (Path(model) / "MLmodel").is_file()
 
 
 def test_the_champion_answers_over_http(project: Path, study: str, raw_images: Arrays) -> None:

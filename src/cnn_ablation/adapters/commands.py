@@ -1,4 +1,4 @@
-"""Commands of the project: its own `kedro run`, and `kedro trials`."""
+"""Commands of the project: its own `kedro run`, `kedro trials` and `kedro relocate`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -186,6 +186,31 @@ def compare_runs(
         click.echo((claims if verdicts else conditions).to_csv(index=False), nl=False)
         return
     print_comparison(conditions, claims, comparison.unshared(), every_claim=verdicts)
+
+
+@cli.command("relocate")
+@env_option
+@click.pass_obj
+@click_errors()
+def relocate(metadata: ProjectMetadata, env: str | None) -> None:
+    """Correct the paths in MLflow's database after the project was moved or copied.
+
+    MLflow stores absolute paths of artifacts. Nothing else in the project depends on its folder.
+    """
+    from cnn_ablation.adapters import conf_files
+    from cnn_ablation.adapters.relocation import Tracking
+
+    KedroSession.create(Path(metadata.project_path), env=env).load_context()
+    tracking = Tracking.of(conf_files.current())
+    if tracking is None:
+        click.echo("Nothing to correct: conf names no SQLite database with a folder of artifacts.")
+        return
+    old = tracking.moved_from()
+    if old is None:
+        click.echo(f"Nothing to correct: {tracking.database} has its artifacts in the folder of conf.")
+        return
+    count = tracking.relocate(old)
+    click.echo(f"Corrected {count} paths in {tracking.database}: {old} is now {tracking.artifacts}.")
 
 
 def _store(metadata: ProjectMetadata, env: str | None) -> "TrialStore":

@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters import checks
+from cnn_ablation.adapters import checks, relocation
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
@@ -60,6 +60,7 @@ class StudyHooks:
     @click_errors()
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
+        relocation.check_place(self._context.conf_files)
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.check_results(pipeline, catalog, pipelines)
