@@ -92,7 +92,7 @@ def results(
         row = {"position": position, "condition": trial.condition.name, "seed": trial.seed}
         status = "diverged" if ending == "finished" and trial.condition.name == "two" else ending
         key = f"{position:024x}"
-        rows.append(row | {"key": key, "status": status, "error": ""})
+        rows.append(row | {"key": key, "status": status, "error": "", "mlflow_run_id": ""})
         if status != "failed":
             loss = {"train_loss": float("nan")} if status == "diverged" else {}
             logits = np.zeros((200, 10), np.float32)
@@ -121,6 +121,7 @@ def results(
         "published_tables": pd.read_csv(ROOT / "data/01_raw/journal/tables.csv"),
         "networks": pd.DataFrame({"condition": ["one", "two"]}),
         "looks": LookLedger(tmp_path / "looks.json"),
+        "journal_notice": "",
         "champion": None,
         "final_model": None,
         "final_model_report": {"protocol": "journal", "note": ""},
@@ -188,6 +189,7 @@ def test_an_experiment_without_results_is_reported(
     markdown = results["journal_markdown"]
     assert "nan" not in re.findall(r"[a-z]+", markdown)
     assert "None" not in markdown
+    assert re.search(r"\| Evaluated on \| .+, \d+ cores, Python 3\..+, cnn-ablation .+ \|", markdown)
     print_summary("T", results["condition_summary"], verdicts, "folder")
     printed = capsys.readouterr().out
     if seeds:

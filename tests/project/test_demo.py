@@ -34,6 +34,7 @@ def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Pa
         assert (reports / name / "claims.png").is_file()
     journal = (reports / "journal.md").read_text()
     assert f"# Ablation journal: {len(STUDY)} experiments on Fashion-MNIST" in journal
+    assert "> **This is a demo, and no evidence" in journal
     assert "data:image/png;base64," in (reports / "journal.html").read_text()
     numbers = pd.concat(pd.read_csv(reports / name / "reproduction.csv") for name in STUDY)
     assert numbers["condition"].nunique() == 19

@@ -403,11 +403,14 @@ def test_the_study_writes_its_journal(project: Path, study: str) -> None:
     budget = pd.read_csv(reports / "pooling/noise_budget.csv").set_index("condition")
     assert f"| pooling_True | {budget.loc['pooling_True', 'last_step_sd']:.2f} |" in markdown
     images = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
-    assert len(images) == 2 * len(STUDY)
+    assert len(images) == 4 * len(STUDY)
     assert all((reports / image).is_file() for image in images)
     page = (reports / "journal.html").read_text()
-    assert page.count("data:image/png;base64,") == 2 * len(STUDY)
-    assert not re.search(r"(?:src|href)=[\"'](?!data:)", page), "needs no other file"
+    text = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert text.count("data:image/png;base64,") == 4 * len(STUDY)
+    assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", text), "needs no other file"
+    runs = pd.read_csv(project / "data/07_model_output/pooling/runs.csv")
+    assert all(run in page for run in runs["mlflow_run_id"])
 
 
 def test_the_journal_pipeline_covers_the_experiments_that_were_run(project: Path, study: str) -> None:
