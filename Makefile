@@ -5,7 +5,7 @@ VENV   := .venv
 KEDRO  := $(VENV)/bin/kedro
 READY  := $(VENV)/.requirements-installed
 SEEDS  ?=
-# Environment of conf, such as demo.
+# Environment of conf for mlflow, serve and viz: ENV=demo shows what `make demo` has made.
 ENV    ?=
 IN_ENV := $(if $(ENV),--env=$(ENV))
 # Kedro plugins start programs by name, so the environment must be on PATH.
@@ -55,11 +55,10 @@ format: $(READY) ## Format the code.
 	$(VENV)/bin/ruff format --quiet .
 
 mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
-	$(IN_VENV) $(KEDRO) mlflow ui $(IN_ENV)
+	$(KEDRO) tracking $(IN_ENV)
 
 serve: $(READY) ## Serve the best network so far at http://127.0.0.1:5001.
-	MLFLOW_TRACKING_URI=sqlite:///$(CURDIR)/mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
-		--env-manager local --host 127.0.0.1 --port 5001 --model-uri models:/fashion-mnist-cnn@champion
+	$(KEDRO) serve $(IN_ENV)
 
 viz: $(READY) ## Show the pipelines in Kedro-Viz.
 	$(IN_VENV) $(KEDRO) viz run $(IN_ENV)

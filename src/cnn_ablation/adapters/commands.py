@@ -1,4 +1,4 @@
-"""Commands of the project: its own `kedro run`, `kedro trials` and `kedro relocate`."""
+"""Commands of the project: `kedro run`, `trials`, `serve`, `tracking` and `relocate`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
+from cnn_ablation.adapters.server_commands import serve, tracking
 from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(serve)
+cli.add_command(tracking)
 
 
 @cli.group()

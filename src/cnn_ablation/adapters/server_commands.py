@@ -1,0 +1,116 @@
+"""`kedro serve` and `kedro tracking`: servers for an environment of conf."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.cli.utils import env_option
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import ProjectMetadata
+
+from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.adapters.run_description import hide_secrets
+from cnn_ablation.errors import StudyError
+
+HOST = "127.0.0.1"
+
+
+@click.command()
+@click.option("--port", default=5001, show_default=True, help="Port on this machine.")
+@env_option
+@click.pass_obj
+@click_errors()
+def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
+    """Serve the best network so far over HTTP."""
+    context = _load_context(metadata, env)
+    names = context.config_loader["globals"]
+    uri = model_uri(names["registered_model"], str(names["predict_with"]))
+    _start(
+        "models",
+        "serve",
+        "--env-manager=local",
+        f"--host={HOST}",
+        f"--port={port}",
+        f"--model-uri={uri}",
+    )
+
+
+@click.command()
+@click.option("--port", default=5000, show_default=True, help="Port on this machine.")
+@env_option
+@click.pass_obj
+@click_errors()
+def tracking(metadata: ProjectMetadata, port: int, env: str | None) -> None:
+    """Show tracked runs on MLflow's page, and print the address that lists the trials."""
+    context = _load_context(metadata, env)
+    server = context.mlflow.server.mlflow_tracking_uri
+    local = not server.startswith(("http://", "https://"))
+    base = f"http://{HOST}:{port}" if local else hide_secrets(server).rstrip("/")
+    experiment = context.mlflow.tracking.experiment._experiment.experiment_id
+    for view in ("runs", "trials"):
+        click.echo(f"{view.capitalize()}: {page_address(base, experiment, view)}")
+    if local:
+        _start("ui", f"--backend-store-uri={server}", f"--host={HOST}", f"--port={port}")
+
+
+def page_address(base: str, experiment: str, view: str) -> str:
+    """Address of the runs of an experiment on MLflow's page.
+
+    Without the workflow in the address, the page opens with tools for language models, whatever the
+    experiment's kind is.
+
+    Args:
+        base: Address of the server.
+        experiment: Id of the experiment.
+        view: Key of a shared view.
+    """
+    state = f"workflowType=machine_learning&viewStateShareKey={view}"
+    return f"{base}/#/experiments/{experiment}/runs?{state}"
+
+
+def model_uri(name: str, version: str) -> str:
+    """URI of a version of a registered model, after a check that MLflow has it.
+
+    Args:
+        name: Name of the model.
+        version: Alias or number.
+
+    Raises:
+        StudyError: There is no such version.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow.MlflowClient()
+    try:
+        if version.isdigit():
+            client.get_model_version(name, version)
+            return f"models:/{name}/{version}"
+        client.get_model_version_by_alias(name, version)
+    except MlflowException as error:
+        raise StudyError(
+            f"There is no model {name} with the version {version}: run a study first, which registers "
+            "its winner. After `make demo`, add --env=demo or use `make serve ENV=demo` "
+            f"({error.message})"
+        ) from None
+    return f"models:/{name}@{version}"
+
+
+def _load_context(metadata: ProjectMetadata, env: str | None) -> Any:
+    return KedroSession.create(Path(metadata.project_path), env=env).load_context()
+
+
+def _start(*arguments: str) -> None:
+    import mlflow
+
+    # MLflow starts other programs by name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    try:
+        code = subprocess.call([sys.executable, "-m", "mlflow", *arguments], env=environment)
+    except KeyboardInterrupt:
+        code = 0
+    sys.exit(code)
