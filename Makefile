@@ -53,8 +53,7 @@ mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
 	$(IN_VENV) $(KEDRO) mlflow ui $(IN_ENV)
 
 serve: $(READY) ## Serve the best network so far at http://127.0.0.1:5001.
-	MLFLOW_TRACKING_URI=sqlite:///$(CURDIR)/mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
-		--env-manager local --host 127.0.0.1 --port 5001 --model-uri models:/fashion-mnist-cnn@champion
+	$(KEDRO) serve $(IN_ENV)
 
 viz: $(READY) ## Show the pipelines in Kedro-Viz.
 	$(IN_VENV) $(KEDRO) viz run $(IN_ENV)

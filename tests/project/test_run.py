@@ -265,12 +265,7 @@ def test_the_champion_answers_over_http(project: Path, study: str, raw_images: A
     Image.fromarray(raw_images["test_images"][0]).resize((90, 90)).save(image, "PNG")
     text = base64.b64encode(image.getvalue()).decode()
     body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text], [text]]}})
-    serve = ("mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1")
-    model = ("-m", "models:/fashion-mnist-cnn@champion")
-    store = f"sqlite:///{project}/mlflow.db"
-    with served(
-        *(*serve, *model, "--port"), cwd=project, health="/ping", MLFLOW_TRACKING_URI=store
-    ) as url:
+    with served("kedro", "serve", "--port", cwd=project, health="/ping") as url:
         request = urllib.request.Request(
             f"{url}/invocations",
             data=body.encode(),

@@ -1,8 +1,8 @@
-"""Commands of the project: its own `kedro run`, and `kedro trials`."""
+"""Commands of the project: its own `kedro run`, `kedro serve` and `kedro trials`."""
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 from kedro.framework.cli.utils import env_option
@@ -16,6 +16,7 @@ from cnn_ablation.adapters.run_command import run
 from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
+    from cnn_ablation.datasets import MlflowClassifierDataset
     from cnn_ablation.execution.store import TrialStore
 
 
@@ -25,6 +26,25 @@ def cli() -> None:
 
 
 cli.add_command(run)
+
+
+@cli.command("serve")
+@click.option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True)
+@env_option
+@click.pass_obj
+@click_errors()
+def serve_model(metadata: ProjectMetadata, port: int, env: str | None) -> None:
+    """Serve the registered model on this machine. The champion answers, unless conf says otherwise."""
+    session = KedroSession.create(Path(metadata.project_path), env=env)
+    dataset = session.load_context().catalog.get("classifier")
+    model = cast("MlflowClassifierDataset", dataset).load_served()
+
+    import uvicorn
+
+    from cnn_ablation.serving.server import application
+
+    click.echo(f"Serving at http://127.0.0.1:{port}/invocations; end with Ctrl-C")
+    uvicorn.run(application(model), host="127.0.0.1", port=port, log_level="warning")
 
 
 @cli.group()
