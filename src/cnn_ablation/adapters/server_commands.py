@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from kedro.framework.cli.utils import env_option
@@ -13,33 +13,34 @@ from kedro.framework.startup import ProjectMetadata
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_description import hide_secrets
-from cnn_ablation.errors import StudyError
+
+if TYPE_CHECKING:
+    from cnn_ablation.datasets import MlflowClassifierDataset
 
 HOST = "127.0.0.1"
+PORT = click.IntRange(1, 65535)
 
 
 @click.command()
-@click.option("--port", default=5001, show_default=True, help="Port on this machine.")
+@click.option("--port", type=PORT, default=5001, show_default=True, help="Port on this machine.")
 @env_option
 @click.pass_obj
 @click_errors()
 def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
-    """Serve the best network so far over HTTP."""
-    context = _load_context(metadata, env)
-    names = context.config_loader["globals"]
-    uri = model_uri(names["registered_model"], str(names["predict_with"]))
-    _start(
-        "models",
-        "serve",
-        "--env-manager=local",
-        f"--host={HOST}",
-        f"--port={port}",
-        f"--model-uri={uri}",
-    )
+    """Serve the registered model on this machine. The champion answers, unless conf says otherwise."""
+    dataset = _load_context(metadata, env).catalog.get("classifier")
+    model = cast("MlflowClassifierDataset", dataset).load_served()
+
+    import uvicorn
+
+    from cnn_ablation.serving.server import application
+
+    click.echo(f"Serving at http://{HOST}:{port}/invocations; end with Ctrl-C")
+    uvicorn.run(application(model), host=HOST, port=port, log_level="warning")
 
 
 @click.command()
-@click.option("--port", default=5000, show_default=True, help="Port on this machine.")
+@click.option("--port", type=PORT, default=5000, show_default=True, help="Port on this machine.")
 @env_option
 @click.pass_obj
 @click_errors()
@@ -69,34 +70,6 @@ def page_address(base: str, experiment: str, view: str) -> str:
     """
     state = f"workflowType=machine_learning&viewStateShareKey={view}"
     return f"{base}/#/experiments/{experiment}/runs?{state}"
-
-
-def model_uri(name: str, version: str) -> str:
-    """URI of a version of a registered model, after a check that MLflow has it.
-
-    Args:
-        name: Name of the model.
-        version: Alias or number.
-
-    Raises:
-        StudyError: There is no such version.
-    """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    client = mlflow.MlflowClient()
-    try:
-        if version.isdigit():
-            client.get_model_version(name, version)
-            return f"models:/{name}/{version}"
-        client.get_model_version_by_alias(name, version)
-    except MlflowException as error:
-        raise StudyError(
-            f"There is no model {name} with the version {version}: run a study first, which registers "
-            "its winner. After `make demo`, add --env=demo or use `make serve ENV=demo` "
-            f"({error.message})"
-        ) from None
-    return f"models:/{name}@{version}"
 
 
 def _load_context(metadata: ProjectMetadata, env: str | None) -> Any:
