@@ -517,6 +517,7 @@ def test_params_change_only_this_run_and_its_results_have_a_folder(project: Path
         "baseline.model.fc_units=16,dropout.claims=null,dropout.factors.model."
     )
     assert f"the results go to data/variants/{folder.name}" in result.stdout
+    assert f"kedro trials compare conf {folder.name}" in " ".join(result.stdout.split())
     table = pd.read_csv(folder / "08_reporting/dropout/trial_metrics.csv")
     assert table["condition"].tolist() == ["dropout_0.1", "dropout_0.6"]
     assert table["seed"].tolist() == [7, 7]

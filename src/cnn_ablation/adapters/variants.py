@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 from kedro.framework.hooks import hook_impl
+from kedro.pipeline import Pipeline
 
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.study.variants import name_variant
@@ -132,3 +133,14 @@ class VariantHooks:
         write_params(self._context.project_path / folder / "run.yml", self._context.changes)
         if mlflow.active_run() is not None:
             mlflow.set_tag(TAG, globals_[TAG])
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Say how to compare the variant with conf."""
+        chapters = any(name.endswith(".chapter") for name in pipeline.all_outputs())
+        if not self._context.changes or not chapters:
+            return
+        loader = self._context.config_loader
+        name = loader["globals"][TAG]
+        env = f" --env={loader.env}" if loader.env else ""
+        click.echo(f"To compare with the results of conf: kedro trials compare conf {name}{env}")
