@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import yaml
+from nbclient import NotebookClient
 
-from tests.conftest import STUDY, kedro, make_project, write_yaml
+from tests.conftest import ROOT, STUDY, kedro, make_project, write_yaml
 
 FEWER_IMAGES = {
     "data": {"train_images": 200, "validation_images": 100, "test_images": 100},
@@ -39,6 +41,16 @@ def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Pa
     numbers = pd.concat(pd.read_csv(reports / name / "reproduction.csv") for name in STUDY)
     assert numbers["condition"].nunique() == 19
     assert not (project / "data/08_reporting").exists()
+
+    notebooks = project / "notebooks"
+    shutil.copytree(ROOT / "notebooks", notebooks)
+    for file in notebooks.glob("*.ipynb"):
+        notebook = nbformat.read(file, as_version=4)
+        # The first cells find the results. tests/project/test_run.py runs the others.
+        notebook.cells = notebook.cells[:4]
+        NotebookClient(notebook, resources={"metadata": {"path": str(notebooks)}}).execute()
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        assert "of `make demo`" in str(first.outputs)
 
     result = kedro(
         project,
