@@ -527,6 +527,9 @@ def test_params_change_only_this_run_and_its_results_have_a_folder(project: Path
     tracked = children(project, parent)
     assert tracked[0].data.params["model.fc_units"] == "[16]"
     assert {run.data.tags["variant"] for run in (parent, *tracked)} == {folder.name}
+    compared = kedro(project, "trials", "compare", "conf", "fc_units=16")
+    assert compared.returncode == 0, compared.stderr
+    assert "dropout: only B has dropout_0.1, dropout_0.6" in compared.stdout
     assert {file: file.read_bytes() for file in reports.rglob("*") if file.is_file()} == before
 
 

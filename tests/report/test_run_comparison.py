@@ -133,3 +133,21 @@ def test_a_run_without_claims_has_no_verdicts_to_compare(
     a = chapter(baseline, tmp_path)
     b = chapter(baseline, tmp_path, parameters=experiment("none", "some"))
     assert RunComparison({"one": a}, {"one": b}, store).verdicts().empty
+
+
+def test_runs_without_a_common_condition_say_which_they_have(
+    baseline: Configuration, tmp_path: Path, store: TrialStore
+) -> None:
+    a = chapter(baseline, tmp_path, parameters=experiment("none"))
+    b = chapter(baseline, tmp_path, parameters=experiment("some", "half"))
+    comparison = RunComparison({"one": a}, {"one": b}, store)
+    assert comparison.conditions().empty
+    output = io.StringIO()
+    print_comparison(
+        comparison.conditions(),
+        comparison.verdicts(),
+        comparison.unshared(),
+        console=Console(file=output, width=160),
+    )
+    lines = output.getvalue().splitlines()
+    assert lines[:2] == ["one: only A has none", "one: only B has some, half"]

@@ -275,7 +275,7 @@ def print_comparison(
         )
         for name in ("Experiment", "Condition"):
             table.add_column(name, overflow="fold")
-        for name in ("A", "B", "B − A", "95 % interval", "Seeds"):
+        for name in ("A", "B", "B − A", "95 % interval", "Shared seeds"):
             table.add_column(name, justify="right")
         table.add_column("Inputs that differ", overflow="fold")
         for row in conditions.to_dict("records"):
