@@ -46,6 +46,14 @@ def test_each_experiment_tests_four_to_eight_claims_of_publications(name: str) -
     }
 
 
+def test_the_documentation_lists_every_source() -> None:
+    page = (ROOT / "docs/directions.md").read_text()
+    for each in EXPERIMENTS.values():
+        for claim in (each.claims or {}).values():
+            author, _, year = claim.source.rpartition(", ")
+            assert f"- {author} ({year}): " in page, claim.source
+
+
 def test_each_part_of_a_training_is_in_a_claim() -> None:
     fields = TrainingParameters.model_fields.values()
     known = {kind_of(part) for field in fields for part in parts_in(field.annotation)}
