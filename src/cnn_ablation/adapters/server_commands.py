@@ -1,10 +1,9 @@
 """`kedro serve` and `kedro tracking`: servers for an environment of conf."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 from kedro.framework.cli.utils import env_option
@@ -76,14 +75,11 @@ def _load_context(metadata: ProjectMetadata, env: str | None) -> Any:
     return KedroSession.create(Path(metadata.project_path), env=env).load_context()
 
 
-def _start(*arguments: str) -> None:
+def _start(*arguments: str) -> NoReturn:
     import mlflow
 
     # MLflow starts other programs by name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
-    try:
-        code = subprocess.call([sys.executable, "-m", "mlflow", *arguments], env=environment)
-    except KeyboardInterrupt:
-        code = 0
-    sys.exit(code)
+    # The server takes the place of this process, so that a signal that ends the command ends the server.
+    os.execve(sys.executable, [sys.executable, "-m", "mlflow", *arguments], environment)
