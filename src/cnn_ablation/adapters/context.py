@@ -9,7 +9,7 @@ from kedro.framework.project import pipelines
 from kedro.validation import ParameterValidationError, TypeExtractor
 from pydantic import BaseModel, ValidationError
 
-from cnn_ablation.adapters import conf_files
+from cnn_ablation.adapters import checks, conf_files
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.conf_files import ConfFiles, reaches
 from cnn_ablation.adapters.variants import variant_globals
@@ -31,6 +31,8 @@ class ProjectContext(KedroContext):
         self.conf_files = ConfFiles(self.config_loader, self.project_path)
         self.changes = self.conf_files.find_changes()
         if self.changes:
+            checks.check_environment(self.conf_files)
+            checks.check_globals(self.conf_files)
             folders = self.config_loader["globals"]
             self.config_loader["globals"] = variant_globals(folders, self.changes)
         conf_files.use(self.conf_files)
