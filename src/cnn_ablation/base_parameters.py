@@ -19,10 +19,6 @@ class Parameters(BaseModel):
     moved: ClassVar[Mapping[str, str]] = {}
     """Keys of earlier versions, and their replacements."""
 
-    def __str__(self) -> str:
-        """The group as JSON, which MLflow shows."""
-        return self.model_dump_json()
-
     @model_validator(mode="before")
     @classmethod
     def _reject_unknown_keys(cls, values: Any) -> Any:

@@ -18,8 +18,8 @@ def test_results_of_all_experiments_are_summarized() -> None:
     ]
     columns = ["key", "status", "reused"]
     runs = [
-        pd.DataFrame([["a", "finished", False], ["b", "finished", True]], columns=columns),
-        pd.DataFrame([["a", "finished", True], ["c", "failed", False]], columns=columns),
+        pd.DataFrame([["a", "finished", True], ["b", "finished", True]], columns=columns),
+        pd.DataFrame([["a", "finished", False], ["c", "failed", False]], columns=columns),
     ]
     assert summarize_run(summaries, verdicts, runs) == {
         "best_mean_val_accuracy": 91.5,

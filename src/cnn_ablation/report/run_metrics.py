@@ -35,7 +35,8 @@ def summarize_run(
         metrics["claims"] = len(found)
         metrics |= {f"claims_{verdict.replace(' ', '_')}": n for verdict, n in counted.items()}
     if runs:
-        trials = pd.concat(runs).drop_duplicates("key")
+        # Experiments share trials: the first to run trains one, and the others reuse it.
+        trials = pd.concat(runs).sort_values("reused").drop_duplicates("key")
         failed = trials["status"] == "failed"
         metrics["trials"] = len(trials)
         metrics["trials_trained"] = int((~trials["reused"].astype(bool) & ~failed).sum())

@@ -156,9 +156,6 @@ class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1, max_len
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    def __str__(self) -> str:
-        return self.model_dump_json()
-
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, seeds: Any) -> Any:
