@@ -14,6 +14,7 @@ from kedro.framework.project import configure_logging
 
 from cnn_ablation.adapters.abandoned_runs import AbandonedRunHooks
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, PROJECT_ROOT
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
@@ -25,9 +26,10 @@ gc.set_threshold(50_000, 20, 100)
 _logging = PROJECT_ROOT / "conf" / "logging.yml"
 if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for this file only in the working directory.
-    configure_logging(yaml.safe_load(_logging.read_text()))
+    configure_logging(yaml.safe_load(_logging.read_text(encoding="utf-8")))
 
 HOOKS = (StudyHooks(), AbandonedRunHooks())
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = LOADER_ARGUMENTS
