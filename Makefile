@@ -47,7 +47,7 @@ mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
 	$(IN_VENV) $(KEDRO) mlflow ui
 
 serve: $(READY) ## Serve the best network so far at http://127.0.0.1:5001.
-	MLFLOW_TRACKING_URI=sqlite:///$(CURDIR)/mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
+	MLFLOW_TRACKING_URI=sqlite:///mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
 		--env-manager local --host 127.0.0.1 --port 5001 --model-uri models:/fashion-mnist-cnn@champion
 
 viz: $(READY) ## Show the pipelines in Kedro-Viz.

@@ -35,6 +35,7 @@ from cnn_ablation.workarounds import (
     cpu_multiplies_bf16,
     cpu_prefers_bf16,
     light_optimizer,
+    stop_kedro_mlflow,
 )
 from tests.conftest import ROOT, clean_environment
 
@@ -191,6 +192,19 @@ def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> No
         "_logging_activated on datasets whose class name begins with Mlflow. Read "
         "kedro_mlflow/io/catalog/switch_catalog_logging.py and correct TrackingSwitch"
     )
+
+
+def test_kedro_mlflow_can_be_stopped_during_a_run() -> None:
+    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
+
+    model = MlflowModelDataset("network")
+    mlflow_hook.run_id, mlflow_hook._is_mlflow_enabled = "run", True
+    stop_kedro_mlflow(DataCatalog({"model": model}))
+    assert not model.tracking_enabled
+    # Each of these would otherwise fail, because there is no such run and no configuration.
+    mlflow_hook.before_node_run(None, None, {"params:seeds": 1}, False)
+    mlflow_hook.after_pipeline_run({}, None, DataCatalog({}))
+    mlflow_hook.on_pipeline_error(ValueError(), {}, None, DataCatalog({}))
 
 
 QUEUE = """

@@ -81,6 +81,53 @@ class TrackingSwitch:
         return self._logging_activated
 
 
+def stop_kedro_mlflow(catalog: Any) -> None:
+    """Let kedro-mlflow's hooks do nothing more in this run, and switch off the datasets that track.
+
+    kedro-mlflow can be switched off only before a run, by its configuration. Its hooks would contact the
+    server again at each node.
+
+    Args:
+        catalog: The `DataCatalog` of the run.
+    """
+    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
+    from kedro_mlflow.io.catalog.switch_catalog_logging import switch_catalog_logging
+
+    mlflow_hook.run_id = None
+    mlflow_hook._is_mlflow_enabled = False
+    switch_catalog_logging(catalog, False)
+
+
+def save_then_track(tracked: Any, attempt: Callable[..., Any]) -> Any:
+    """A dataset of kedro-mlflow that writes its file even if MLflow fails.
+
+    kedro-mlflow makes a class per dataset, whose `_save` writes the file and then logs it, and raises if
+    either fails.
+
+    Args:
+        tracked: A `MlflowArtifactDataset`.
+        attempt: Calls a function that logs; if it fails, returns its second argument.
+
+    Returns:
+        A dataset with the same arguments. Its class has the same name, by which kedro-mlflow finds it.
+    """
+    kind = type(tracked)
+
+    def save(self: Any, data: Any) -> None:
+        enabled = self._logging_activated
+        if enabled and attempt(lambda: (kind._save(self, data), True)[1], False):
+            return
+        self._logging_activated = False
+        try:
+            # Raises again if it is the file that cannot be written.
+            kind._save(self, data)
+        finally:
+            self._logging_activated = enabled
+
+    guarded = type(kind.__name__, (kind,), {"_save": save})
+    return guarded(tracked.run_id, tracked.artifact_path, tracked.metadata)
+
+
 def release_semaphores() -> None:
     """Release the semaphores of multiprocessing's queues, as Python does when it exits.
 

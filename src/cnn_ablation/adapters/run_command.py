@@ -1,5 +1,6 @@
 """`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
+import os
 from typing import Any
 
 import click
@@ -24,6 +25,11 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
         """The parameters as nested dictionaries. A value that is not text is returned unchanged."""
         if not isinstance(value, str):
             return value
+        try:
+            # If the terminal's encoding is not UTF-8, Python passes the bytes of other characters on.
+            value = os.fsencode(value).decode("utf-8")
+        except UnicodeError:
+            self.fail("is not UTF-8; allowed: YAML in UTF-8", param, ctx)
         items, unfinished, reason = [], "", ""
         for piece in value.split(","):
             item, unfinished = unfinished + piece, ""

@@ -5,17 +5,22 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import click
 from kedro.config import MissingConfigException
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
 
 from cnn_ablation.adapters.conf_files import PROJECT_ROOT, ConfFiles, project_uri
 from cnn_ablation.adapters.validation import invalid_keys
+from cnn_ablation.datasets.tracking import redacted, tracking
 from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.workarounds import stop_kedro_mlflow
 
 URI = ("server", "mlflow_tracking_uri")
 """Steps of the key in mlflow.yml that names the server or database."""
@@ -48,6 +53,52 @@ ADVICE = {
     ),
 }
 """Advice by a pattern of the errors that need it."""
+
+
+class TrackingHooks:
+    """Go on without tracking if kedro-mlflow's hooks fail, and say so at the end."""
+
+    @hook_impl(wrapper=True)
+    def before_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Track a new run, or go on untracked."""
+        tracking.begin()
+        return (yield from _guarded(catalog))
+
+    @hook_impl(wrapper=True)
+    def before_node_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Log the parameters of a node, or go on untracked."""
+        return (yield from _guarded(catalog))
+
+    @hook_impl(wrapper=True)
+    def on_pipeline_error(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Mark the run as failed, or leave it to the next run to mark it."""
+        return (yield from _guarded(catalog))
+
+    @hook_impl(wrapper=True)
+    def after_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Mark the run as finished, and say if it was not tracked to its end."""
+        try:
+            return (yield from _guarded(catalog))
+        finally:
+            if tracking.fault:
+                click.echo(
+                    f"This run was not tracked to its end: {tracking.fault}. Its results are complete. "
+                    "To track them, run the same command once MLflow can be reached: it reuses all "
+                    "stored trials."
+                )
+
+
+def _guarded(catalog: DataCatalog) -> Generator[None, Any, Any]:
+    if tracking.fault:
+        stop_kedro_mlflow(catalog)
+    try:
+        return (yield)
+    except Exception as error:
+        if not is_tracking_error(error):
+            raise
+        tracking.give_up(error)
+        stop_kedro_mlflow(catalog)
+        return []
 
 
 def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
@@ -124,11 +175,6 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
             f"longer tracks in folders; allowed: {SCHEMES}"
         )
     return settings
-
-
-def redacted(text: str) -> str:
-    """The text without user names and passwords in addresses."""
-    return re.sub(r"(?<!sqlite)://\S*@", "://…@", text)
 
 
 @contextmanager

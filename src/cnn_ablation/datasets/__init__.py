@@ -15,6 +15,7 @@ from cnn_ablation.datasets.images import (
     ImageSetDataset,
     TorchvisionDataset,
 )
+from cnn_ablation.datasets.mlflow_artifacts import MlflowArtifactDataset
 from cnn_ablation.datasets.mlflow_models import (
     MlflowChampionDataset,
     MlflowClassifierDataset,
@@ -31,6 +32,7 @@ __all__ = [
     "FigureDataset",
     "ImageFolderDataset",
     "ImageSetDataset",
+    "MlflowArtifactDataset",
     "MlflowChampionDataset",
     "MlflowChapterDataset",
     "MlflowClassifierDataset",
