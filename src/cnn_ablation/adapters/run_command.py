@@ -55,8 +55,8 @@ def _fault(key: str, separator: str, text: str) -> str | None:
             return "a parameter is empty; write key=value pairs, such as seeds=[0,1]"
         return f"{key!r} is no key=value pair, such as seeds=[0,1]; quote a value that contains a comma"
     if not all(part.strip() for part in key.split(".")):
-        return f"'{key}={text}': the key, or a part of it between dots, is empty"
-    return None if text else f"'{key}=': the value is missing; write null for none"
+        return f"{f'{key}={text}'!r}: the key, or a part of it between dots, is empty"
+    return None if text else f"{f'{key}='!r}: the value is missing; write null for none"
 
 
 @click.pass_context
