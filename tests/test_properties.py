@@ -179,6 +179,7 @@ def test_any_claim_is_taken_or_refused(data: st.DataObject) -> None:
         expand_trials(parameters, BASELINE, SeedParameters([0]))
     except (ValidationError, ParameterError):
         return
+    assert parameters.claims is not None
     taken = parameters.claims[name].model_dump()
     assert all(taken[key] == value for key, value in claim.items() if value is not None)
 

@@ -195,16 +195,13 @@ def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> No
 
 
 def test_kedro_mlflow_can_be_stopped_during_a_run() -> None:
-    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
-
-    model = MlflowModelDataset("network")
-    mlflow_hook.run_id, mlflow_hook._is_mlflow_enabled = "run", True
-    stop_kedro_mlflow(DataCatalog({"model": model}))
-    assert not model.tracking_enabled
+    hook = MlflowHook()
+    hook.run_id, hook._is_mlflow_enabled = "run", True
+    stop_kedro_mlflow(hook)
     # Each of these would otherwise fail, because there is no such run and no configuration.
-    mlflow_hook.before_node_run(None, None, {"params:seeds": 1}, False)
-    mlflow_hook.after_pipeline_run({}, None, DataCatalog({}))
-    mlflow_hook.on_pipeline_error(ValueError(), {}, None, DataCatalog({}))
+    hook.before_node_run(None, None, {"params:seeds": 1}, False)
+    hook.after_pipeline_run({}, None, DataCatalog({}))
+    hook.on_pipeline_error(ValueError(), {}, None, DataCatalog({}))
 
 
 QUEUE = """

@@ -81,21 +81,17 @@ class TrackingSwitch:
         return self._logging_activated
 
 
-def stop_kedro_mlflow(catalog: Any) -> None:
-    """Let kedro-mlflow's hooks do nothing more in this run, and switch off the datasets that track.
+def stop_kedro_mlflow(hook: Any) -> None:
+    """Let kedro-mlflow's hooks do nothing more in this run.
 
     kedro-mlflow can be switched off only before a run, by its configuration. Its hooks would contact the
     server again at each node.
 
     Args:
-        catalog: The `DataCatalog` of the run.
+        hook: The `MlflowHook`.
     """
-    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
-    from kedro_mlflow.io.catalog.switch_catalog_logging import switch_catalog_logging
-
-    mlflow_hook.run_id = None
-    mlflow_hook._is_mlflow_enabled = False
-    switch_catalog_logging(catalog, False)
+    hook.run_id = None
+    hook._is_mlflow_enabled = False
 
 
 def save_then_track(tracked: Any, attempt: Callable[..., Any]) -> Any:

@@ -88,16 +88,24 @@ class TrackingHooks:
                 )
 
 
+def _stop(catalog: DataCatalog) -> None:
+    from kedro_mlflow.framework.hooks import mlflow_hook
+    from kedro_mlflow.io.catalog.switch_catalog_logging import switch_catalog_logging
+
+    stop_kedro_mlflow(mlflow_hook)
+    switch_catalog_logging(catalog, False)
+
+
 def _guarded(catalog: DataCatalog) -> Generator[None, Any, Any]:
     if tracking.fault:
-        stop_kedro_mlflow(catalog)
+        _stop(catalog)
     try:
         return (yield)
     except Exception as error:
         if not is_tracking_error(error):
             raise
         tracking.give_up(error)
-        stop_kedro_mlflow(catalog)
+        _stop(catalog)
         return []
 
 
