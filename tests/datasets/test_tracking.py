@@ -15,7 +15,7 @@ from kedro.framework.hooks.specs import NodeSpecs, PipelineSpecs
 from kedro.io import DataCatalog, DatasetError
 from mlflow.exceptions import MlflowException
 
-from cnn_ablation.adapters.tracking import TrackingHooks
+from cnn_ablation.adapters.tracking_store import UntrackedHooks
 from cnn_ablation.datasets import MlflowArtifactDataset, MlflowTrialRunsDataset
 from cnn_ablation.datasets.tracking import IMPATIENT, tracking
 from cnn_ablation.execution.outcomes import TrialRun
@@ -126,7 +126,7 @@ def hooks_with(error: Exception) -> Any:
     manager = pluggy.PluginManager("kedro")
     for specifications in (NodeSpecs, PipelineSpecs):
         manager.add_hookspecs(specifications)
-    manager.register(TrackingHooks())
+    manager.register(UntrackedHooks())
     manager.register(Failing(error))
     return manager.hook
 

@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters import checks, tracking
+from cnn_ablation.adapters import checks, tracking_store
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
@@ -46,7 +46,7 @@ class StudyHooks:
         checks.warn_of_unread_files(context.conf_files)
         checks.check_globals(context.conf_files)
         checks.check_catalog_entries(context.conf_files)
-        tracking.prepare(context.conf_files)
+        tracking_store.prepare(context.conf_files)
 
     @hook_impl(tryfirst=True)
     @click_errors()

@@ -14,7 +14,7 @@ import pytest
 
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles, project_uri
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
-from cnn_ablation.adapters.tracking import create_database, prepare, read_settings
+from cnn_ablation.adapters.tracking_store import create_database, prepare, read_settings
 from cnn_ablation.datasets.tracking import redacted
 from cnn_ablation.errors import InputError
 from tests.conftest import ROOT, write_yaml

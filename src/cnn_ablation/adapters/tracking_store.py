@@ -55,7 +55,7 @@ ADVICE = {
 """Advice by a pattern of the errors that need it."""
 
 
-class TrackingHooks:
+class UntrackedHooks:
     """Go on without tracking if kedro-mlflow's hooks fail, and say so at the end."""
 
     @hook_impl(wrapper=True)
