@@ -5,19 +5,27 @@ VENV   := .venv
 KEDRO  := $(VENV)/bin/kedro
 READY  := $(VENV)/.requirements-installed
 SEEDS  ?=
+# Environment of conf for mlflow, serve and viz: ENV=demo shows what `make demo` has made.
+ENV    ?=
+IN_ENV := $(if $(ENV),--env=$(ENV))
 # Kedro plugins start programs by name, so the environment must be on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data study demo test format mlflow serve viz
+.PHONY: help setup unmoved data study demo test soak format mlflow serve viz
 
 help: ## Print this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 setup: $(READY) ## Create .venv with the pinned requirements, or reuse it.
 
+# The programs in .venv begin with the path of its Python, which is wrong once the project was moved.
+unmoved:
+	@python=$$(sed -n '1s/^#!//p' $(VENV)/bin/kedro 2>/dev/null); [ -z "$$python" ] || [ -x "$${python%% *}" ] || { \
+		echo "This project was moved, but $(VENV) cannot be: remove it (rm -rf $(VENV)), and run make again." >&2; exit 1; }
+
 # Touched last, so that an interrupted set-up runs again.
-$(READY): requirements.txt
+$(READY): requirements.txt | unmoved
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
 		echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Choose another: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -39,16 +47,18 @@ test: $(READY) ## Check style and types, then run the tests.
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
+soak: $(READY) ## Kill and disturb small studies for an hour, and count what is lost.
+	PYTHONPATH=src $(VENV)/bin/python -m tests.reliability.harness
+
 format: $(READY) ## Format the code.
 	$(VENV)/bin/ruff check --fix --quiet .
 	$(VENV)/bin/ruff format --quiet .
 
 mlflow: $(READY) ## Open MLflow's user interface on the tracked runs.
-	$(IN_VENV) $(KEDRO) mlflow ui
+	$(KEDRO) tracking $(IN_ENV)
 
 serve: $(READY) ## Serve the best network so far at http://127.0.0.1:5001.
-	MLFLOW_TRACKING_URI=sqlite:///mlflow.db $(IN_VENV) $(VENV)/bin/mlflow models serve \
-		--env-manager local --host 127.0.0.1 --port 5001 --model-uri models:/fashion-mnist-cnn@champion
+	$(KEDRO) serve $(IN_ENV)
 
 viz: $(READY) ## Show the pipelines in Kedro-Viz.
-	$(IN_VENV) $(KEDRO) viz run
+	$(IN_VENV) $(KEDRO) viz run $(IN_ENV)

@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/throughput.py            # on the base network
     .venv/bin/python benchmarks/throughput.py --study    # the published journal's 19 runs
+    .venv/bin/python benchmarks/throughput.py --parts    # augmentations, residual networks and more
 
 One run measures all of them, alternating, on all of Fashion-MNIST. An epoch trains on 60,000 images and
 validates on 10,000; the first epoch of each is warm-up. Shares of the peak count the multiplications of
@@ -10,6 +11,10 @@ direct convolutions. Winograd's algorithm needs fewer, so its share can exceed 1
 `--study` measures epochs of the plain script on each network of the study, and extrapolates to 10
 epochs. The engine trains the distinct trials of the study in full, including start-up. Like the plain
 script, it validates once per epoch; benchmarks/moments.py measures the cost of more evaluations.
+
+`--parts` measures one worker on the base network, on the base network with each augmentation, with label
+smoothing and with the moving average, and on residual networks. The variants alternate. Their times are
+given as a ratio to the base network of the same round.
 """
 
 import argparse
@@ -20,6 +25,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 import yaml
@@ -34,9 +40,10 @@ from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.execution.worker import TrialData
-from cnn_ablation.parts.architectures import Architecture, ConvNet
+from cnn_ablation.parts.architectures import Architecture, ConvNet, ResNet
+from cnn_ablation.parts.base import kind_of, parts_in
 from cnn_ablation.report.layer_table import describe_network
-from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
 from cnn_ablation.study.parameters import (
     DataParameters,
@@ -64,9 +71,13 @@ FASTEST = resolve_precision("auto", torch.device("cpu"))
 """The precision in which this processor multiplies fastest."""
 
 
-def load_data() -> TrialData:
-    """Load all images: 60,000 for training, 10,000 for validation."""
-    arrays = splits.split_images(fashion_mnist.load(RAW), ALL_IMAGES)
+def load_data(train_images: int | None = None) -> TrialData:
+    """Load all images, or as many for training, and a sixth of them for validation."""
+    wanted = ALL_IMAGES
+    if train_images is not None:
+        fewer = {"train_images": train_images, "validation_images": train_images // 6}
+        wanted = ALL_IMAGES.model_copy(update=fewer)
+    arrays = splits.split_images(fashion_mnist.load(RAW), wanted)
     return TrialData(arrays, splits.summarize_splits(arrays, list(fashion_mnist.CLASS_NAMES)))
 
 
@@ -123,10 +134,16 @@ def train_together(
     return seconds
 
 
-def our_seconds(data: TrialData, precision: str, workers: int, epochs: int) -> list[float]:
+def our_seconds(
+    data: TrialData,
+    precision: str,
+    workers: int,
+    epochs: int,
+    configuration: Configuration = BASELINE,
+) -> list[float]:
     """Seconds per epoch of work with `workers` trials at once, without the warm-up epoch."""
-    training = BASELINE.training.model_copy(update={"epochs": epochs + 1})
-    condition = Condition(name="base", levels={}, model=BASELINE.model, training=training)
+    training = configuration.training.model_copy(update={"epochs": epochs + 1})
+    condition = Condition(name="base", levels={}, model=configuration.model, training=training)
     trials = [Trial(condition=condition, seed=seed) for seed in range(workers)]
     per_trial = train_together(trials, data, precision, workers)
     # The throughputs of concurrent trials add up.
@@ -182,6 +199,49 @@ def compare_base_network(folder: Path, data: TrialData, epochs: int, rounds: int
     print(json.dumps({name: [round(s, 2) for s in seconds] for name, seconds in rows.items()}))
 
 
+def with_parts() -> dict[str, Configuration]:
+    """The base network, alone and with each part that makes a step dearer, and residual networks."""
+    augmentations = TrainingParameters.model_fields["augmentation"].annotation
+    settings: dict[str, dict[str, Any]] = {
+        "base network": {},
+        **{kind_of(part): {"augmentation": [kind_of(part)]} for part in parts_in(augmentations)},
+        "label_smoothing": {"label_smoothing": 0.1},
+        "ema": {"averaging": "ema"},
+    }
+    given = BASELINE.model_dump()
+    varied = {
+        name: Configuration.model_validate({**given, "training": given["training"] | training})
+        for name, training in settings.items()
+    }
+    residual = {
+        str(model): Configuration(model=model, training=BASELINE.training)
+        for model in (ResNet(), ResNet(depth=8))
+    }
+    return varied | residual
+
+
+def compare_parts(data: TrialData, epochs: int, rounds: int) -> None:
+    """Measure one worker with each part, and print the table."""
+    variants = with_parts()
+    first = next(iter(variants))
+    rows: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, configuration in variants.items():
+            rows[name].append(statistics.median(our_seconds(data, FASTEST, 1, epochs, configuration)))
+    count = len(data.arrays["train_labels"])
+    print(f"one worker, torch {torch.__version__}, {FASTEST}, {count:,} training images")
+    print("| | parameters | images/s | time of the base network's epoch |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, seconds in rows.items():
+        ratios = [mine / base for mine, base in zip(seconds, rows[first], strict=True)]
+        parameters = describe_network(variants[name].model, (1, 28, 28), 10)["parameters"].sum()
+        print(
+            f"| {name} | {parameters:,} | {count / statistics.median(seconds):,.0f} "
+            f"| {statistics.median(ratios):.2f} |"
+        )
+    print(json.dumps({name: [round(s, 2) for s in seconds] for name, seconds in rows.items()}))
+
+
 def compare_study(folder: Path, data: TrialData, epochs: int) -> None:
     """Print the time of the plain script's 19 runs in sequence, and of our study with one seed."""
     runs = study_trials()
@@ -209,8 +269,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="epochs measured per round")
     parser.add_argument("--rounds", type=int, default=2, help="number of alternations")
     parser.add_argument("--study", action="store_true", help="measure the published journal's 19 runs")
+    parser.add_argument("--parts", action="store_true", help="measure parts and residual networks")
+    parser.add_argument("--images", type=int, help="training images with --parts; all by default")
     options = parser.parse_args()
 
+    if options.parts:
+        compare_parts(load_data(options.images), options.epochs, options.rounds)
+        return
     data = load_data()
     with TemporaryDirectory() as unpacked:
         folder = Path(unpacked)

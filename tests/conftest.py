@@ -1,5 +1,6 @@
 """Fixtures and helpers. The main one is a small project: the real code and conf with 600 real images."""
 
+import logging
 import os
 import random
 import shutil
@@ -44,6 +45,9 @@ JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "com
 
 STUDY = (*JOURNAL, "combined_as_published", "overall")
 """Experiments of the main study, in their order."""
+
+DIRECTIONS = ("schedule", "optimizer", "augmentation", "initialization", "averaging")
+"""Experiments of the study `directions`, in their order."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
@@ -108,6 +112,29 @@ def kedro(
     )
 
 
+class Messages(logging.Handler):
+    """Collects the messages of a logger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+@pytest.fixture
+def messages() -> Iterator[list[str]]:
+    """The lines that the package logs from level INFO on."""
+    logger = logging.getLogger("cnn_ablation")
+    handler, level = Messages(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler.texts
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
 @contextmanager
 def served(*command: str, cwd: Path, health: str = "", **environment: str) -> Iterator[str]:
     """Start a server on loopback and yield its address as soon as it answers.
@@ -118,7 +145,7 @@ def served(*command: str, cwd: Path, health: str = "", **environment: str) -> It
         health: Path that answers once the server is ready.
         environment: Additional environment variables.
     """
-    port = _free_port()
+    port = free_port()
     log = cwd / "server.log"
     with log.open("w") as output:
         server = subprocess.Popen(
@@ -147,7 +174,8 @@ def served(*command: str, cwd: Path, health: str = "", **environment: str) -> It
         server.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that was free a moment ago."""
     # The system would choose a port from 49152 on, which Kedro-Viz rejects.
     while True:
         port = random.randrange(20_000, 30_000)
@@ -200,6 +228,12 @@ def make_project(folder: Path) -> Path:
             "execution": {"workers": 1},
         },
     )
+    return folder
+
+
+def variant(project: Path) -> Path:
+    """The folder of results of the only variant in a project."""
+    (folder,) = project.glob("data/variants/*")
     return folder
 
 

@@ -33,7 +33,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     """Create a pipeline per experiment, one per study, and the built-in ones.
 
     `__default__` runs the main study and writes the journal. `pursuit` does the same with as many seeds
-    as the claims need. `journal` writes the journal of all experiments that were run before.
+    as the claims need. `journal` writes the journal of all experiments that were run before, except
+    those of other studies, whose pipelines write their own journals.
     `data_ingestion` prepares the images. `predict` classifies a folder of images.
 
     Raises:
@@ -45,15 +46,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     main = studies.pop(MAIN_STUDY)
     ingestion = data_ingestion.create_pipeline()
     alone = {experiment.name: _create_experiment(experiment) for experiment in experiments}
-    journal = reporting.create_journal_pipeline(_chapters(alone))
-    members = {
-        experiment.name: [
-            other.name
-            for other in experiments
-            if other is experiment or (experiment.study and other.study == experiment.study)
-        ]
-        for experiment in experiments
-    }
+    journal = reporting.create_journal_pipeline(
+        _chapters(each.name for each in experiments if each.study in (MAIN_STUDY, None))
+    )
     pursued = {
         experiment.name: _create_experiment(experiment, pursued=True)
         for experiment in experiments
@@ -66,11 +61,11 @@ def register_pipelines() -> dict[str, Pipeline]:
         "predict": prediction.create_pipeline(),
         "data_ingestion": ingestion,
         **{
-            name: ingestion + pipeline + conclusions.create_pipeline([name], members[name])
-            for name, pipeline in alone.items()
+            each.name: ingestion + alone[each.name] + _conclude_alone(each, main, studies)
+            for each in experiments
         },
         **{
-            study: ingestion + _create_study(names, alone, namespace=study) + journal
+            study: ingestion + _create_study(names, alone, namespace=study)
             for study, names in studies.items()
         },
     }
@@ -99,6 +94,17 @@ def _create_experiment(experiment: Experiment, *, pursued: bool = False) -> Pipe
     )
 
 
+def _conclude_alone(
+    experiment: Experiment, main: Sequence[str], studies: Mapping[str, Sequence[str]]
+) -> Pipeline:
+    """The conclusions from one experiment, whose claims share the level with those of its study."""
+    name, study = experiment.name, experiment.study
+    if study == MAIN_STUDY:
+        return conclusions.create_pipeline([name], main)
+    members = [name] if study is None else studies[study]
+    return conclusions.create_pipeline([name], members, family=study or name)
+
+
 def _create_study(
     members: Sequence[str],
     experiments: Mapping[str, Pipeline],
@@ -106,16 +112,20 @@ def _create_study(
     *,
     pursued: bool = False,
 ) -> Pipeline:
-    """The experiments of a study, its conclusions, and the winner's registration."""
+    """The experiments of a study, its conclusions, and the winner's registration.
+
+    With a namespace, the journal of the study is part of it.
+    """
     if not members:
         return Pipeline([])
     chapters = _chapters(members)
     ending = reporting.create_summary_pipeline(chapters) + registration.create_pipeline(chapters)
     if namespace is not None:
+        ending += reporting.create_journal_pipeline(chapters)
         inputs = ending.inputs()
         parameters = {name for name in inputs if name.startswith("params:")}
         ending = Pipeline(ending, namespace=namespace, inputs=inputs - parameters, parameters=parameters)
-    verdicts = conclusions.create_pipeline(members, members, pursued=pursued)
+    verdicts = conclusions.create_pipeline(members, members, family=namespace, pursued=pursued)
     return sum((experiments[name] for name in members), verdicts + ending)
 
 

@@ -22,7 +22,9 @@ from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
 from cnn_ablation.adapters.terminal import never_fail_to_print
+from cnn_ablation.adapters.tracking import TrackingHooks
 from cnn_ablation.adapters.tracking_store import UntrackedHooks
+from cnn_ablation.adapters.variants import VariantHooks
 
 # Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
 # scans them again and again, which takes a seventh of the time of a run that trains nothing.
@@ -35,7 +37,10 @@ if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for this file only in the working directory.
     configure_logging(yaml.safe_load(_logging.read_text(encoding="utf-8")))
 
-HOOKS = (StudyHooks(), AbandonedRunHooks(), UntrackedHooks())
+_tracking = TrackingHooks()
+HOOKS = (StudyHooks(), AbandonedRunHooks(), _tracking, UntrackedHooks(_tracking), VariantHooks())
+# TrackingHooks extend these hooks. The name is that in the metadata of kedro-mlflow.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 CONFIG_LOADER_CLASS = ProjectConfigLoader

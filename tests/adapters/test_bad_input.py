@@ -326,3 +326,12 @@ def test_unavailable_data(tmp_path: Path) -> None:
     assert "no usable train-images-idx3-ubyte.gz. Tried:" in message
     assert "data/01_raw/nothing/train-images-idx3-ubyte.gz: No such file or directory" in message
     assert "What to do:" in message
+
+
+def test_serving_before_a_study_says_what_to_do(project: Path) -> None:
+    result = kedro(project, "serve")
+    output = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode != 0
+    assert "There is no model models:/fashion-mnist-cnn@champion: run a study first" in output
+    assert "or ENV=demo with make" in output
+    assert "Traceback" not in output

@@ -12,13 +12,14 @@ from cnn_ablation.adapters.checks import (
     check_catalog_entries,
     check_environment,
     check_globals,
+    check_results,
     create_datasets,
     warn_of_unread_files,
 )
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.session import wrong_selection
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, StudyError
 from tests.conftest import write_yaml
 
 
@@ -157,3 +158,32 @@ def test_files_that_kedro_does_not_read_are_named(tmp_path: Path) -> None:
             sum(warning.startswith(f"conf/{file} is not read; allowed: ") for warning in warnings) == 1
         )
     assert len(warnings) == len(unread)
+
+
+def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> None:
+    whole = Pipeline(
+        [
+            node(identity, "images", "dropout.results", name="collect"),
+            node(identity, "dropout.results", "dropout.chapter", name="write"),
+            node(identity, "dropout.chapter", "journal", name="journal"),
+        ]
+    )
+    file = tmp_path / "results.json"
+    catalog = DataCatalog.from_config(
+        {
+            name: {"type": "json.JSONDataset", "filepath": str(path)}
+            for name, path in {
+                "images": tmp_path / "images.json",
+                "dropout.results": file,
+                "dropout.chapter": tmp_path / "chapter.json",
+            }.items()
+        }
+    )
+    pipelines = {"__default__": whole}
+    check_results(whole, catalog, pipelines)
+    check_results(whole.only_nodes("journal"), catalog, pipelines)
+    middle = whole.from_nodes("write")
+    with pytest.raises(StudyError, match=rf"^dropout\.results is missing: {file} does not exist"):
+        check_results(middle, catalog, pipelines)
+    file.write_text("{}")
+    check_results(middle, catalog, pipelines)

@@ -1,6 +1,5 @@
 """Studies that are killed, stopped or run twice at once lose no trial and leave no process."""
 
-import json
 import os
 import pty
 import shutil
@@ -9,35 +8,25 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
-from cnn_ablation.execution.store import TrialStore
-from tests.conftest import ROOT, clean_environment, kedro, make_project, write_yaml
+from tests.conftest import ROOT, clean_environment, kedro, make_project, variant
 from tests.execution.test_store import age
-
-RUN = [sys.executable, "-m", "kedro", "run", "--pipeline=batchnorm"]
-
-
-def make_longer_project(folder: Path) -> Path:
-    """A project whose trials take a second or two, so that they can be interrupted."""
-    project = make_project(folder)
-    write_yaml(
-        project / "conf/local/parameters.yml",
-        {
-            "data": {"train_images": 400, "validation_images": 50},
-            "seeds": [0, 1, 2],
-            "baseline": {"training": {"epochs": 12}},
-            "evaluation": {"moments": 5},
-            "execution": {"workers": 2},
-        },
-    )
-    return project
+from tests.reliability.harness import (
+    Disturbance,
+    attempt,
+    checksums,
+    make_longer_project,
+    processes_of,
+    start,
+    store_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,24 +49,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-def start(
-    project: Path, stdout: int = subprocess.PIPE, stderr: int = subprocess.STDOUT
-) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        RUN,
-        cwd=project,
-        env=clean_environment() | {"TERM": "xterm"},
-        text=True,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-    )
-
-
-def store_of(project: Path) -> TrialStore:
-    return TrialStore(project / "data/06_models/trials")
-
-
 def wait_for_trials(project: Path, count: int) -> None:
     deadline = time.monotonic() + 120
     while len(list(store_of(project))) < count:
@@ -85,34 +56,11 @@ def wait_for_trials(project: Path, count: int) -> None:
         time.sleep(0.05)
 
 
-def processes_of(leader: int) -> list[int]:
-    """Processes in the session of a run."""
-    return [
-        process.pid
-        for process in psutil.process_iter()
-        if process.pid != leader and process.is_running() and _session(process.pid) == leader
-    ]
-
-
 def wait_for_workers_to_end(leader: int) -> None:
     deadline = time.monotonic() + 30
     while processes_of(leader):
         assert time.monotonic() < deadline, "workers outlive their study"
         time.sleep(0.1)
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
-
-
-def checksums(project: Path) -> dict[str, dict[str, str]]:
-    return {
-        key: json.loads((store_of(project).root / key / "manifest.json").read_text())["sha256"]
-        for key in store_of(project)
-    }
 
 
 def test_a_killed_study_continues_and_gives_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
@@ -138,6 +86,12 @@ def test_a_killed_study_continues_and_gives_the_same_bits(tmp_path: Path, undist
         for folder in (project, undisturbed)
     ]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_killed_worker_costs_no_stored_trial(tmp_path: Path, undisturbed: Path) -> None:
+    project = make_longer_project(tmp_path)
+    outcome = attempt(project, Disturbance("worker", "KILL"), 0.0, checksums(undisturbed))
+    assert outcome == (0, 0, 0, 0, 0, 0)
 
 
 def read_to_the_end(terminal: int) -> str:
@@ -183,9 +137,9 @@ def statuses(project: Path) -> list[str]:
         return [status for (status,) in database.execute(query)]
 
 
-def script(body: str, *arguments: str) -> "subprocess.Popen[str]":
-    """Start a Python process that calls the body's `run` interruptibly, and wait until it is ready."""
-    code = f"""
+def interruptible(body: str) -> str:
+    """Code that calls the body's `run` interruptibly."""
+    return f"""
 import os, signal, sys, threading, time
 from cnn_ablation.adapters.interrupts import interruptible
 {body}
@@ -196,9 +150,16 @@ def sleep():
 with interruptible():
     run()
 """
+
+
+def script(
+    body: str, *arguments: str, prepare: Callable[[], object] | None = None
+) -> "subprocess.Popen[str]":
+    """Start a Python process that calls the body's `run` interruptibly, and wait until it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", interruptible(body), *arguments],
         env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
+        preexec_fn=prepare,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -263,7 +224,9 @@ def run():
     ],
     ids=["swallowed", "turned into another error", "swallowed at the end"],
 )
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interrupt_that_code_catches_still_ends_the_process(
     body: str, number: signal.Signals, code: int
 ) -> None:
@@ -289,6 +252,38 @@ def run():
     _, errors = process.communicate(timeout=15)
     assert process.returncode == 143
     assert "the same command continues from there." in errors
+
+
+def test_a_closed_terminal_ends_a_process_that_cannot_write_any_more() -> None:
+    terminal, other_side = pty.openpty()
+    body = """
+def run():
+    while True:
+        print("ready", flush=True)
+        time.sleep(0.01)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", interruptible(body)],
+        env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
+        preexec_fn=lambda: os.login_tty(other_side),
+    )
+    os.close(other_side)
+    os.read(terminal, 5)
+    os.close(terminal)
+    assert process.wait(timeout=20) == 129
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
+    process = script(
+        """
+def run():
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("ready", flush=True)
+""",
+        prepare=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == 0, errors
 
 
 def test_a_second_signal_ends_the_process_immediately() -> None:
@@ -346,9 +341,9 @@ def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: 
     assert "fc_[1000000000000] seed 0: RuntimeError" in output
     assert "Traceback" not in output
     assert "(1 failed)" in result.stdout
-    table = pd.read_csv(project / "data/08_reporting/dropout/trial_metrics.csv")
-    assert table["status"].tolist() == ["finished", "failed"]
-    assert (project / "data/08_reporting/dropout/dropout_impact.png").is_file()
+    reports = variant(project) / "08_reporting/dropout"
+    assert pd.read_csv(reports / "trial_metrics.csv")["status"].tolist() == ["finished", "failed"]
+    assert (reports / "dropout_impact.png").is_file()
 
 
 def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:
@@ -364,9 +359,9 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "diverged in epoch 1" in result.stdout
     assert "(1 diverged)" in result.stdout
-    table = pd.read_csv(project / "data/08_reporting/batchnorm/condition_summary.csv")
-    assert table["diverged"].sum() >= 1
-    assert (project / "data/08_reporting/batchnorm/batchnorm_comparison.png").is_file()
+    reports = variant(project) / "08_reporting/batchnorm"
+    assert pd.read_csv(reports / "condition_summary.csv")["diverged"].sum() >= 1
+    assert (reports / "batchnorm_comparison.png").is_file()
 
 
 def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path, finished: Path) -> None:

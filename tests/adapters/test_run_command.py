@@ -1,11 +1,13 @@
-"""Parsing of --params, and its errors."""
+"""The command `kedro run`: parsing of --params, its errors, and the first line of a run."""
 
 import os
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from cnn_ablation.adapters import run_command
 from cnn_ablation.cli import run
 
 
@@ -64,3 +66,12 @@ def test_malformed_params_give_one_line(text: str, reason: str) -> None:
 
 def test_without_params_there_are_none() -> None:
     assert not run.make_context("run", []).params["params"]
+
+
+def test_a_run_says_at_once_what_it_does(monkeypatch: pytest.MonkeyPatch, messages: list[str]) -> None:
+    before: list[str] = []
+    kedro_run = click.Command("run", callback=lambda **_: before.extend(messages))
+    monkeypatch.setattr(run_command, "kedro_run", kedro_run)
+    result = CliRunner().invoke(run, [])
+    assert result.exit_code == 0, result.output
+    assert before == ["Checking parameters, catalog and tracking"]

@@ -272,9 +272,11 @@ def test_changed_bytes_never_end_in_another_error() -> None:
 
 def test_a_very_long_image_does_not_vanish() -> None:
     for size in ((10_000, 1), (1, 10_000), (57, 1)):
-        array = prepare(Image.new("L", size, 255), (1, 28, 28), dark_on_light=False)
-        assert array.max() == 255
-        assert (array > 0).sum() == 28
+        line = Image.new("L", size, 0)
+        line.paste(255, (size[0] // 2, size[1] // 2, *size))
+        array = prepare(line, (1, 28, 28), dark_on_light=False)
+        assert array.shape == (1, 28, 28)
+        assert array.max() > array.min()
 
 
 # The three ways in.
@@ -297,7 +299,8 @@ def serve(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> C
     model.load_context(context)
 
     def answer(*values: object) -> pd.DataFrame:
-        return model.predict(context, pd.DataFrame({"image": pd.Series(values, dtype=object)}))
+        images = pd.DataFrame({"image": pd.Series(values, dtype=object)})
+        return model.predict(context, images, PREDICTION.model_dump())
 
     return answer
 
@@ -399,7 +402,7 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path, classifier: Classifier) -> Non
     table.to_csv(tmp_path / "predictions.csv")
     assert table["file"].tolist() == ["caf\\xe9.png", "größe.png"]
     assert skipped["file"].tolist() == ["no\\xff.png"]
-    sheet = plot_contact_sheet(files, table)
+    sheet = plot_contact_sheet(files, table, classifier, PREDICTION)
     sheet.digest()
     sheet.draw().savefig(tmp_path / "sheet.png")
 
@@ -449,9 +452,27 @@ def test_the_contact_sheet_reads_only_what_it_draws(tmp_path: Path, classifier: 
         Image.new("RGB", (600, 300), "red").save(tmp_path / f"{number:02}.png")
     files = ImageFolderDataset(str(tmp_path)).load()
     table, _ = classify_images(files, classifier, PREDICTION)
-    sheet = plot_contact_sheet(files, table)
+    sheet = plot_contact_sheet(files, table, classifier, PREDICTION)
     assert list(sheet.images) == [f"{number:02}.png" for number in range(60)]
     assert all(image.size == (256, 128) for image in sheet.images.values())
+    assert all(seen.shape == (1, 28, 28) for seen in sheet.inputs.values())
+
+
+def test_the_contact_sheet_shows_the_image_and_the_input_of_the_network(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    image = Image.new("RGB", (60, 60), "white")
+    image.paste("black", (20, 20, 40, 40))
+    image.save(tmp_path / "a.png")
+    files = ImageFolderDataset(str(tmp_path)).load()
+    detecting = PredictionParameters(dark_on_light=None)
+    table, _ = classify_images(files, classifier, detecting)
+    (axes,) = plot_contact_sheet(files, table, classifier, detecting).draw().axes
+    drawn = np.asarray(axes.get_images()[0].get_array())
+    left, right = drawn[128, 128], drawn[128, -128]
+    assert (left[:3] == 0).all(), "the image has a black square"
+    assert (right[:3] == 255).all(), "the network sees a white square"
+    assert (drawn[10, -10, :3] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,47 @@
 """Data sets of torchvision and folders of images, on generated files."""
 
+import gzip
 import hashlib
 import pickle
+import socket
+import tarfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, DatasetError
 from PIL import Image
 
+from cnn_ablation import settings
 from cnn_ablation.data import image_sets
 from cnn_ablation.data.image_sets import ImageSet
 from cnn_ablation.data.splits import split_images, summarize_splits
 from cnn_ablation.datasets import ImageSetDataset
 from cnn_ablation.errors import ImageSetError
-from tests.conftest import ALL_IMAGES, kedro, make_project, write_yaml
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiment import ExperimentParameters
+from tests.conftest import ALL_IMAGES, DIRECTIONS, ROOT, STUDY, kedro, make_project, write_yaml
 
 RANDOM = np.random.default_rng(0)
 
 
+def idx(values: np.ndarray) -> bytes:
+    """An IDX file of unsigned bytes."""
+    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+    return header + values.astype(np.uint8).tobytes()
+
+
 def write_idx(file: Path, values: np.ndarray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
-    file.write_bytes(header + values.tobytes())
+    file.write_bytes(idx(values))
 
 
 def write_idx_set(folder: Path, prefixes: tuple[str, str], labels: np.ndarray) -> np.ndarray:
@@ -75,33 +92,183 @@ def test_letters_stand_upright_and_count_from_zero(tmp_path: Path) -> None:
     assert_fits_its_description(images, *image_sets.describe_torchvision("EMNIST", "letters"))
 
 
-@pytest.mark.parametrize(("name", "classes"), [("CIFAR10", 10), ("CIFAR100", 100)])
-def test_colour_sets_of_torchvision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, classes: int
-) -> None:
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which a server on loopback offers its files."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Does not log requests."""
+
+    def log_message(self, *arguments: object) -> None:
+        """Do nothing."""
+
+
+def make_cifar(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    address: str = "http://unreachable.invalid/",
+) -> dict[str, np.ndarray]:
+    """Make a small CIFAR set as it is published, and let torchvision download it from an address.
+
+    The archive contains pickled batches of protocol 2 in a folder, with a row of 3 x 1024 bytes per
+    image.
+
+    Returns:
+        Pixels of the training and test images, (N, 3072).
+    """
     from torchvision import datasets
 
     kind = getattr(datasets, name)
-    folder = tmp_path / kind.base_folder
-    folder.mkdir()
+    classes = {"CIFAR10": 10, "CIFAR100": 100}[name]
+    labels = "labels" if name == "CIFAR10" else "fine_labels"
+    batches = folder / kind.base_folder
+    batches.mkdir(parents=True)
 
     def write(file: str, content: dict[str, object]) -> str:
-        (folder / file).write_bytes(pickle.dumps(content))
-        return hashlib.md5((folder / file).read_bytes()).hexdigest()
+        (batches / file).write_bytes(pickle.dumps(content, protocol=2))
+        return hashlib.md5((batches / file).read_bytes()).hexdigest()
 
-    pixels = RANDOM.integers(0, 256, (2 * classes, 3 * 32 * 32), dtype=np.uint8)
-    labels = "labels" if name == "CIFAR10" else "fine_labels"
-    batch = {"data": pixels, labels: [*range(classes)] * 2}
-    # torchvision rejects files with other checksums.
-    monkeypatch.setattr(kind, "train_list", [["train", write("train", batch)]])
-    monkeypatch.setattr(kind, "test_list", [["test", write("test", batch)]])
+    pixels: dict[str, list[np.ndarray]] = {}
+    for part in ("train", "test"):
+        checked = []
+        for file, _ in getattr(kind, f"{part}_list"):
+            data = RANDOM.integers(0, 256, (2 * classes, 3 * 32 * 32), dtype=np.uint8)
+            batch = {"batch_label": file, labels: [*range(classes)] * 2, "data": data}
+            checked.append([file, write(file, batch)])
+            pixels.setdefault(part, []).append(data)
+        monkeypatch.setattr(kind, f"{part}_list", checked)
     names: dict[str, object] = {kind.meta["key"]: [f"class {number}" for number in range(classes)]}
     monkeypatch.setitem(kind.meta, "md5", write(kind.meta["filename"], names))
+    archive = folder / kind.filename
+    with tarfile.open(archive, "w:gz") as content:
+        content.add(batches, kind.base_folder)
+    monkeypatch.setattr(kind, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(kind, "url", address + kind.filename)
+    return {part: np.concatenate(arrays) for part, arrays in pixels.items()}
 
-    images = image_sets.load_torchvision(name, tmp_path)
-    assert_fits_its_description(images, *image_sets.describe_torchvision(name, None))
-    splits = split_images(images.arrays, ALL_IMAGES)
-    assert (splits["train_images"].reshape(len(pixels), -1) == pixels).all()
+
+@pytest.mark.parametrize(("name", "classes"), [("CIFAR10", 10), ("CIFAR100", 100)])
+def test_colour_sets_of_torchvision(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mirror: tuple[Path, str],
+    name: str,
+    classes: int,
+) -> None:
+    from torchvision import datasets
+
+    folder, address = mirror
+    pixels = make_cifar(folder, monkeypatch, name, address)
+    downloaded = image_sets.load_torchvision(name, tmp_path / "here")
+    monkeypatch.setattr(getattr(datasets, name), "url", "http://unreachable.invalid/")
+    images = image_sets.load_torchvision(name, tmp_path / "here")
+    for each in (downloaded, images):
+        assert_fits_its_description(each, *image_sets.describe_torchvision(name, None))
+        splits = split_images(each.arrays, ALL_IMAGES)
+        assert (splits["train_images"].reshape(len(pixels["train"]), -1) == pixels["train"]).all()
+        assert (splits["test_images"].reshape(len(pixels["test"]), -1) == pixels["test"]).all()
+    assert len(images.class_names) == classes
+
+
+def test_a_damaged_colour_set_names_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cifar(tmp_path, monkeypatch, "CIFAR10")
+    (tmp_path / "cifar-10-python.tar.gz").unlink()
+    (tmp_path / "cifar-10-batches-py/data_batch_3").write_bytes(b"damaged")
+    with pytest.raises(ImageSetError) as failure:
+        image_sets.load_torchvision("CIFAR10", tmp_path)
+    message, advice = str(failure.value).splitlines()
+    assert f"CIFAR10: the files in {tmp_path}/cifar-10-batches-py are incomplete or damaged" in message
+    assert "remove this folder and run again" in advice
+
+
+def test_an_archive_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import datasets
+
+    archive = tmp_path / "cifar-100-python.tar.gz"
+    archive.write_bytes(b"<html>Not found</html>")
+    monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    with pytest.raises(ImageSetError, match=r"CIFAR100 is not in .* and cannot be downloaded: "):
+        image_sets.load_torchvision("CIFAR100", tmp_path)
+
+
+def test_digits_are_downloaded_in_the_format_of_their_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: tuple[Path, str]
+) -> None:
+    from torchvision import datasets
+
+    folder, address = mirror
+    test_images = write_idx_set(folder, ("train", "t10k"), np.arange(30) % 10)
+    resources = []
+    for file, _ in datasets.MNIST.resources:
+        packed = gzip.compress((folder / Path(file).stem).read_bytes())
+        (folder / file).write_bytes(packed)
+        resources.append((file, hashlib.md5(packed).hexdigest()))
+    monkeypatch.setattr(datasets.MNIST, "resources", resources)
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [address])
+    images = image_sets.load_torchvision("MNIST", tmp_path / "here")
+    assert (images.arrays["test_images"] == test_images).all()
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("train-images-idx3-ubyte", None, "invalid for input of size"),
+        ("train-images-idx3-ubyte", b"<html>", "wrong format"),
+        ("t10k-labels-idx1-ubyte", idx(np.arange(10)), "30 images and 10 labels in the test set"),
+        ("t10k-labels-idx1-ubyte", idx(np.full(30, 10)), "labels from 10 to 10 in the test set"),
+        ("train-images-idx3-ubyte", idx(np.zeros((30, 8, 8))), "images of 8x8 pixels in the train set"),
+    ],
+)
+def test_damaged_digits_are_an_error(
+    tmp_path: Path, file: str, content: bytes | None, reason: str
+) -> None:
+    raw = tmp_path / "MNIST/raw"
+    write_idx_set(raw, ("train", "t10k"), np.arange(30) % 10)
+    damaged = raw / file
+    damaged.write_bytes(damaged.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(ImageSetError) as failure:
+        image_sets.load_torchvision("MNIST", tmp_path)
+    message, _ = str(failure.value).splitlines()
+    assert f"MNIST: the files in {raw} are incomplete or damaged: " in message
+    assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes"),
+    [("cifar10", (3, 32, 32), 10), ("cifar100", (3, 32, 32), 100), ("mnist", (1, 28, 28), 10)],
+)
+def test_an_environment_of_another_set_fits_all_experiments(
+    name: str, shape: tuple[int, int, int], classes: int
+) -> None:
+    """Their networks can be built for its images, and results have folders of their own."""
+    loader = OmegaConfigLoader(str(ROOT / "conf"), env=name, **settings.CONFIG_LOADER_ARGS)
+    entry = {"images": loader["catalog"]["images"]}
+    images = cast(ImageSetDataset, DataCatalog.from_config(entry)["images"])
+    assert images.describe_images() == (shape, classes)
+    assert loader["globals"]["registered_model"] == f"{name}-cnn"
+    for layer in ("outputs", "model_input", "reports"):
+        assert loader["globals"][layer].startswith(f"data/{name}/0")
+    assert loader["globals"]["models"] == "data/06_models"
+    baseline = Configuration.model_validate(loader["parameters"]["baseline"])
+    for experiment in (*STUDY, *DIRECTIONS):
+        parameters = ExperimentParameters.model_validate(loader["parameters"][experiment])
+        for condition in parameters.conditions_of(baseline):
+            with torch.device("meta"):
+                condition.model.build(shape, classes)
+            for augmentation in condition.training.augmentation:
+                augmentation.check(shape)
 
 
 def test_a_set_that_cannot_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from kedro.framework.hooks import hook_impl
 from kedro.framework.hooks.specs import NodeSpecs, PipelineSpecs
 from kedro.io import DataCatalog, DatasetError
+from kedro_mlflow.framework.hooks import MlflowHook
 from mlflow.exceptions import MlflowException
 
 from cnn_ablation.adapters.tracking_store import UntrackedHooks
@@ -126,7 +127,7 @@ def hooks_with(error: Exception) -> Any:
     manager = pluggy.PluginManager("kedro")
     for specifications in (NodeSpecs, PipelineSpecs):
         manager.add_hookspecs(specifications)
-    manager.register(UntrackedHooks())
+    manager.register(UntrackedHooks(MlflowHook()))
     manager.register(Failing(error))
     return manager.hook
 

@@ -113,12 +113,20 @@ def test_bits_depend_neither_on_workers_nor_on_order_of_trials(tmp_path: Path, d
     assert alone.items() <= two.items()
 
 
-def test_stored_trials_are_reused(tmp_path: Path, data: TrialData, engine: Engine) -> None:
+def test_stored_trials_are_reused(
+    tmp_path: Path, data: TrialData, engine: Engine, messages: list[str]
+) -> None:
     store = TrialStore(tmp_path)
     first = list(engine.train(TRIALS[:2], data, store, execution(), EVALUATION))
     assert [outcome.reused for outcome in first] == [False, False]
+    assert messages == [
+        "2 trials to train, 0 to reuse",
+        "Starting workers and sending them the data",
+        "Compiling loops that are not in the cache, then training 2 at once",
+    ]
     again = list(engine.train(TRIALS, data, store, execution(), EVALUATION))
     assert sorted(outcome.reused for outcome in again) == [False, True, True]
+    assert "1 trials to train, 2 to reuse" in messages
     engine.close()
     all_there = list(engine.train(TRIALS, data, store, execution(), EVALUATION))
     assert all(outcome.reused for outcome in all_there)

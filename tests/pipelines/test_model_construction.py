@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cnn_ablation.errors import ParameterError
+from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.pipelines.model_construction.nodes import (
     describe_networks,
@@ -89,6 +90,6 @@ def test_a_pursuit_checks_moments_before_it_trains(baseline: Configuration) -> N
             execution=LOCAL,
             evaluation=EvaluationParameters(moments=3),
             contrasts=[],
-            remembered_looks={},
+            looks=LookLedger(Path("nowhere")),
         )
     assert failure.value.key == "evaluation.moments"

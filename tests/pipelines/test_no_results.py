@@ -15,6 +15,7 @@ from kedro.pipeline import Pipeline
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
 from cnn_ablation.datasets import FigureDataset, ResultsDataset
+from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.evidence.measuring import list_contrasts
 from cnn_ablation.evidence.pursuit import pursue
 from cnn_ablation.execution.outcomes import Outcome
@@ -91,7 +92,7 @@ def results(
         row = {"position": position, "condition": trial.condition.name, "seed": trial.seed}
         status = "diverged" if ending == "finished" and trial.condition.name == "two" else ending
         key = f"{position:024x}"
-        rows.append(row | {"key": key, "status": status, "error": ""})
+        rows.append(row | {"key": key, "status": status, "error": "", "mlflow_run_id": ""})
         if status != "failed":
             loss = {"train_loss": float("nan")} if status == "diverged" else {}
             logits = np.zeros((200, 10), np.float32)
@@ -119,7 +120,8 @@ def results(
         "published_runs": pd.read_csv(ROOT / "data/01_raw/journal/runs.csv"),
         "published_tables": pd.read_csv(ROOT / "data/01_raw/journal/tables.csv"),
         "networks": pd.DataFrame({"condition": ["one", "two"]}),
-        "remembered_looks": {},
+        "looks": LookLedger(tmp_path / "looks.json"),
+        "journal_notice": "",
         "champion": None,
         "final_model": None,
         "final_model_report": {"protocol": "journal", "note": ""},
@@ -187,6 +189,7 @@ def test_an_experiment_without_results_is_reported(
     markdown = results["journal_markdown"]
     assert "nan" not in re.findall(r"[a-z]+", markdown)
     assert "None" not in markdown
+    assert re.search(r"\| Evaluated on \| .+, \d+ cores, Python 3\..+, cnn-ablation .+ \|", markdown)
     print_summary("T", results["condition_summary"], verdicts, "folder")
     printed = capsys.readouterr().out
     if seeds:

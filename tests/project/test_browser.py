@@ -7,6 +7,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from cnn_ablation.adapters.server_commands import page_address
 from tests.conftest import CHROMIUM, STUDY, kedro, needs_chromium, served
 
 pytestmark = needs_chromium
@@ -82,10 +83,10 @@ def test_viz_shows_a_box_the_results_and_a_chapter_per_experiment_at_first(
     assert {*STUDY, "conclusions"} <= shown
     inside = {name for name in shown if "." in name}
     chapters = {f"{name}.chapter" for name in STUDY}
-    assert inside == {"conclusions.looks", *chapters, *(f"{name}.results" for name in STUDY)}
+    assert inside == {*chapters, *(f"{name}.results" for name in STUDY)}
 
 
-def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:
+def test_mlflow_shows_runs_and_trials_in_views_of_their_own(results: Path, page: Page) -> None:
     store = f"sqlite:///{results}/mlflow.db"
     client = mlflow.MlflowClient(store)
     experiment = client.get_experiment_by_name("fashion_mnist_cnn_tuning")
@@ -95,14 +96,18 @@ def test_mlflow_shows_trials_below_their_run(results: Path, page: Page) -> None:
         for run in client.search_runs([experiment.experiment_id])
         if "mlflow.parentRunId" not in run.data.tags
     ]
-    with served("kedro", "mlflow", "ui", "--port", cwd=results) as address:
-        runs = f"{address}/#/experiments/{experiment.experiment_id}/runs"
-        page.goto(f"{runs}?viewStateShareKey=trials")
+    with served("kedro", "tracking", "--port", cwd=results) as address:
+        page.goto(page_address(address, experiment.experiment_id, "trials"))
         expect(page.get_by_text("mean_val_accuracy").first).to_be_visible()
-        parent_row = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="batchnorm"))
-        parent_row.get_by_role("button").first.click()
-        expect(page.get_by_text("batchnorm_True seed 0").first).to_be_visible()
+        expect(page.get_by_role("link", name="batchnorm_True seed 0", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name="batchnorm", exact=True)).to_have_count(0)
+        page.goto(page_address(address, experiment.experiment_id, "runs"))
+        expect(page.get_by_text("best_mean_val_accuracy").first).to_be_visible()
+        expect(page.get_by_role("link", name="batchnorm", exact=True)).to_be_visible()
+        runs = f"{address}/#/experiments/{experiment.experiment_id}/runs"
         page.goto(f"{runs}/{parent.info.run_id}")
         expect(page.get_by_text("Does batch normalization improve").first).to_be_visible()
         page.goto(f"{runs}/{parent.info.run_id}/artifacts/batchnorm/batchnorm_comparison.png")
         expect(page.locator("img[src*=blob], img[src*=artifact]").first).to_be_visible()
+    listed = (results / "server.log").read_text()
+    assert page_address(address, experiment.experiment_id, "trials") in listed

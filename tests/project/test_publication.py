@@ -22,12 +22,14 @@ def publish(script: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
     return subprocess.run(["bash", script, *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("data", ["data", "data/demo"])
+@pytest.mark.parametrize("data", ["data", "data/demo", "data/variants/epochs=20_0123abcd"])
 def test_journal_tables_histories_and_looks_are_published(script: Path, data: str) -> None:
     project = script.parents[1]
     reports, outputs = (project / data / layer for layer in ("08_reporting", "07_model_output"))
     files = [reports / name for name in ("journal.md", "journal.html", "study_summary.csv")]
-    files += [outputs / "looks.json", outputs / "one/histories.csv"]
+    looks = project / ("data" if "variants" in data else data) / "07_model_output"
+    files += [looks / "looks.json", looks / "other/looks.json", outputs / "one/histories.csv"]
+    files += [reports / "other" / file.name for file in files[:3]]
     files += [reports / "one" / name for name in ("chapter.json", "claims.png", "final_model.json")]
     files += [reports / "one" / f"{table}.csv" for table in TABLES]
     for file in [*files, reports / "predictions/contact_sheet.png"]:
@@ -43,6 +45,7 @@ def test_journal_tables_histories_and_looks_are_published(script: Path, data: st
         *("journal.md", "journal.html", "study_summary.csv", "looks.json"),
         *("one/claims.png", "one/histories.csv"),
         *(f"one/{table}.csv" for table in TABLES),
+        *(f"other/{name}" for name in ("journal.md", "journal.html", "study_summary.csv", "looks.json")),
     }
 
 

@@ -15,7 +15,7 @@ from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
-from tests.conftest import ROOT, STUDY, kedro, make_project, write_yaml
+from tests.conftest import DIRECTIONS, ROOT, STUDY, kedro, make_project, write_yaml
 
 
 def experiment(**keys: object) -> dict[str, object]:
@@ -47,17 +47,51 @@ def is_data(name: str) -> bool:
 
 
 def test_each_experiment_has_a_pipeline_and_so_does_every_study() -> None:
-    assert list(PIPELINES) == ["__default__", *BUILT_IN, *STUDY, "alone", "more"]
+    assert list(PIPELINES) == [
+        "__default__",
+        *BUILT_IN,
+        *STUDY,
+        *DIRECTIONS,
+        "alone",
+        "more",
+        "directions",
+    ]
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
         assert namespaces == {*MAIN, "conclusions"}
-    namespaces = {node.namespace for node in PIPELINES["more"].nodes} - {None}
-    assert namespaces == {"more", "combined_as_published", "conclusions"}
+    members = {"more": ["combined_as_published"], "directions": DIRECTIONS}
+    for study, names in members.items():
+        namespaces = {node.namespace for node in PIPELINES[study].nodes} - {None}
+        assert namespaces == {study, *names, "conclusions"}
+
+
+def test_studies_share_no_results_but_the_images_and_the_model() -> None:
+    written = {name: PIPELINES[name].all_outputs() for name in ("__default__", "more", "directions")}
+    shared = {"splits", "data_summary", "samples_figure"}
+    assert written["__default__"] & written["more"] == shared
+    assert written["__default__"] & written["directions"] == shared
+    assert written["more"] & written["directions"] == shared
+    reads = {name: PIPELINES[name].inputs() for name in written}
+    assert "looks" in reads["__default__"]
+    assert {"more.looks", "champion"} <= reads["more"]
+    assert "looks" not in reads["more"]
+
+
+def test_each_study_writes_a_journal_of_its_own() -> None:
+    def chapters(pipeline: str, journal: str) -> set[str]:
+        node = next(node for node in PIPELINES[pipeline].nodes if journal in node.outputs)
+        return {name.removesuffix(".chapter") for name in node.inputs if name != "journal_notice"}
+
+    for pipeline in ("__default__", "pursuit", "journal"):
+        assert chapters(pipeline, "journal_markdown") == {*MAIN, "alone"}
+    assert chapters("directions", "directions.journal_markdown") == set(DIRECTIONS)
+    assert chapters("more", "more.journal_html") == {"combined_as_published"}
 
 
 def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
     families = {name: set(MAIN) for name in ("__default__", "pursuit", *MAIN)}
     families |= {name: {"combined_as_published"} for name in ("more", "combined_as_published")}
+    families |= {name: set(DIRECTIONS) for name in ("directions", *DIRECTIONS)}
     families["alone"] = {"alone"}
     for name, members in families.items():
         (joining,) = (
@@ -65,15 +99,17 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
         )
         assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
         (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
-        judged = {output.split(".")[1] for output in judging.outputs} - {"looks"}
-        assert judged == ({name} if name in (*STUDY, "alone") else members)
+        judged = {output.split(".")[1] for output in judging.outputs}
+        assert judged == ({name} if name in (*STUDY, *DIRECTIONS, "alone") else members)
 
 
-@pytest.mark.parametrize("name", STUDY)
+@pytest.mark.parametrize("name", [*STUDY, *DIRECTIONS])
 def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     published = {"published_runs", "published_tables"}
-    assert free == {"images", "trial_store", "engine", "remembered_looks", *published}
+    study = LOADER["parameters"][name]["study"]
+    looks = "looks" if study == "main" else f"{study}.looks"
+    assert free == {"images", "trial_store", "engine", looks, *published}
     assert f"params:{name}" in PIPELINES[name].inputs()
     assert name in LOADER["parameters"]
 
@@ -116,7 +152,7 @@ def test_data_flows_through_the_layers_in_order() -> None:
 
 
 def test_nodes_have_names_and_the_tags_of_stage_and_experiment() -> None:
-    for name in STUDY:
+    for name in (*STUDY, *DIRECTIONS):
         nodes = [node for node in PIPELINES[name].nodes if node.namespace == name]
         assert all("(" not in node.name for node in nodes)
         tags = {tag for node in nodes for tag in node.tags}
@@ -174,8 +210,8 @@ for source in sources:
     assert result.returncode == 0, result.stderr
     local, demo, other, again = (line.split(",") for line in result.stdout.splitlines())
     common = ["__default__", *BUILT_IN]
-    assert local == [*common, *STUDY, "in_local", "sizes"]
-    assert demo == [*common, *STUDY, "in_demo"]
+    assert local == [*common, *STUDY, *DIRECTIONS, "in_local", "directions", "sizes"]
+    assert demo == [*common, *STUDY, *DIRECTIONS, "in_demo", "directions"]
     assert other == [*common, "elsewhere"]
     assert again == local
 

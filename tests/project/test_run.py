@@ -24,11 +24,12 @@ from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
 from PIL import Image
 
+from cnn_ablation.adapters.relocation import Tracking
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.report.journal import SIGNS
 from cnn_ablation.serving.served_classifier import encode
-from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, write_yaml
+from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, variant, write_yaml
 
 FIGURES = {
     "dropout": "dropout_impact.png",
@@ -178,8 +179,39 @@ def test_trials_are_nested_runs_named_as_in_the_published_journal(project: Path,
     row = trial_metrics(project).set_index(["condition", "seed"]).loc["dropout_0.3", 1]
     assert child.data.metrics["final_val_accuracy"] == pytest.approx(row["final_val_accuracy"])
     assert child.data.metrics["total_params"] == 421_834
-    curve = client(project).get_metric_history(child.info.run_id, "val_accuracy")
+    assert max(len(str(value)) for value in child.data.metrics.values()) <= 12, "rounded"
+    curve = client(project).get_metric_history(child.info.run_id, "curves/val_accuracy")
     assert [point.step for point in curve] == [1]
+    (final,) = client(project).get_metric_history(child.info.run_id, "mean_val_accuracy")
+    assert final.step == 0, "drawn as a bar"
+
+
+def test_the_parent_run_says_what_was_run_and_what_came_out(project: Path, study: str) -> None:
+    parent = last_parent(project)
+    tags, params, metrics = parent.data.tags, parent.data.params, parent.data.metrics
+    assert tags["kedro_command"] == "kedro run"
+    assert tags["runner"] == "SequentialRunner"
+    assert params["baseline.training.optimizer.kind"] == "adam"
+    assert params["dropout.factors.model.dropout_rate"] == "[0.0,0.2,0.3,0.5,0.7]"
+    assert params["seeds"] == "[0,1]"
+    assert not any(value.startswith("{") for value in params.values())
+    summary = pd.read_csv(project / "data/08_reporting/study_summary.csv")
+    best = summary["mean_val_accuracy_mean"].max()
+    assert metrics["best_mean_val_accuracy"] == pytest.approx(best, abs=1e-4)
+    verdicts = [pd.read_csv(project / f"data/08_reporting/{name}/verdicts.csv") for name in STUDY]
+    assert metrics["claims"] == sum(map(len, verdicts))
+    assert metrics["claims_undecided"] == sum(
+        (table["verdict"] == "undecided").sum() for table in verdicts
+    )
+    assert metrics["trials"] == metrics["trials_trained"] == 2 * (10 + 3)
+    assert metrics["wall_seconds"] > 0
+
+
+def test_the_experiment_opens_as_model_training_with_a_view_of_trials(project: Path, study: str) -> None:
+    tags = client(project).get_experiment(experiment_id(project)).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(json.loads(tags["mlflow.sharedViewState.trials"])["state"])
+    assert view["orderByKey"] == "metrics.`mean_val_accuracy`"
 
 
 def test_figures_and_tables_are_artifacts_of_the_parent_run(project: Path, study: str) -> None:
@@ -229,17 +261,29 @@ def test_the_winner_is_registered_and_the_first_becomes_champion(project: Path, 
     assert " to " in version.tags["interval"]
 
 
+def test_the_champion_of_a_copied_project_is_found_in_the_copy(
+    project: Path, study: str, tmp_path: Path
+) -> None:
+    tracking = Tracking(tmp_path / "mlflow.db", "fashion_mnist_cnn_tuning", tmp_path / "mlartifacts")
+    shutil.copy(project / "mlflow.db", tracking.database)
+    shutil.copytree(project / "mlartifacts", tracking.artifacts)
+    old = tracking.moved_from()
+    assert old == project / "mlartifacts"
+    assert tracking.relocate(old) > 0
+    registry = client(tmp_path)
+    version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
+    place = registry.get_model_version_download_uri("fashion-mnist-cnn", version.version)
+    assert place.startswith(tracking.artifacts.as_uri())
+    model = mlflow.artifacts.download_artifacts("models:/fashion-mnist-cnn@champion")
+    assert (Path(model) / "MLmodel").is_file()
+
+
 def test_the_champion_answers_over_http(project: Path, study: str, raw_images: Arrays) -> None:
     image = io.BytesIO()
     Image.fromarray(raw_images["test_images"][0]).resize((90, 90)).save(image, "PNG")
     text = base64.b64encode(image.getvalue()).decode()
     body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text], [text]]}})
-    serve = ("mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1")
-    model = ("-m", "models:/fashion-mnist-cnn@champion")
-    store = f"sqlite:///{project}/mlflow.db"
-    with served(
-        *(*serve, *model, "--port"), cwd=project, health="/ping", MLFLOW_TRACKING_URI=store
-    ) as url:
+    with served("kedro", "serve", "--port", cwd=project, health="/ping") as url:
         request = urllib.request.Request(
             f"{url}/invocations",
             data=body.encode(),
@@ -354,11 +398,14 @@ def test_the_study_writes_its_journal(project: Path, study: str) -> None:
     budget = pd.read_csv(reports / "pooling/noise_budget.csv").set_index("condition")
     assert f"| pooling_True | {budget.loc['pooling_True', 'last_step_sd']:.2f} |" in markdown
     images = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
-    assert len(images) == 2 * len(STUDY)
+    assert len(images) == 4 * len(STUDY)
     assert all((reports / image).is_file() for image in images)
     page = (reports / "journal.html").read_text()
-    assert page.count("data:image/png;base64,") == 2 * len(STUDY)
-    assert not re.search(r"(?:src|href)=[\"'](?!data:)", page), "needs no other file"
+    text = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert text.count("data:image/png;base64,") == 4 * len(STUDY)
+    assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", text), "needs no other file"
+    runs = pd.read_csv(project / "data/07_model_output/pooling/runs.csv")
+    assert all(run in page for run in runs["mlflow_run_id"])
 
 
 def test_the_journal_pipeline_covers_the_experiments_that_were_run(project: Path, study: str) -> None:
@@ -456,33 +503,44 @@ def test_the_notebooks_run_on_the_results(project: Path, study: str) -> None:
         NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
 
 
-def test_params_change_only_this_run(project: Path, study: str) -> None:
-    before = trial_metrics(project, "batchnorm")
-    result = kedro(
-        project,
-        "run",
-        "--pipeline=dropout",
-        "--params=dropout.factors.model.dropout_rate=[0.1,0.6],dropout.claims=null,seeds=[7],"
-        "baseline.model.fc_units=[16]",
+def test_params_change_only_this_run_and_its_results_have_a_folder(project: Path, study: str) -> None:
+    reports = project / "data/08_reporting"
+    before = {file: file.read_bytes() for file in reports.rglob("*") if file.is_file()}
+    params = (
+        "dropout.factors.model.dropout_rate=[0.1,0.6],dropout.claims=null,seeds=[7],"
+        "baseline.model.fc_units=[16]"
     )
+    result = kedro(project, "run", "--pipeline=dropout", f"--params={params}")
     assert result.returncode == 0, result.stderr
-    table = trial_metrics(project)
+    folder = variant(project)
+    assert folder.name.startswith(
+        "baseline.model.fc_units=16,dropout.claims=null,dropout.factors.model."
+    )
+    assert f"the results go to data/variants/{folder.name}" in result.stdout
+    assert f"kedro trials compare conf {folder.name}" in " ".join(result.stdout.split())
+    table = pd.read_csv(folder / "08_reporting/dropout/trial_metrics.csv")
     assert table["condition"].tolist() == ["dropout_0.1", "dropout_0.6"]
     assert table["seed"].tolist() == [7, 7]
     assert table["total_params"].nunique() == 1
     assert table["total_params"].iloc[0] < 421_834
-    params = children(project, last_parent(project))[0].data.params
-    assert params["model.fc_units"] == "[16]"
-    assert trial_metrics(project, "batchnorm").equals(before)
+    parent = last_parent(project)
+    tracked = children(project, parent)
+    assert tracked[0].data.params["model.fc_units"] == "[16]"
+    assert {run.data.tags["variant"] for run in (parent, *tracked)} == {folder.name}
+    compared = kedro(project, "trials", "compare", "conf", "fc_units=16")
+    assert compared.returncode == 0, compared.stderr
+    assert "dropout: only B has dropout_0.1, dropout_0.6" in compared.stdout
+    assert {file: file.read_bytes() for file in reports.rglob("*") if file.is_file()} == before
 
 
 def test_conf_applies_from_any_working_directory(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     file = project / "conf/base/parameters_dropout.yml"
     file.write_text(file.read_text().replace("[0.0, 0.2, 0.3, 0.5, 0.7]", "[0.4]"))
+    write_yaml(project / "conf/local/parameters_dropout.yml", {"dropout": {"claims": None}})
     folder = project / "notebooks"
     folder.mkdir()
-    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1,dropout.claims=null")
+    result = kedro(folder, "run", "--pipeline=dropout", "--params=seeds=1")
     assert result.returncode == 0, result.stderr
     assert trial_metrics(project)["condition"].tolist() == ["dropout_0.4"]
     assert [path.name for path in folder.iterdir()] == []
@@ -494,10 +552,10 @@ def test_holdout_scores_only_the_final_model_on_the_test_images(tmp_path: Path) 
     project = make_project(tmp_path / "project")
     result = kedro(project, "run", "--pipeline=pooling", "--params=data.protocol=holdout,seeds=1")
     assert result.returncode == 0, result.stderr
-    report = json.loads((project / "data/08_reporting/pooling/final_model.json").read_text())
+    report = json.loads((variant(project) / "08_reporting/pooling/final_model.json").read_text())
     assert report["protocol"] == "holdout"
     assert "took no part" in report["note"]
-    summary = json.loads((project / "data/05_model_input/data_summary.json").read_text())
+    summary = json.loads((variant(project) / "05_model_input/data_summary.json").read_text())
     assert summary["images"] == {"train": 100, "validation": 50, "test": 200}
 
 

@@ -56,7 +56,8 @@ def test_own_experiment(tmp_path: Path) -> None:
     winner = json.loads((reports / "sizes/winner.json").read_text())
     assert winner["condition"] in {"kernel_3", "kernel_5"}
     assert "Created version '1' of model 'fashion-mnist-cnn'" in result.stderr + result.stdout
-    assert "kernel_size/kernel_impact.png" in (reports / "journal.md").read_text()
+    journal = reports / "sizes/journal.md"
+    assert "](../kernel_size/kernel_impact.png)" in journal.read_text()
 
 
 def test_own_part(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from cnn_ablation import __version__
 from cnn_ablation.errors import StudyError
 from cnn_ablation.report import journal
-from cnn_ablation.report.journal import SavedFigure
+from cnn_ablation.report.journal import study_of
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 
@@ -22,7 +23,15 @@ def verdict(name: str, outcome: str, **fields: Any) -> dict[str, Any]:
         "unit": "points",
         "image_low": None,
         "image_high": None,
+        "comparison": "one − two",
         "verdict": outcome,
+        "estimate": -0.25,
+        "low": -0.5,
+        "high": 0.0,
+        "claimed": None,
+        "margin": 0.2,
+        "seeds": 3,
+        "is_difference": True,
         "finding": f"finding of {name}",
         "seeds_needed": None,
         "worker_minutes": None,
@@ -90,12 +99,52 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         "class_names": ["Bag", "Coat"],
         "data_fingerprint": "abcdef0123456789abcdef",
         "environment": {"device": ["cpu"], "precision": ["fp32"]},
+        "tables": {
+            "trial_metrics": trials(title, seeds),
+            "histories": histories(seeds),
+        },
+        "mlflow_runs": ["run 1", *[""] * (2 * seeds - 1)],
+        "confusion": [
+            {"condition": name, "true": true, "predicted": predicted, "percent": 50.0}
+            for name in ("one", "two")
+            for true in ("Bag", "Coat")
+            for predicted in ("Bag", "Coat")
+        ],
+        "figures": {},
+        "experiment": {"study": "main"},
         **fields,
     }
 
 
+def trials(title: str, seeds: int) -> dict[str, list[Any]]:
+    """A column per entry. Seed 1 of condition `one` is 0.3 points above, so that pairing matters."""
+    rows = [
+        {
+            "condition": name,
+            "seed": seed,
+            "key": f"{title} {name} {seed}".lower(),
+            "status": "finished",
+            "mean_val_accuracy": accuracy + 0.1 * seed + 0.3 * (name == "one") * (seed == 1),
+        }
+        for name, accuracy in (("one", 91.0), ("two", 92.0))
+        for seed in range(seeds)
+    ]
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def histories(seeds: int) -> dict[str, list[Any]]:
+    rows = [
+        {"condition": name, "seed": seed, "epoch": epoch, "seconds": 300.0}
+        | dict.fromkeys(("train_accuracy", "val_accuracy", "train_loss", "val_loss"), 90.0 + epoch)
+        for name in ("one", "two")
+        for seed in range(seeds)
+        for epoch in (1, 2)
+    ]
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
 def written(**chapters: dict[str, Any] | None) -> str:
-    return journal.write_markdown(chapters, {name: [] for name in chapters})
+    return journal.write_markdown(chapters)
 
 
 def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() -> None:
@@ -117,8 +166,13 @@ def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() ->
     assert "**Dropout** (3 seeds): 2 of 4 claims settled; about 17 seeds would settle the rest" in text
     assert "(the most expensive one takes 2.5 h of training on one worker)" in text
     summary = text[: text.index("## Research question")]
-    assert "- ✔ **supported**: Claim a holds.\n- ✘ **contradicted**: Claim b holds." in summary
-    assert "Claim c" not in summary
+    table = [line for line in summary.splitlines() if line.startswith("| Claim ")][1:]
+    assert table == [
+        "| Claim a holds. | ✔ supported | Dropout | −0.25 points | −0.50 to 0.00 | 3 | – | – |",
+        "| Claim b holds. | ✘ contradicted | Dropout | −0.25 points | −0.50 to 0.00 | 3 | – | – |",
+        "| Claim d holds. | ? undecided | Dropout | −0.25 points | −0.50 to 0.00 | 3 | 9 | 30 min |",
+        "| Claim c holds. | ? undecided | Dropout | −0.25 points | −0.50 to 0.00 | 3 | 17 | 2.5 h |",
+    ], "settled claims first, then the cheapest"
     assert "✔ **supported**: Claim a holds. *finding of a.*\n" in text
     assert "*finding of b.* *Over seeds and images: −1.23 to −0.10.*" in text
 
@@ -134,6 +188,38 @@ def test_studies_may_have_different_numbers_of_contrasts() -> None:
     assert "significance level 0.05 for all 12 or 1 distinct contrasts of a study together" in text
     assert "the mean of 20 evaluations, evenly spread over the last epoch" in text
     assert "the mean of 1 evaluation at the end of the last epoch" in text
+
+
+def test_the_journal_of_another_study_has_its_name_and_reaches_its_figures() -> None:
+    figures = {"comparison": ("/data/08_reporting/schedule/impact.png", PNG)}
+    other = chapter("Schedules", experiment={"study": "directions"}, figures=figures)
+    text = written(schedule=other)
+    assert text.startswith("# Ablation journal of directions: 1 experiment on Fashion-MNIST")
+    assert "`kedro run --pipeline=directions`" in text
+    assert "![Schedules: comparison](../schedule/impact.png)" in text
+
+
+@pytest.mark.parametrize(
+    ("studies", "expected"),
+    [
+        (["main", "main"], None),
+        (["main", None], None),
+        ([None], None),
+        (["directions", "directions"], "directions"),
+    ],
+)
+def test_only_another_study_than_the_main_one_has_a_journal_of_its_own(
+    studies: list[str | None], expected: str | None
+) -> None:
+    chapters = {str(n): chapter("T", experiment={"study": study}) for n, study in enumerate(studies)}
+    assert study_of({**chapters, "missing": None}) == expected
+
+
+def test_a_claim_from_a_publication_names_it() -> None:
+    claims = [verdict("a", "supported", source="He et al., 2016"), verdict("b", "supported")]
+    text = written(schedule=chapter("Schedules", verdicts=claims))
+    assert "**supported**: Claim a holds. (He et al., 2016) *finding of a.*" in text
+    assert "**supported**: Claim b holds. *finding of b.*" in text
 
 
 def test_an_experiment_that_was_not_run_is_named_as_left_out() -> None:
@@ -222,13 +308,42 @@ def test_published_runs_are_repeats_only_if_their_settings_are_equal() -> None:
     assert "repeat one configuration" not in written(dropout=same, pooling=again)
 
 
-def test_the_page_is_self_contained_and_escapes_text_from_conf() -> None:
-    figure = SavedFigure("/somewhere/data/08_reporting/dropout/impact.png", PNG)
-    figures = {"dropout": [figure]}
-    markdown = journal.write_markdown({"dropout": chapter("Drop <b>out</b>")}, figures)
-    assert "![Drop <b>out</b>](dropout/impact.png)" in markdown
-    page = journal.write_html(markdown, figures)
-    assert 'src="data:image/png;base64,' in page
-    assert "<b>out</b>" not in page
-    assert page.count("<table>") == page.count('<div class="table">') > 0
-    assert not re.search(r"https?://(?!127\.0\.0\.1)", page)
+def test_the_journal_says_where_the_results_come_from() -> None:
+    chapters = {
+        "dropout": chapter("Dropout"),
+        "again": chapter("Dropout", environment={"device": ["mps"]}),
+    }
+    text = written(**chapters)
+    assert "| Trials | 6 (shared by experiments, counted once) |" in text
+    assert "| Training time | 60 min, summed over trials |" in text
+    assert "| Device | cpu, mps |" in text
+    assert "| Precision | fp32 |" in text
+    assert f"| Journal written by | cnn-ablation {__version__} |" in text
+
+
+def test_a_notice_stands_at_the_top() -> None:
+    text = journal.write_markdown({"dropout": chapter("Dropout")}, "This is a demo.")
+    title, notice, _ = text.split("\n\n", 2)
+    assert title.startswith("# ")
+    assert notice == "> **This is a demo.**"
+    assert ">" not in written(dropout=chapter("Dropout"))[:200]
+
+
+def test_texts_from_conf_stay_in_their_cell() -> None:
+    bar = verdict("a", "supported", text="The gap |train\n− test| falls.")
+    assert "| The gap \\|train − test\\| falls. | ✔ supported | Dropout |" in written(
+        dropout=chapter("Dropout", verdicts=[bar])
+    )
+
+
+def test_figures_are_linked_in_their_order() -> None:
+    figures = {
+        "claims": ("/somewhere/data/08_reporting/dropout/claims.png", PNG),
+        "comparison": ("/somewhere/data/08_reporting/dropout/impact.png", PNG),
+    }
+    text = written(dropout=chapter("Dropout", figures=figures))
+    links = re.findall(r"!\[.*?\]\(.*?\)", text)
+    assert links == [
+        "![Dropout: comparison](dropout/impact.png)",
+        "![Dropout: claims](dropout/claims.png)",
+    ]

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from cnn_ablation.data.image_files import prepare
+from cnn_ablation.data.splits import Arrays
 from cnn_ablation.parts.initializations import PyTorchDefault
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 from cnn_ablation.training.initial_weights import seed_network
@@ -47,13 +48,86 @@ def test_an_image_of_the_right_size_is_not_changed() -> None:
     np.testing.assert_array_equal(inverted[0], pixels)
 
 
-def test_the_aspect_ratio_is_kept_and_transparency_becomes_background() -> None:
-    wide = Image.new("RGBA", (200, 100), (255, 255, 255, 255))
-    array = prepare(wide, (1, 28, 28), dark_on_light=False)[0]
-    assert (array[14] == 255).all()
-    assert (array[0] == 0).all(), "padded with dark background, not stretched"
+def drawing(ground: int, thing: int, size: tuple[int, int] = (60, 30), mode: str = "L") -> Image.Image:
+    """A rectangle in the middle of a ground."""
+    image = Image.new("L", size, ground)
+    width, height = size
+    image.paste(thing, (width // 4, height // 4, 3 * width // 4, 3 * height // 4))
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize(("ground", "thing"), [(0, 200), (255, 90), (140, 240), (140, 20)])
+def test_the_aspect_ratio_is_kept_and_the_rest_has_the_colour_of_the_ground(
+    mode: str, ground: int, thing: int
+) -> None:
+    array = prepare(drawing(ground, thing, mode=mode), (1, 28, 28), dark_on_light=False)[0]
+    assert (array[:7] == ground).all()
+    assert (array[-7:] == ground).all()
+    assert array[14, 14] == thing
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(
+    ("ground", "thing", "inverted"),
+    [(0, 200, False), (255, 90, True), (140, 240, False), (140, 20, True), (90, 90, False)],
+)
+def test_the_polarity_is_detected(mode: str, ground: int, thing: int, inverted: bool) -> None:
+    image = drawing(ground, thing, mode=mode)
+    detected = prepare(image, (1, 28, 28), dark_on_light=None)
+    np.testing.assert_array_equal(detected, prepare(image, (1, 28, 28), dark_on_light=inverted))
+    assert detected[0, 14, 14] == (255 - thing if inverted else thing)
+
+
+def test_the_polarity_of_fashion_mnist_is_detected(raw_images: Arrays) -> None:
+    for pixels in (*raw_images["train_images"], *raw_images["test_images"]):
+        for shown in (pixels, 255 - pixels):
+            found = prepare(Image.fromarray(shown), (1, 28, 28), dark_on_light=None)
+            np.testing.assert_array_equal(found[0], pixels)
+
+
+@pytest.mark.parametrize(("thing", "dark"), [(20, True), (230, False)])
+def test_a_transparent_ground_becomes_dark_and_the_object_light(thing: int, dark: bool) -> None:
+    image = drawing(0, thing).convert("RGBA")
+    image.putalpha(drawing(0, 255))
+    array = prepare(image, (1, 28, 28), dark_on_light=None)[0]
+    assert array[14, 14] == (255 - thing if dark else thing)
+    assert (array[:7] == 0).all()
+    assert (array[14, :4] == 0).all()
     clear = Image.new("RGBA", (50, 50), (0, 0, 0, 0))
-    assert (prepare(clear, (1, 28, 28), dark_on_light=True) == 0).all()
+    for polarity in (None, True, False):
+        assert (prepare(clear, (1, 28, 28), dark_on_light=polarity) == 0).all()
+
+
+def test_transparent_corners_take_the_colour_of_the_opaque_ground() -> None:
+    image = drawing(250, 10, (100, 100)).convert("RGBA")
+    alpha = Image.new("L", (100, 100), 255)
+    alpha.paste(0, (0, 0, 12, 12))
+    image.putalpha(alpha)
+    array = prepare(image, (1, 28, 28), dark_on_light=None)[0]
+    assert abs(array[:3, :3].astype(int) - 5).max() <= 1
+    assert array[14, 14] == 245
+
+
+def test_only_networks_for_dark_grey_images_get_inverted_images(classifier: Classifier) -> None:
+    image = drawing(255, 90)
+    assert classifier.prepare(image)[0, 14, 14] == 255 - 90
+    assert classifier.prepare(image, dark_on_light=False)[0, 14, 14] == 90
+    light = Classifier(JOURNAL_MODEL, classifier._weights, {**DATA, "mean": [0.7]})
+    assert light.prepare(image)[0, 14, 14] == 90
+    network = JOURNAL_MODEL.build((3, 28, 28), 4)
+    colour = {"image_shape": [3, 28, 28], "mean": [0.3] * 3, "std": [0.3] * 3}
+    of_colours = Classifier(JOURNAL_MODEL, network.state_dict(), {**DATA, **colour})
+    assert (of_colours.prepare(image)[:, 14, 14] == 90).all()
+
+
+def test_batches_do_not_change_results(classifier: Classifier) -> None:
+    images = [drawing(0, shade) for shade in range(100, 230)]
+    together = classifier.classify(images)
+    assert len(together) == 130
+    alone = classifier.classify(images[-1:])
+    assert together["class"].iloc[-1] == alone["class"].iloc[0]
+    assert together["probability"].iloc[-1] == pytest.approx(alone["probability"].iloc[0], rel=1e-4)
 
 
 def test_the_three_most_probable_classes_are_returned(classifier: Classifier) -> None:

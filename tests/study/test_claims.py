@@ -244,3 +244,14 @@ def test_conditions_with_the_same_settings_may_both_be_compared_with_a_third(
 ) -> None:
     asked = with_equal_conditions(claim)
     assert len(asked.conditions_of(baseline)) == 3
+
+
+@pytest.mark.parametrize("source", ["hypothesis", "overall", "Zhong et al., 2020", "course22p2, 2022"])
+def test_a_source_is_a_part_of_the_report_or_a_publication(source: str) -> None:
+    assert parse(**ABOVE, source=source).source == source
+
+
+def test_another_source_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="or a publication with its year") as failure:
+        parse(**ABOVE, source="analisys")
+    assert "Did you mean 'analysis'?" in str(failure.value)

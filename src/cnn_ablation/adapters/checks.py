@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import SUFFIXES
-from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.errors import InputError, StudyError, suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -115,3 +116,27 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
             place = conf_files.place_of([entry], "catalog")
             reason = " ".join(str(error.__cause__ or error).split())
             raise InputError(f"{place}: {entry}: {reason}") from None
+
+
+def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
+    """Check that a run which starts in the middle has the results of the nodes before it.
+
+    Args:
+        pipeline: The nodes of the run.
+        catalog: The catalog, with all datasets of the pipeline.
+        pipelines: All pipelines by name.
+
+    Raises:
+        StudyError: A result is missing. Chapters and figures may be missing.
+    """
+    written = set().union(*(other.all_outputs() for other in pipelines.values()))
+    for name in sorted(pipeline.inputs() & written):
+        dataset = catalog.get(name)
+        file = getattr(dataset, "_filepath", None)
+        may_be_missing = file is None or name.endswith((".chapter", "_figure"))
+        if dataset is None or may_be_missing or dataset.exists():
+            continue
+        raise StudyError(
+            f"{name} is missing: {file} does not exist. No run with these settings has come so far; "
+            "start the run at an earlier node, or leave out the option that selects nodes"
+        )

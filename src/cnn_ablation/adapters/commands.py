@@ -1,4 +1,4 @@
-"""Commands of the project: its own `kedro run`, and `kedro trials`."""
+"""Commands of the project: `kedro run`, `trials`, `serve`, `tracking` and `relocate`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
+from cnn_ablation.adapters.server_commands import serve, tracking
 from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(serve)
+cli.add_command(tracking)
 
 
 @cli.group()
@@ -142,6 +145,75 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     for key in outdated:
         store.remove(key)
     click.echo(f"Removed {summary}.")
+
+
+@trials.command("compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--metric", default="mean_val_accuracy", show_default=True, help="Metric to compare.")
+@click.option("--verdicts", is_flag=True, help="List all claims, instead of those that changed.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv"]),
+    default="table",
+    show_default=True,
+    help="csv: the conditions or, with --verdicts, the claims.",
+)
+@env_option
+@click.pass_obj
+@click_errors()
+def compare_runs(
+    metadata: ProjectMetadata,
+    a: str,
+    b: str,
+    metric: str,
+    verdicts: bool,
+    form: str,
+    env: str | None,
+) -> None:
+    """Compare the results of two runs: conditions, verdicts, and the inputs that differ.
+
+    A and B are each `conf`, for the results of conf; the name of a variant, or a part of it, for a run
+    whose settings differ from conf (data/variants has a folder for each); or a folder of reports.
+    """
+    from cnn_ablation.adapters.variants import find_run, read_chapters
+    from cnn_ablation.report.run_comparison import RunComparison, print_comparison
+
+    context = KedroSession.create(Path(metadata.project_path), env=env).load_context()
+    reports = context.project_path / context.config_loader["globals"]["reports"]
+    one, other = (read_chapters(find_run(name, reports)) for name in (a, b))
+    comparison = RunComparison(one, other, context.catalog.load("trial_store"))
+    conditions, claims = comparison.conditions(metric), comparison.verdicts()
+    if form == "csv":
+        click.echo((claims if verdicts else conditions).to_csv(index=False), nl=False)
+        return
+    print_comparison(conditions, claims, comparison.unshared(), every_claim=verdicts)
+
+
+@cli.command("relocate")
+@env_option
+@click.pass_obj
+@click_errors()
+def relocate(metadata: ProjectMetadata, env: str | None) -> None:
+    """Correct the paths in MLflow's database after the project was moved or copied.
+
+    MLflow stores absolute paths of artifacts. Nothing else in the project depends on its folder.
+    """
+    from cnn_ablation.adapters import conf_files
+    from cnn_ablation.adapters.relocation import Tracking
+
+    KedroSession.create(Path(metadata.project_path), env=env).load_context()
+    tracking = Tracking.of(conf_files.current())
+    if tracking is None:
+        click.echo("Nothing to correct: conf names no SQLite database with a folder of artifacts.")
+        return
+    old = tracking.moved_from()
+    if old is None:
+        click.echo(f"Nothing to correct: {tracking.database} has its artifacts in the folder of conf.")
+        return
+    count = tracking.relocate(old)
+    click.echo(f"Corrected {count} paths in {tracking.database}: {old} is now {tracking.artifacts}.")
 
 
 def _store(metadata: ProjectMetadata, env: str | None) -> "TrialStore":

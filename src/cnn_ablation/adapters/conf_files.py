@@ -7,6 +7,7 @@ context therefore announces its configuration here.
 import json
 import os
 from collections.abc import Collection, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader, reaches, read_file
 from cnn_ablation.errors import InputError, ParameterError
 from cnn_ablation.study.groups import Experiment, find_experiments
+from cnn_ablation.study.variants import find_changes
 
 _checkout = Path(__file__).resolve().parents[3]
 PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
@@ -85,15 +87,28 @@ class ConfFiles(NamedTuple):
                     best, place = depth, os.path.relpath(file, self.project_path)
         return place
 
+    def find_changes(self) -> dict[str, Any]:
+        """The parameters given by `--params` that make a variant; see `study.variants.find_changes`.
+
+        Raises:
+            InputError: The parameters cannot be read.
+        """
+        given = self.loader.runtime_params
+        if not given:
+            return {}
+        # The loader merges --params into what it reads. Another one would replace this one's resolvers.
+        unchanged = copy(self.loader)
+        unchanged.runtime_params = {}
+        return find_changes(given, _parameters(unchanged))
+
     def find_experiments(self, reserved: Collection[str]) -> list[Experiment]:
         """Find the experiments among the parameters; see `study.groups.find_experiments`.
 
         Raises:
             InputError: The parameters cannot be read, or a group is neither shared nor an experiment.
         """
-        try:
-            groups = self.loader["parameters"]
-        except MissingConfigException:
+        groups = _parameters(self.loader)
+        if not groups:
             return []
         # Keep the parameters for the context: reading all files takes 0.1 s.
         self.loader["parameters"] = groups
@@ -119,6 +134,14 @@ def current() -> ConfFiles:
         conf_source=str(PROJECT_ROOT / "conf"), env=os.getenv("KEDRO_ENV"), **LOADER_ARGUMENTS
     )
     return ConfFiles(loader, PROJECT_ROOT)
+
+
+def _parameters(loader: ProjectConfigLoader) -> dict[str, Any]:
+    """All parameters, by top-level key. There are none without a file of parameters."""
+    try:
+        return loader["parameters"]
+    except MissingConfigException:
+        return {}
 
 
 _current: ConfFiles | None = None

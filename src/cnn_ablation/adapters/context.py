@@ -8,22 +8,34 @@ from kedro.framework.project import pipelines
 from kedro.validation import ParameterValidationError, TypeExtractor
 from pydantic import BaseModel
 
-from cnn_ablation.adapters import conf_files
+from cnn_ablation.adapters import checks, conf_files
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.validation import invalid_keys
+from cnn_ablation.adapters.variants import variant_globals
 from cnn_ablation.errors import InputError
 
 
 class ProjectContext(KedroContext):
-    """Kedro's context, which reports invalid parameters by file and key."""
+    """Kedro's context, which reports invalid parameters by file and key.
+
+    `changes` are the parameters of this run that make it a variant, by dotted key; see `study.variants`.
+    A variant reads and writes results in folders of its own.
+    """
 
     config_loader: ProjectConfigLoader
 
+    @click_errors()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conf_files = ConfFiles(self.config_loader, self.project_path)
+        self.changes = self.conf_files.find_changes()
+        if self.changes:
+            checks.check_environment(self.conf_files)
+            checks.check_globals(self.conf_files)
+            folders = self.config_loader["globals"]
+            self.config_loader["globals"] = variant_globals(folders, self.changes)
         conf_files.use(self.conf_files)
 
     @property

@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters import checks, tracking_store
+from cnn_ablation.adapters import checks, relocation, tracking_store
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
@@ -58,11 +58,14 @@ class StudyHooks:
     @click_errors()
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
+        relocation.check_place(self._context.conf_files)
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
+        checks.check_results(pipeline, catalog, pipelines)
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
+        logger.info("Loading PyTorch and checking the networks of %s", ", ".join(_experiments(pipeline)))
         self._check_execution(catalog.load("params:execution"))
         described = self._describe_images(catalog)
         trials = {
@@ -119,8 +122,11 @@ class StudyHooks:
                 "These verdicts are preliminary. The level allows for all claims of the study, but the "
                 f"study's other experiments ({', '.join(judged_alone)}) also help to estimate spreads."
             )
-        if "journal_html" in outputs:
-            click.echo(f"Journal: {reports}/journal.html, and journal.md beside it")
+        for name in sorted(outputs):
+            *study, last = name.split(".")
+            if last == "journal_html":
+                place = "/".join([reports, *study])
+                click.echo(f"Journal: {place}/journal.html, and journal.md beside it")
         if "predictions" in outputs:
             click.echo(f"Predictions: {reports}/predictions, as a table and a contact sheet")
         if "samples_figure" in outputs and not evaluated:

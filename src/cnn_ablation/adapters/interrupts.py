@@ -1,4 +1,4 @@
-"""Ctrl-C and TERM: a run that is stopped ends quickly and is marked as killed in MLflow."""
+"""Ctrl-C, TERM and HUP: a run that is stopped ends quickly and is marked as killed in MLflow."""
 
 import multiprocessing
 import os
@@ -16,7 +16,9 @@ from rich.console import Console
 from cnn_ablation.adapters.abandoned_runs import mark_killed
 from cnn_ablation.workarounds import release_semaphores
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 PATIENCE = 3.0
 """Seconds that an interrupted run may take to stop, and then to be marked in MLflow."""
@@ -24,9 +26,11 @@ PATIENCE = 3.0
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End the process in an orderly way if Ctrl-C or TERM arrives within the context.
+    """End the process in an orderly way if Ctrl-C, TERM or HUP arrives within the context.
 
-    The exit code is 130 after Ctrl-C and 143 after TERM. A second signal ends the process at once.
+    The exit code is 130 after Ctrl-C, 143 after TERM, and 129 after HUP, which arrives when the terminal
+    is closed. A second signal ends the process at once. Signals that the process was started to ignore,
+    such as HUP under nohup, stay ignored.
 
     The first signal raises KeyboardInterrupt in the main thread. The exception lets the interrupted code
     release its locks, such as that of the tracking store, before the run is marked. The code can also
@@ -40,12 +44,13 @@ def interruptible() -> Iterator[None]:
 
     def interrupt(number: int, _: Any) -> None:
         received.append(number)
-        for each in SIGNALS:
+        for each in before:
             signal.signal(each, signal.SIG_DFL)
         _every(PATIENCE, _raise_interrupt)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     error: BaseException | None = None
     try:
         yield
@@ -68,13 +73,15 @@ def _end(number: int, error: BaseException | None) -> NoReturn:
         _close_generators(error)
         _mark_killed()
     _every(0, signal.SIG_DFL)
-    Console().show_cursor()  # A progress bar that has just started may have hidden it.
-    click.echo(
-        "\nStopped. All finished trials are kept: the same command continues from there.",
-        err=True,
-    )
+    with suppress(OSError):  # The terminal may be closed.
+        Console().show_cursor()  # A progress bar that has just started may have hidden it.
+        click.echo(
+            "\nStopped. All finished trials are kept: the same command continues from there.",
+            err=True,
+        )
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError):
+            stream.flush()
     # Python's normal exit waits for threads, such as nodes of a ThreadRunner. It also calls Dask's exit
     # handler, which waits for training workers, and fails with a traceback if the cluster is starting.
     for child in multiprocessing.active_children():

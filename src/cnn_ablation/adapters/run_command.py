@@ -1,5 +1,6 @@
 """`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
+import logging
 import os
 from typing import Any
 
@@ -10,6 +11,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_ablation.adapters.interrupts import interruptible
+
+logger = logging.getLogger(__name__)
 
 
 class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments since click 8.4.
@@ -65,6 +68,8 @@ def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
     _check_runner(options["runner"])
     if options["is_async"] or options["runner_params"].get("is_async"):
         raise click.UsageError("--async: not supported, because nodes save each trial when it ends")
+    # The first line on the screen: imports and checks take some seconds.
+    logger.info("Checking parameters, catalog and tracking")
     with interruptible():
         return context.invoke(kedro_run, **options)
 

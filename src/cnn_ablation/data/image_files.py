@@ -98,35 +98,62 @@ def read(source: Path | bytes) -> Image.Image:
             raise ImageFileError(f"damaged: {reason}") from None
 
 
-def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool) -> np.ndarray:
-    """An image as input of a network: uint8 (channels, height, width), light objects on dark background.
+def prepare(image: Image.Image, shape: ImageShape, *, dark_on_light: bool | None) -> np.ndarray:
+    """An image as input of a network: uint8 (channels, height, width), light objects on dark ground.
 
-    The image is rotated according to its EXIF data, transparent parts are filled with the background,
-    and it is resized without distortion. Images with a light background are inverted.
+    The image is rotated according to its EXIF data and resized without distortion. Transparent parts and
+    the rest of the shape are filled with the colour of the ground. That is the median of the resized
+    image's edge pixels. If at least half of the edge is transparent, it is white for dark objects and
+    black for light objects. Images that show dark objects on a light ground are then inverted.
 
     Args:
         image: Any image whose range of pixels is known, such as one from `read`.
         shape: Channels, height and width of the result, pixels.
-        dark_on_light: Whether the image shows dark objects on a light background.
+        dark_on_light: Whether the image shows dark objects on a light ground. If it is None, it does if
+            the median brightness of its edge is above the mean brightness of the whole image or, with a
+            transparent edge, if the rest is darker than half of the range on average.
 
     Raises:
         ImageFileError: The image has pixels that are not supported, such as floats.
     """
     channels, height, width = shape
-    background = "white" if dark_on_light else "black"
-    solid = plain(image)
-    if solid.mode == "RGBA":
-        solid = Image.alpha_composite(Image.new("RGBA", solid.size, background), solid)
-    solid = solid.convert("L" if channels == 1 else "RGB")
+    fitted = _resized(plain(image), channels, height, width)
+    pixels = np.atleast_3d(np.asarray(fitted)).astype(float)
+    colour, opacity = pixels[..., :channels], np.ones(pixels.shape[:2])
+    if pixels.shape[2] > channels:
+        opacity = pixels[..., channels] / 255
+    edge = np.ones(opacity.shape, dtype=bool)
+    edge[1:-1, 1:-1] = False
+    if opacity[edge].mean() <= 0.5:
+        if dark_on_light is None:
+            brightness = colour.mean(axis=2)
+            dark_on_light = bool(opacity.any() and np.average(brightness, weights=opacity) < 255 / 2)
+        ground = np.full(channels, 255.0 if dark_on_light else 0.0)
+    else:
+        ground = np.median(colour[edge & (opacity >= 0.5)], axis=0)
+    solid = ground + (colour - ground) * opacity[..., np.newaxis]
+    if dark_on_light is None:
+        brightness = solid.mean(axis=2)
+        dark_on_light = bool(np.median(brightness[edge]) > brightness.mean())
+    filled = np.full((height, width, channels), ground)
+    top, left = round((height - fitted.height) / 2), round((width - fitted.width) / 2)
+    filled[top : top + fitted.height, left : left + fitted.width] = solid
+    array = filled.round().astype(np.uint8).transpose(2, 0, 1)
+    return np.ascontiguousarray(255 - array if dark_on_light else array)
+
+
+def _resized(image: Image.Image, channels: int, height: int, width: int) -> Image.Image:
+    """The image, in grey or colour with or without transparency, as large as possible within a size."""
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode == "RGBA":
+        mode = "LA" if channels == 1 else "RGBA"
+    image = image.convert(mode)
     # Pillow would round the short side of a very long image to 0 pixels.
-    if solid.width >= 2 * width * solid.height:
-        solid = solid.resize((width, 1))
-    elif solid.height >= 2 * height * solid.width:
-        solid = solid.resize((1, height))
-    fitted = ImageOps.pad(solid, (width, height), color=background)
-    pixels = np.asarray(ImageOps.invert(fitted) if dark_on_light else fitted)
-    array: np.ndarray = np.atleast_3d(pixels).transpose(2, 0, 1).copy()
-    return array
+    if image.width >= 2 * width * image.height:
+        image = image.resize((width, 1))
+    elif image.height >= 2 * height * image.width:
+        image = image.resize((1, height))
+    return ImageOps.contain(image, (width, height))
 
 
 def plain(image: Image.Image) -> Image.Image:

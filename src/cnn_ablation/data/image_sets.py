@@ -1,15 +1,22 @@
 """Sets of labelled images, from torchvision or from a folder per class."""
 
 import os
-from collections.abc import Sequence
+import pickle
+import socket
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from cnn_ablation.base_parameters import ImageShape
+from cnn_ablation.data.fashion_mnist import TIMEOUT
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import ImageFileError, ImageSetError, listed
 
@@ -77,22 +84,21 @@ def load_torchvision(name: str, folder: Path, variant: str | None = None) -> Ima
         variant: Variant of EMNIST, such as balanced or letters; None for other sets.
 
     Raises:
-        ImageSetError: The name or the variant is unknown, or the set cannot be downloaded.
+        ImageSetError: The name or the variant is unknown, the set cannot be downloaded, or its files are
+            damaged.
     """
-    describe_torchvision(name, variant)
+    shape, num_classes = describe_torchvision(name, variant)
     import torchvision
 
-    make = partial(getattr(torchvision.datasets, name), folder)
-    if variant is not None:
-        make = partial(make, split=variant)
+    kind = getattr(torchvision.datasets, name)
+    make = partial(kind, folder) if variant is None else partial(kind, folder, split=variant)
+    place = folder / getattr(kind, "base_folder", f"{name}/raw")
     try:
-        parts = {part: make(train=part == "train", download=True) for part in ("train", "test")}
-    except (RuntimeError, OSError, ValueError) as error:
-        raise ImageSetError(
-            f"{name} is not in {folder} and cannot be downloaded: {' '.join(str(error).split())}\n"
-            f"  What to do: put its files there in torchvision's layout (on a machine with network "
-            f"access, torchvision.datasets.{name}(folder, download=True) downloads them)"
-        ) from None
+        with _socket_timeout(TIMEOUT):
+            parts = {part: make(train=part == "train", download=True) for part in ("train", "test")}
+    except _UNUSABLE as error:
+        reason = " ".join(str(error).split()) or "wrong format"
+        raise _unusable(name, folder, place, reason) from None
     class_names = list(parts["train"].classes)
     # Labels of EMNIST's letters start at 1, after an unused class N/A.
     first = int(class_names[0] == "N/A")
@@ -102,8 +108,60 @@ def load_torchvision(name: str, folder: Path, variant: str | None = None) -> Ima
         # EMNIST's images are transposed.
         arrays[f"{part}_images"] = images.transpose(0, 2, 1) if name == "EMNIST" else images
         arrays[f"{part}_labels"] = np.asarray(content.targets) - first
+    for part in parts:
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        if len(images) != len(labels) or not len(images):
+            reason = f"{len(images):,} images and {len(labels):,} labels in the {part} set"
+            raise _unusable(name, folder, place, reason)
+        if images.shape[1:] != (*shape[1:], *shape[:1])[: images.ndim - 1]:
+            sides = "x".join(map(str, images.shape[1:3]))
+            raise _unusable(name, folder, place, f"images of {sides} pixels in the {part} set")
+        if labels.min() < 0 or labels.max() >= num_classes:
+            reason = f"labels from {labels.min()} to {labels.max()} in the {part} set"
+            raise _unusable(name, folder, place, reason)
     label = f"{name} ({variant})" if variant else name
     return ImageSet(label, tuple(class_names[first:]), arrays)
+
+
+_UNUSABLE = (
+    *(RuntimeError, OSError, ValueError, TypeError, LookupError, AssertionError, EOFError),
+    *(HTTPException, pickle.UnpicklingError, tarfile.TarError, zlib.error),
+)
+"""Exceptions with which torchvision ends if it cannot download files or cannot read them."""
+
+
+def _unusable(name: str, folder: Path, place: Path, reason: str) -> ImageSetError:
+    """The error for a set that cannot be downloaded or read.
+
+    Args:
+        name: Name of the set.
+        folder: Folder in which torchvision keeps its data sets.
+        place: Folder of the files of the set.
+        reason: What is wrong.
+    """
+    layout = (
+        "put its files there in torchvision's layout (on a machine with network access, "
+        f"torchvision.datasets.{name}(folder, download=True) downloads them)"
+    )
+    if place.is_dir() and any(place.iterdir()):
+        return ImageSetError(
+            f"{name}: the files in {place} are incomplete or damaged: {reason}\n"
+            f"  What to do: remove this folder and run again to download them, or {layout}"
+        )
+    return ImageSetError(
+        f"{name} is not in {folder} and cannot be downloaded: {reason}\n  What to do: {layout}"
+    )
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Let connections without a time limit of their own, such as torchvision's, fail after this time."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def classes_in(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ catalog, but only runs load and save data.
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset, ResultsDataset
 from cnn_ablation.datasets.figures import FigureDataset
-from cnn_ablation.datasets.files import ArraysDataset, RememberedDataset, TrialsDataset
+from cnn_ablation.datasets.files import ArraysDataset, LookLedgerDataset, TrialsDataset
 from cnn_ablation.datasets.images import (
     ClassFoldersDataset,
     FashionMNISTDataset,
@@ -32,6 +32,7 @@ __all__ = [
     "FigureDataset",
     "ImageFolderDataset",
     "ImageSetDataset",
+    "LookLedgerDataset",
     "MlflowArtifactDataset",
     "MlflowChampionDataset",
     "MlflowChapterDataset",
@@ -39,7 +40,6 @@ __all__ = [
     "MlflowModelDataset",
     "MlflowRegisteredModelDataset",
     "MlflowTrialRunsDataset",
-    "RememberedDataset",
     "ResultsDataset",
     "TorchvisionDataset",
     "TrialStoreDataset",

@@ -1,13 +1,14 @@
 """Arrays and trials in files."""
 
 import json
+from pathlib import Path
 from typing import Any, NewType
 
 import numpy as np
 from kedro_datasets.json import JSONDataset
 
-from cnn_ablation.datasets.base import FileDataset
-from cnn_ablation.errors import StudyError
+from cnn_ablation.datasets.base import FileDataset, ReadOnlyDataset
+from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.study.trials import Trial
 
 # Kedro-Viz recognizes the kind of a preview only by the name of its type.
@@ -47,25 +48,21 @@ class TrialsDataset(JSONDataset):  # type: ignore[misc]
         return JSONPreview(json.dumps(super().load()))
 
 
-class RememberedDataset(FileDataset[Any, Any]):
-    """A JSON file that an earlier run may have written; see `FileDataset`."""
+class LookLedgerDataset(ReadOnlyDataset[LookLedger]):
+    """The looks at results. Nodes read them and add new ones.
 
-    def load(self) -> Any:
-        """Return the content of the file, or an empty dict if there is no file.
+    Args:
+        filepath: The file, which does not have to exist.
+        metadata: Read by plugins, such as kedro-viz.
+    """
 
-        Raises:
-            StudyError: The file is damaged.
-        """
-        if not self._exists():
-            return {}
-        try:
-            return json.loads(self._filepath.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise StudyError(
-                f"{self._filepath} is damaged: {error}. Restore it from a copy, or delete it: "
-                "the looks at the results so far are then forgotten"
-            ) from None
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
 
-    def save(self, data: Any) -> None:
-        """Write the file. An interrupted write leaves the previous file as it was."""
-        self._replace(lambda path: path.write_text(json.dumps(data), encoding="utf-8"))
+    def load(self) -> LookLedger:
+        """Return the ledger."""
+        return LookLedger(self._filepath)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}

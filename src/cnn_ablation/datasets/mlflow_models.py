@@ -75,28 +75,43 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         Raises:
             StudyError: There is no such version, or it is not a classifier of this project.
         """
+        from cnn_ablation.serving.classifier import Classifier
+        from cnn_ablation.serving.served_classifier import ARTIFACT
+
+        return Classifier.load(self._folder() / "artifacts" / ARTIFACT)
+
+    def load_served(self) -> Any:
+        """Return the MLflow model that answers requests, see `serving.served_classifier`.
+
+        Raises:
+            StudyError: There is no such version, or it is not a classifier of this project.
+        """
+        import mlflow
+
+        return mlflow.pyfunc.load_model(str(self._folder()))
+
+    def _folder(self) -> Path:
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        from cnn_ablation.serving.classifier import Classifier
         from cnn_ablation.serving.served_classifier import ARTIFACT
 
         separator = "/" if self._version.isdigit() else "@"
         uri = f"models:/{self._name}{separator}{self._version}"
         try:
-            folder = mlflow.artifacts.download_artifacts(uri)
+            folder = Path(mlflow.artifacts.download_artifacts(uri))
         except MlflowException as error:
             raise StudyError(
                 f"There is no model {uri}: run a study first, which registers its winner, or name "
-                f"another version as predict_with in conf/local/globals.yml ({error.message})"
+                "another version as predict_with in conf/local/globals.yml. The winner of `make demo` "
+                f"needs --env=demo, or ENV=demo with make ({error.message})"
             ) from None
-        saved = Path(folder) / "artifacts" / ARTIFACT
-        if not saved.is_dir():
+        if not (folder / "artifacts" / ARTIFACT).is_dir():
             raise StudyError(
                 f"The model {uri} was not made by a study of this project: name another version as "
                 "predict_with in conf/local/globals.yml"
             )
-        return Classifier.load(saved)
+        return folder
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name, "version": self._version}

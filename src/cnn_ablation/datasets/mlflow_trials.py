@@ -11,6 +11,9 @@ from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.workarounds import TrackingSwitch
 
+CURVES = "curves"
+"""Prefix of the metrics that a trial has for each epoch, such as `curves/val_accuracy`."""
+
 
 class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFrame]):
     """One MLflow run per trial, nested in the run of `kedro run`, and a table of all trials as CSV.
@@ -18,16 +21,27 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
     A node saves each trial as soon as it ends, so that a later failure does not lose it. The first save
     of a session replaces the table.
 
+    Values of an epoch are metrics with the prefix `curves/` and the epoch as step. Those of a
+    whole trial have neither. Metrics have six significant digits; the stored trial has all.
+
     Args:
         filepath: The table. Its columns are position (among the experiment's trials), condition, seed,
             key (in the trial store), status, reused, error and mlflow_run_id.
         experiment: Name of the experiment, set as a tag.
+        variant: Name of the variant of the study, set as a tag; None: settings are those of conf.
         metadata: Read by plugins, such as kedro-viz.
     """
 
-    def __init__(self, filepath: str, experiment: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        filepath: str,
+        experiment: str,
+        variant: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         self._filepath = Path(filepath)
         self._experiment = experiment
+        self._variant = variant
         self.metadata = metadata
         self._rows: list[dict[str, Any]] = []
 
@@ -76,6 +90,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
             "status": run.status,
             "reused": str(run.reused).lower(),
             **({"error": run.error} if run.error else {}),
+            **({"variant": self._variant} if self._variant else {}),
         }
         seconds = 0 if run.reused else sum(row["seconds"] for row in run.history)
         child: str = client.create_run(
@@ -84,20 +99,18 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
             run_name=run.trial.name,
             tags={MLFLOW_PARENT_RUN_ID: parent.info.run_id, **tags},
         ).info.run_id
+        # MLflow draws a line for a metric with steps, and a bar for one whose step is 0. It shows the
+        # metrics with a prefix before those without.
         curves = [
-            Metric(name, value, now, int(row["epoch"]))
+            Metric(f"{CURVES}/{name}", _rounded(value), now, int(row["epoch"]))
             for row in run.history
             for name, value in row.items()
             if name != "epoch"
         ]
-        finals = [Metric(name, value, now, len(run.history)) for name, value in run.metrics.items()]
+        finals = [Metric(name, _rounded(value), now, 0) for name, value in run.metrics.items()]
         metrics = [metric for metric in curves + finals if math.isfinite(metric.value)]
         params = [Param(name, str(value)) for name, value in run.settings.items()]
-        # MLflow accepts at most 1,000 entities per call.
-        room = 1000 - len(params)
-        client.log_batch(child, metrics=metrics[:room], params=params)
-        for start in range(room, len(metrics), 1000):
-            client.log_batch(child, metrics=metrics[start : start + 1000])
+        client.log_batch(child, metrics=metrics, params=params)
         client.set_terminated(child, "FAILED" if run.status == "failed" else "FINISHED")
         return child
 
@@ -106,3 +119,8 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
 
     def _exists(self) -> bool:
         return self._filepath.is_file()
+
+
+def _rounded(value: float) -> float:
+    """The value with six significant digits, so that pages show no rounding errors; counts are kept."""
+    return value if not math.isfinite(value) or value == int(value) else float(f"{value:.6g}")

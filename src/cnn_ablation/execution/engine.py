@@ -6,6 +6,7 @@ the worker or on the number of workers: each trial trains in one thread and draw
 streams.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -27,6 +28,11 @@ from cnn_ablation.study.parameters import EvaluationParameters, ExecutionParamet
 from cnn_ablation.study.trials import Trial
 from cnn_ablation.training.devices import resolve_device, resolve_layers, resolve_precision
 from cnn_ablation.training.results import TrainedTrial
+
+logger = logging.getLogger(__name__)
+
+FORWARD = 0.25
+"""Time of evaluating an image, as a share of that of training on it."""
 
 SENDS = 6
 """Number of times that the data is sent if workers are lost meanwhile; a trial has as many attempts."""
@@ -82,7 +88,8 @@ class Engine:
         # One caller at a time. Trials of the other callers are probably planned, and train meanwhile.
         with self._lock, self._progress.shown():
             waiting: dict[str, list[_Task]] = {}
-            for task in self._resolve(trials, data, execution, evaluation):
+            resolved = self._resolve(trials, data, execution, evaluation)
+            for task in resolved:
                 stored = None if task.key in self._futures else store.get(task.key)
                 error = self._unclaimed.pop(task.key, None)
                 if stored is not None:
@@ -96,6 +103,7 @@ class Engine:
             if waiting:
                 asked = list(chain.from_iterable(waiting.values()))
                 ahead = self._resolve(self.planned, data, execution, evaluation)
+                known = {task.key for task in (*resolved, *ahead)} - self._futures.keys()
                 self.planned = ()
                 tasks = {
                     task.key: task
@@ -106,7 +114,8 @@ class Engine:
                 }
                 if tasks:
                     store.check_writable()
-                self._submit(tasks, data, execution)
+                    logger.info("%d trials to train, %d to reuse", len(tasks), len(known - tasks.keys()))
+                self._submit(tasks, data, execution, evaluation)
                 yield from self._collect(waiting, store)
 
     def time_left(self) -> str:
@@ -148,12 +157,17 @@ class Engine:
         return tasks
 
     def _submit(
-        self, tasks: Mapping[str, _Task], data: TrialData, execution: ExecutionParameters
+        self,
+        tasks: Mapping[str, _Task],
+        data: TrialData,
+        execution: ExecutionParameters,
+        evaluation: EvaluationParameters,
     ) -> None:
         if not tasks:
             return
         device = next(iter(tasks.values())).identity["device"]
         if self._client is None:
+            logger.info("Starting workers and sending them the data")
             self._client = connect(execution, device, len(tasks))
             self._client.subscribe_topic(EPOCHS_TOPIC, self._on_epoch)
         plugin = DataOnWorker(data, device)
@@ -161,7 +175,14 @@ class Engine:
             _send(plugin, self._client)
             self._on_workers.add(plugin.name)
         self._tasks.update(tasks)
-        self._progress.begin({key: task.trial for key, task in tasks.items()}, data.image_shape)
+        places = max(1, sum(self._client.nthreads().values()))
+        logger.info("Compiling loops that are not in the cache, then training %d at once", places)
+        self._progress.begin(
+            {key: task.trial for key, task in tasks.items()},
+            data.image_shape,
+            places=places,
+            last_evaluations=_last_evaluations(data, evaluation.moments),
+        )
         for place, (key, task) in enumerate(tasks.items()):
             self._futures[key] = self._client.submit(
                 self._work,
@@ -239,6 +260,14 @@ def _send(plugin: DataOnWorker, client: Client) -> None:
         f"Workers were lost {SENDS} times while the data was sent to them ({lost}), most likely out of "
         "memory: lower execution.workers. Finished trials are kept"
     )
+
+
+def _last_evaluations(data: TrialData, moments: int) -> float:
+    """Time of the evaluations in and after a trial's last epoch, in epochs."""
+    train, validation = (len(data.arrays[f"{part}_labels"]) for part in ("train", "validation"))
+    # Each epoch ends with an evaluation of the validation images, which is one of the moments.
+    epoch = train + FORWARD * validation
+    return FORWARD * ((moments - 1) * validation + train) / epoch
 
 
 def _longest_first(tasks: Sequence[_Task], image_shape: ImageShape) -> list[_Task]:

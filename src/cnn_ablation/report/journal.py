@@ -1,27 +1,33 @@
 """The journal, a report of the study that is generated from its results.
 
-Each experiment gives a chapter, which a template turns into Markdown and then into a page of HTML.
+Each experiment gives a chapter, which a template turns into Markdown. `page` makes HTML from that.
 """
 
-import base64
+import math
+import os
+import platform
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
+import llvmlite.binding
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 
+from cnn_ablation import __version__
+from cnn_ablation.data.splits import COLUMNS
 from cnn_ablation.errors import StudyError
 from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
+from cnn_ablation.report.figures.style import MAX_CLASSES
+from cnn_ablation.study.claims import PLACES
 from cnn_ablation.study.experiment import ExperimentParameters
+from cnn_ablation.study.groups import MAIN_STUDY
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Trial
@@ -43,21 +49,8 @@ MEANS = (
 """Metrics whose means are in a chapter's table."""
 
 
-class SavedFigure(NamedTuple):
-    """The file of a figure.
-
-    Args:
-        path: Path of the file.
-        png: Content of the file.
-    """
-
-    path: str
-    png: bytes
-
-    @property
-    def link(self) -> str:
-        """Path relative to the folder of reports, which has a folder per experiment."""
-        return "/".join(PurePosixPath(self.path).parts[-2:])
+FIGURES = ("comparison", "claims", "learning_curves", "confusion_matrix")
+"""Names of a chapter's figures, in their order."""
 
 
 def collect_results(
@@ -74,7 +67,8 @@ def collect_results(
         experiment: Parameters of the experiment.
         trials: All trials of the experiment.
         stored: Results of the trials that have one.
-        tables: Tables by name: condition_summary, trial_metrics, pairs, noise_budget and reproduction.
+        tables: Tables by name: condition_summary, trial_metrics, pairs, noise_budget, reproduction
+            and confusion.
         final_model: Report on the final model.
         data_summary: See `splits.summarize_splits`.
     """
@@ -109,6 +103,7 @@ def collect_results(
         "pairs": tables["pairs"].to_dict("records"),
         "noise_budget": tables["noise_budget"].to_dict("records"),
         "reproduction": tables["reproduction"].to_dict("records"),
+        "confusion": _confusion(tables["confusion"]),
         "final_model": dict(final_model),
         "image_set": data_summary["name"],
         "images": data_summary["images"],
@@ -157,24 +152,30 @@ def describe(chapter: Mapping[str, Any]) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def write_markdown(
-    chapters: Mapping[str, Mapping[str, Any] | None], figures: Mapping[str, Sequence[SavedFigure | None]]
-) -> str:
+def study_of(chapters: Mapping[str, Mapping[str, Any] | None]) -> str | None:
+    """The study that all chapters belong to, if it has a journal of its own; None for all others."""
+    studies = {chapter["experiment"]["study"] for chapter in chapters.values() if chapter is not None}
+    return next(iter(studies)) if len(studies) == 1 and not studies & {None, MAIN_STUDY} else None
+
+
+def write_markdown(chapters: Mapping[str, Mapping[str, Any] | None], notice: str = "") -> str:
     """The journal as Markdown.
 
     Args:
-        chapters: Per experiment, in the order of the journal; None if the experiment was not run.
-        figures: Per experiment, its figures; None for a figure that does not exist.
+        chapters: Per experiment, in the order of the journal; None if the experiment was not run. See
+            `add_verdicts`; `figures` has the path and the content of each figure, by name.
+        notice: A sentence at the top, in bold.
 
     Raises:
         StudyError: No experiment was run.
     """
-    written = {name: chapter for name, chapter in chapters.items() if chapter is not None}
+    written = run_chapters(chapters)
     if not written:
         raise StudyError(
             "The journal has no content, because no experiment was run yet. "
             f"Run one first, for example: kedro run --pipeline={next(iter(chapters))}"
         )
+    study = study_of(written)
     environment = Environment(
         loader=PackageLoader("cnn_ablation.report"),
         undefined=StrictUndefined,
@@ -182,39 +183,39 @@ def write_markdown(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"quantity": quantity, "duration": duration, "fixed": _fixed}
+    environment.filters |= {"quantity": quantity, "duration": duration, "fixed": _fixed, "cell": _cell}
     return environment.get_template("journal.md.j2").render(
         chapters=written,
-        missing=[name for name, chapter in chapters.items() if chapter is None],
-        figures={name: [f.link for f in figures[name] if f is not None] for name in written},
+        missing=[name for name in chapters if name not in written],
+        study=study,
+        places=PLACES,
+        figures={name: _links(chapter["figures"], study) for name, chapter in written.items()},
         signs=SIGNS,
+        notice=notice,
+        version=__version__,
         digits=lambda metric: 0 if metric == "total_params" else 3 if "loss" in metric else 2,
         **_findings(written),
     )
 
 
-def write_html(markdown: str, figures: Mapping[str, Sequence[SavedFigure | None]]) -> str:
-    """The journal as a single HTML page with embedded figures."""
-    embedded = {
-        figure.link: "data:image/png;base64," + base64.b64encode(figure.png).decode()
-        for saved in figures.values()
-        for figure in saved
-        if figure is not None
-    }
+def run_chapters(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
+    """The chapters of the experiments that were run."""
+    return {name: chapter for name, chapter in chapters.items() if chapter is not None}
 
-    def image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        source = str(tokens[index].attrs["src"])
-        tokens[index].attrs["src"] = embedded.get(source, source)
-        return self.image(tokens, index, options, env)
 
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    parser.add_render_rule("image", image)
-    # A wide table scrolls inside its own box instead of widening the page.
-    parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
-    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
-    template = Environment(loader=PackageLoader("cnn_ablation.report"), autoescape=True)
-    title = markdown.splitlines()[0].removeprefix("# ")
-    return template.get_template("journal.html.j2").render(title=title, body=parser.render(markdown))
+def figure_link(path: str, study: str | None) -> str:
+    """Path of a figure's file relative to the folder of the journal.
+
+    Args:
+        path: Its path. The folder of reports has a folder per experiment.
+        study: See `study_of`. The journal is in the folder of reports, or in the folder of the study.
+    """
+    return ("" if study is None else "../") + "/".join(PurePosixPath(path).parts[-2:])
+
+
+def _links(figures: Mapping[str, tuple[str, bytes]], study: str | None) -> dict[str, str]:
+    """The address of each figure, in the order of `FIGURES`."""
+    return {kind: figure_link(figures[kind][0], study) for kind in FIGURES if kind in figures}
 
 
 def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -236,6 +237,9 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     best = max(conditions, key=lambda condition: condition[PRIMARY_METRIC], default=None)
     return {
         "verdicts": verdicts,
+        "ranked": sorted(verdicts, key=_rank),
+        "trained": _trained(chapters),
+        "origin": _origin(chapters),
         "counts": {verdict: counts[verdict] for verdict in SIGNS},
         "best": best,
         "without_results": [
@@ -268,6 +272,33 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _rank(verdict: Mapping[str, Any]) -> tuple[int, float]:
+    """Settled claims first, then undecided ones, the cheapest first."""
+    minutes = verdict["worker_minutes"]
+    return list(SIGNS).index(verdict["verdict"]), math.inf if minutes is None else minutes
+
+
+def _trained(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Number and training time, s, of the trials. Those that experiments share count once."""
+    tables = []
+    for chapter in chapters.values():
+        metrics = pd.DataFrame(chapter["tables"]["trial_metrics"])[["condition", "seed", "key"]]
+        histories = pd.DataFrame(chapter["tables"]["histories"])
+        seconds = histories.groupby(["condition", "seed"], as_index=False)["seconds"].sum()
+        tables.append(metrics.merge(seconds, "left", on=["condition", "seed"]))
+    trials = pd.concat(tables).drop_duplicates("key")
+    return {"trials": len(trials), "seconds": float(trials["seconds"].sum())}
+
+
+def _origin(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The environments of all chapters together: per fact, all distinct values."""
+    facts: dict[str, set[str]] = {}
+    for chapter in chapters.values():
+        for name, values in chapter["environment"].items():
+            facts.setdefault(name, set()).update(values)
+    return {name: sorted(values) for name, values in facts.items()}
+
+
 def _rivals(best: Mapping[str, Any], chapter: Mapping[str, Any]) -> list[str]:
     """Conditions of the experiment that cannot be distinguished from the best one."""
     rivals = []
@@ -297,8 +328,30 @@ def _settings(condition: Any) -> dict[str, Any]:
     }
 
 
+def _confusion(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Percentage of each true class's images per predicted class, summed over seeds.
+
+    Returns:
+        A row per condition, true class and predicted class, for the least recognized classes of each
+        condition, as many as a figure can show.
+    """
+    names = [name for name in table.columns if name not in COLUMNS]
+    rows = []
+    for condition, of_condition in table.groupby("condition", sort=False):
+        counts = of_condition.groupby("true_class", sort=False)[names].sum()
+        percent = 100 * counts.div(counts.sum(axis="columns"), axis="index")
+        worst = np.sort(np.argsort(np.diagonal(percent))[:MAX_CLASSES])
+        shown = [names[index] for index in worst]
+        rows += [
+            {"condition": condition, "true": true, "predicted": predicted, "percent": round(value, 2)}
+            for true in shown
+            for predicted, value in percent.loc[true, shown].items()
+        ]
+    return rows
+
+
 def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
-    """The environments in which the trials were trained: per fact, all distinct values."""
+    """The environments in which the trials were trained and evaluated: per fact, all distinct values."""
     facts = {
         "device": [trial.identity["device"] for trial in stored],
         "precision": [trial.identity["precision"] for trial in stored],
@@ -306,8 +359,15 @@ def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
         "code": [_versions(trial.identity["versions"]) for trial in stored],
         "commit": [trial.manifest.get("commit") or "unknown" for trial in stored],
         "trained": [trial.manifest["trained_at"][:10] for trial in stored],
+        "evaluated on": [_machine()],
     }
     return {name: sorted(set(values)) for name, values in facts.items()}
+
+
+def _machine() -> str:
+    """This machine's processor, and the versions of Python and of this package."""
+    processor = f"{llvmlite.binding.get_host_cpu_name()} ({platform.machine()}), {os.cpu_count()} cores"
+    return f"{processor}, Python {platform.python_version()}, cnn-ablation {__version__}"
 
 
 def _versions(versions: Mapping[str, Any]) -> str:
@@ -321,6 +381,11 @@ def _median(values: Any) -> float | None:
 
 def _fixed(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def _cell(text: str) -> str:
+    """Text of a cell in a table of Markdown."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.image_files import prepare
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
-from cnn_ablation.training.loop import predict
+from cnn_ablation.training.loop import EVALUATION_BATCH, predict
 from cnn_ablation.training.training_data import Normalize
 
 DESCRIPTION = "classifier.json"
@@ -88,14 +88,33 @@ class Classifier:
         channels, height, width = self._data["image_shape"]
         return channels, height, width
 
-    def classify(self, images: Iterable[Image.Image], *, dark_on_light: bool = False) -> pd.DataFrame:
+    def prepare(self, image: Image.Image, *, dark_on_light: bool | None = None) -> np.ndarray:
+        """The network's input for an image: uint8 (channels, height, width).
+
+        Args:
+            image: An image of any size and colours.
+            dark_on_light: Whether it shows dark objects on a light ground, so that it is inverted; None:
+                detected by the rule of `image_files.prepare` if the network was trained on grey images
+                that are dark on average, such as light objects on a dark ground. Other networks get the
+                image as it is.
+
+        Raises:
+            ImageFileError: The image has pixels that are not supported, see `image_files.prepare`.
+        """
+        if dark_on_light is None and (self.image_shape[0] > 1 or self._data["mean"][0] > 0.5):
+            dark_on_light = False
+        return prepare(image, self.image_shape, dark_on_light=dark_on_light)
+
+    def classify(
+        self, images: Iterable[Image.Image], *, dark_on_light: bool | None = None
+    ) -> pd.DataFrame:
         """The three most probable classes of each image, a row per image.
 
         Args:
             images: Images of any size and colours. Each is resized to the network's input before the
-                next one is taken.
-            dark_on_light: Whether they show dark objects on a light background. The network was trained
-                with light objects on a dark background.
+                next one is taken, and classified before the next batch is taken, so that memory does not
+                depend on their number.
+            dark_on_light: See `prepare`.
 
         Returns:
             The columns `COLUMNS`, with probabilities from 0 to 1. Networks with two classes have no
@@ -105,14 +124,16 @@ class Classifier:
             ImageFileError: An image has pixels that are not supported, see `image_files.prepare`.
         """
         names = self._data["class_names"]
-        fit = partial(prepare, shape=self.image_shape, dark_on_light=dark_on_light)
         # Unlike a loop, `map` keeps no image while the next one is read.
-        prepared = list(map(fit, images))
+        prepared = map(partial(self.prepare, dark_on_light=dark_on_light), images)
         columns = COLUMNS[: 2 * len(names)]
-        if not prepared:
+        batches = [
+            predict(self._network, torch.from_numpy(np.stack(batch)), nn.Identity())
+            for batch in iter(lambda: list(islice(prepared, EVALUATION_BATCH)), [])
+        ]
+        if not batches:
             return pd.DataFrame(columns=list(columns))
-        logits = predict(self._network, torch.from_numpy(np.stack(prepared)), nn.Identity())
-        top = logits.softmax(1).double().topk(min(len(COLUMNS) // 2, len(names)))
+        top = torch.cat(batches).softmax(1).double().topk(min(len(COLUMNS) // 2, len(names)))
         classes = [[names[index] for index in row] for row in top.indices.T.tolist()]
         ranked = zip(classes, top.values.T.tolist(), strict=True)
         return pd.DataFrame(dict(zip(columns, chain.from_iterable(ranked), strict=True)))

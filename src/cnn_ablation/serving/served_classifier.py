@@ -44,7 +44,7 @@ class ServedClassifier(PythonModel):
         Args:
             context: Context from MLflow, not used.
             model_input: A column image with base64-encoded image files.
-            params: dark_on_light, see `Classifier.classify`.
+            params: dark_on_light: true or false for all images; null: see `Classifier.prepare`.
 
         Raises:
             MlflowException: Some values are not images that can be read. The message names their rows
@@ -64,7 +64,7 @@ class ServedClassifier(PythonModel):
                         yield image
                     del image
 
-        dark_on_light = bool((params or {}).get("dark_on_light", False))
+        dark_on_light = (params or {}).get("dark_on_light")
         answer = self._classifier.classify(readable(), dark_on_light=dark_on_light)
         if unreadable:
             raise MlflowException(
@@ -94,7 +94,7 @@ SIGNATURE = ModelSignature(
             for name in COLUMNS
         ]
     ),
-    params=ParamSchema([ParamSpec("dark_on_light", DataType.boolean, default=False)]),
+    params=ParamSchema([ParamSpec("dark_on_light", DataType.boolean, default=None)]),
 )
 
 

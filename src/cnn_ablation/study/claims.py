@@ -1,6 +1,7 @@
 """Claims of an experiment: their text, and the comparisons of results that decide them."""
 
 import math
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -43,19 +44,32 @@ def _distinct(conditions: list[str]) -> list[str]:
     return conditions
 
 
+PLACES = ("hypothesis", "results", "analysis", "conclusion", "overall")
+"""Parts of a report in which a claim can be made."""
+
+
+def _place_or_reference(source: str) -> str:
+    if source not in PLACES and not re.search(r"\b\d{4}\b", source):
+        raise ValueError(
+            f"{source!r}: allowed: {', '.join(PLACES)}, or a publication with its year, such as "
+            f"He et al., 2016.{suggestion(source, PLACES)}"
+        )
+    return source
+
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Metric = Annotated[str, AfterValidator(_known)]
 Conditions = Annotated[list[str], AfterValidator(_distinct)]
-Source = Literal["hypothesis", "results", "analysis", "conclusion", "overall"]
+Source = Annotated[str, AfterValidator(_place_or_reference)]
 
 
 class _Claim(Parameters):
     text: str = Field(min_length=1, description="The claim in words.")
     source: Source = Field(
         default="hypothesis",
-        description="Where the claim is made: in the hypothesis, results, analysis or conclusion of the "
-        "experiment, or in the overall findings.",
+        description="Where the claim is made: hypothesis, results, analysis or conclusion of the "
+        "experiment, or overall findings; or a publication with its year, such as `He et al., 2016`.",
     )
     metric: Metric = Field(default=PRIMARY_METRIC, description="The metric that the claim is about.")
 

@@ -141,9 +141,10 @@ class PursuitParameters(Parameters):
 class PredictionParameters(Parameters):
     """The classification of images. conf/base/globals.yml names the folder of images and the model."""
 
-    dark_on_light: bool = Field(
-        description="Whether the images show dark objects on a light background, as most photographs of "
-        "products do. The networks were trained on light objects on a dark background."
+    dark_on_light: bool | None = Field(
+        description="Whether the images show dark objects on a light ground. They are then inverted, "
+        "because the networks were trained on light objects on a dark ground. null: detected for each "
+        "image, see docs/images.md."
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.report.figures import Claims
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
@@ -12,9 +13,6 @@ from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
 
 Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
-
-LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
-"""Looks at each contrast, see `spending.dump_looks`, by the fingerprint of the data."""
 
 
 def list_contrasts(experiment: ExperimentParameters, baseline: Configuration) -> list[str]:
@@ -31,51 +29,53 @@ def join_contrasts(**contrasts: list[str]) -> list[str]:
 
 def judge_claims(
     contrasts: list[str],
-    remembered_looks: LooksByData,
+    looks: LookLedger,
     evidence: EvidenceParameters,
     **results: dict[str, Any],
-) -> tuple[Any, ...]:
+) -> tuple[pd.DataFrame, ...]:
     """Judge the claims of some experiments of a study.
 
     Args:
         contrasts: All contrasts of the study.
-        remembered_looks: Looks of earlier runs.
+        looks: Looks of all runs. Those of this run are added.
         evidence: Significance level, smallest effect that matters, and plan of the looks.
         results: Results of each experiment, as `reporting.nodes.collect_results` gives them.
 
     Returns:
-        All looks, and a table of verdicts per experiment, in the order of `results`.
+        A table of verdicts per experiment, in the order of `results`.
     """
-    return _judge(contrasts, remembered_looks, evidence, results, [])
+    return _judge(contrasts, looks, evidence, results, [])
 
 
 def judge_pursued_claims(
     contrasts: list[str],
-    remembered_looks: LooksByData,
+    looks: LookLedger,
     evidence: EvidenceParameters,
     pursuit: PursuitParameters,
     **results: dict[str, Any],
-) -> tuple[Any, ...]:
+) -> tuple[pd.DataFrame, ...]:
     """Judge claims for which seeds were added, and take the looks of the pursuit into account."""
-    return _judge(contrasts, remembered_looks, evidence, results, pursuit.seeds)
+    return _judge(contrasts, looks, evidence, results, pursuit.seeds)
 
 
 def _judge(
     contrasts: list[str],
-    remembered_looks: LooksByData,
+    looks: LookLedger,
     evidence: EvidenceParameters,
     results: dict[str, dict[str, Any]],
     counts: list[int],
-) -> tuple[Any, ...]:
+) -> tuple[pd.DataFrame, ...]:
     from cnn_ablation.evidence import verdicts
     from cnn_ablation.evidence.spending import dump_looks, load_looks
 
     experiments = {name: _read(result) for name, result in results.items()}
     # Results from other images are other results, so that no look at them counts.
     data = " ".join(sorted({result["data_fingerprint"] for result in results.values()}))
-    before = load_looks(remembered_looks.get(data, {}))
-    tables, looks = verdicts.judge(experiments, contrasts, evidence, before, counts)
-    return {**remembered_looks, data: dump_looks(looks)}, *tables.values()
+    with looks.update() as remembered:
+        before = load_looks(remembered.get(data, {}))
+        tables, after = verdicts.judge(experiments, contrasts, evidence, before, counts)
+        remembered[data] = dump_looks(after)
+    return tuple(tables.values())
 
 
 def _read(results: dict[str, Any]) -> Any:

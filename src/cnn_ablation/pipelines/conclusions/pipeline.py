@@ -10,21 +10,29 @@ NAMESPACE = "conclusions"
 """Namespace of the nodes, which belong to several experiments."""
 
 
-def create_pipeline(judged: Sequence[str], study: Sequence[str], *, pursued: bool = False) -> Pipeline:
+def create_pipeline(
+    judged: Sequence[str],
+    study: Sequence[str],
+    *,
+    family: str | None = None,
+    pursued: bool = False,
+) -> Pipeline:
     """Judge the claims of some experiments, draw them, and write the experiments' chapters.
 
     Args:
         judged: Names of the experiments.
         study: Names of all experiments of their study, whose claims share the significance level.
+        family: Prefix of the datasets with the contrasts of the study and with the looks at them; None
+            for the main study.
         pursued: Whether seeds were added until the claims were decided.
     """
     inputs = {
         "contrasts": "contrasts",
-        "remembered_looks": "remembered_looks",
+        "looks": "looks",
         "evidence": "params:evidence",
         **{name: f"{name}.results" for name in judged},
     }
-    outputs = ["looks", *(f"{name}.verdicts" for name in judged)]
+    outputs = [f"{name}.verdicts" for name in judged]
     judging = (
         Node(
             nodes.judge_pursued_claims,
@@ -53,12 +61,20 @@ def create_pipeline(judged: Sequence[str], study: Sequence[str], *, pursued: boo
     )
     pipeline = Pipeline([*listing, joining, judging, *chapters], tags=NAMESPACE)
     given = pipeline.inputs()
+    prefix = "" if family is None else f"{family}."
     return Pipeline(
         pipeline,
         namespace=NAMESPACE,
-        inputs={name for name in given if not name.startswith("params:")},
+        inputs={
+            name: f"{prefix}{name}" if name == "looks" else name
+            for name in given
+            if not name.startswith("params:")
+        },
         parameters={name for name in given if name.startswith("params:")},
-        outputs={"contrasts", *(f"{name}.chapter" for name in judged)},
+        outputs={
+            "contrasts": f"{prefix}contrasts",
+            **{f"{name}.chapter": f"{name}.chapter" for name in judged},
+        },
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cnn_ablation.data.splits import Arrays
+from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study import experiment as experiments
 from cnn_ablation.study.configuration import Configuration
@@ -48,7 +49,7 @@ def pursue_claims(
     execution: ExecutionParameters,
     evaluation: EvaluationParameters,
     contrasts: list[str],
-    remembered_looks: dict[str, dict[str, list[dict[str, Any]]]],
+    looks: LookLedger,
 ) -> list[Trial]:
     """Add seeds to the conditions of undecided claims until each claim is decided.
 
@@ -73,7 +74,7 @@ def pursue_claims(
         data_summary["images"],
         evaluation.moments,
         contrasts,
-        load_looks(remembered_looks.get(data_summary["fingerprint"], {})),
+        load_looks(looks.read().get(data_summary["fingerprint"], {})),
         train,
     )
 

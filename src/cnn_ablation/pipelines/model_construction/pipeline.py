@@ -26,7 +26,7 @@ def create_pipeline(*, pursued: bool = False) -> Pipeline:
                 "execution": "params:execution",
                 "evaluation": "params:evaluation",
                 "contrasts": "contrasts",
-                "remembered_looks": "remembered_looks",
+                "looks": "looks",
             },
             outputs="trials",
             name="pursue_claims",

@@ -53,16 +53,25 @@ def classify_images(
     return predictions, pd.DataFrame(skipped, columns=["file", "reason"])
 
 
-def plot_contact_sheet(images: list[ImageFile], predictions: pd.DataFrame) -> ContactSheet:
-    """Draw the first images with their classes and probabilities."""
+def plot_contact_sheet(
+    images: list[ImageFile],
+    predictions: pd.DataFrame,
+    classifier: Any,
+    prediction: PredictionParameters,
+) -> ContactSheet:
+    """Draw the first images beside the network's input, with their classes and probabilities."""
     shown = set(predictions["file"].head(ContactSheet.limit))
-    return ContactSheet(
-        images={file.name: _thumbnail(file) for file in images if file.name in shown},
-        predictions=predictions,
-    )
+    originals, inputs = {}, {}
+    for file in images:
+        if file.name in shown:
+            image = file.read()
+            inputs[file.name] = classifier.prepare(image, dark_on_light=prediction.dark_on_light)
+            originals[file.name] = _thumbnail(image)
+            del image
+    return ContactSheet(images=originals, inputs=inputs, predictions=predictions)
 
 
-def _thumbnail(file: ImageFile) -> Image.Image:
-    image = file.read().convert("RGBA")
+def _thumbnail(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
     image.thumbnail((ContactSheet.THUMBNAIL, ContactSheet.THUMBNAIL))
     return image

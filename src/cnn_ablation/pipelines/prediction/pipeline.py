@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.plot_contact_sheet,
-                inputs=["images_to_classify", "predictions"],
+                inputs=["images_to_classify", "predictions", "classifier", "params:prediction"],
                 outputs="contact_sheet",
                 name="plot_contact_sheet",
             ),

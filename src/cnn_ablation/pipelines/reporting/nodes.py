@@ -33,8 +33,9 @@ def collect_results(
 
     Returns:
         The results as `journal.collect_results` gives them, with these keys in addition: experiment (its
-        parameters), moments, image_noise, configurations (settings of each condition), tables (a list
-        per column), figures (path and content), model (URI in MLflow).
+        parameters), moments, image_noise, configurations (settings of each condition), mlflow_runs (ID
+        of each trial's run, empty if it was not tracked), tables (a list per column), figures (path and
+        content), model (URI in MLflow).
     """
     from cnn_ablation.report import journal
 
@@ -59,6 +60,7 @@ def collect_results(
         "moments": evaluation.moments,
         "image_noise": image_noise,
         "configurations": [condition.model_dump() for condition in conditions.values()],
+        "mlflow_runs": runs["mlflow_run_id"].tolist(),
         "tables": {
             # JSON has no NaN.
             name: table.astype(object).where(table.notna(), None).to_dict("list")
@@ -99,22 +101,18 @@ def require_all(chapters: dict[str, dict[str, Any] | None]) -> dict[str, dict[st
     return written
 
 
-def write_journal(**chapters: dict[str, Any] | None) -> tuple[str, str]:
-    """Write the journal as Markdown and as one page of HTML.
+def write_journal(notice: str, **chapters: dict[str, Any] | None) -> tuple[str, str]:
+    """Write a journal as Markdown and as one page of HTML.
+
+    The journal of a study other than the main one is in the folder with the study's name.
 
     Args:
+        notice: A sentence at the top of the journal.
         chapters: Chapter of each experiment; None if it was not run.
     """
-    from cnn_ablation.report import journal
+    import mlflow
 
-    figures = {
-        name: [
-            journal.SavedFigure(*chapter["figures"][figure])
-            for figure in ("comparison", "claims")
-            if figure in chapter["figures"]
-        ]
-        for name, chapter in chapters.items()
-        if chapter is not None
-    }
-    markdown = journal.write_markdown(chapters, figures)
-    return markdown, journal.write_html(markdown, figures)
+    from cnn_ablation.report import journal, page
+
+    markdown = journal.write_markdown(chapters, notice)
+    return markdown, page.write_page(markdown, chapters, page.ui_address(mlflow.get_tracking_uri()))

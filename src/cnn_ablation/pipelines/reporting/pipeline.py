@@ -7,7 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from cnn_ablation.pipelines.reporting import nodes
 
 RESULTS = (
-    *("trials", "runs", "data_summary", "final_model_report", "final_model", "image_noise"),
+    *("trials", "runs", "data_summary", "final_model_report", "final_model", "image_noise", "confusion"),
     *("comparison_figure", "learning_curves_figure", "confusion_matrix_figure"),
     *("networks", "trial_metrics", "histories", "class_accuracy", "condition_summary"),
     *("pairs", "noise_budget", "reproduction"),
@@ -59,7 +59,7 @@ def create_summary_pipeline(chapters: Mapping[str, str]) -> Pipeline:
 
 
 def create_journal_pipeline(chapters: Mapping[str, str]) -> Pipeline:
-    """Write the journal from the chapters of all experiments.
+    """Write a journal from the chapters of several experiments.
 
     Args:
         chapters: Dataset of each experiment's chapter, by the experiment's name.
@@ -70,7 +70,7 @@ def create_journal_pipeline(chapters: Mapping[str, str]) -> Pipeline:
         [
             Node(
                 nodes.write_journal,
-                inputs=dict(chapters),
+                inputs={"notice": "journal_notice", **chapters},
                 outputs=["journal_markdown", "journal_html"],
                 name="write_journal",
             ),

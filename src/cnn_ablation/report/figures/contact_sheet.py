@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
@@ -13,17 +13,21 @@ from cnn_ablation.report.figures.base import Drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_COLUMNS = 6
+MAX_COLUMNS = 4
+GAP = 16
+"""Space between an image and the network's input, pixels."""
+
 MAX_NAME = 24
 """Longest file name that is shown in full, characters."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContactSheet(Drawing):
-    """The first images with their predicted classes.
+    """The first images beside the network's input, with their predicted classes.
 
     Args:
         images: The images to draw by file name, with mode RGBA and at most `THUMBNAIL` pixels a side.
+        inputs: The network's input for each, uint8 (channels, height, width).
         predictions: A row per image: file, class, probability.
         limit: Number of images that are drawn at most.
     """
@@ -31,6 +35,7 @@ class ContactSheet(Drawing):
     THUMBNAIL: ClassVar[int] = 256
 
     images: dict[str, Image.Image]
+    inputs: dict[str, np.ndarray]
     predictions: pd.DataFrame
     limit: int = 60
 
@@ -39,13 +44,13 @@ class ContactSheet(Drawing):
         shown = self.predictions.head(self.limit)
         columns = min(MAX_COLUMNS, len(shown))
         rows = -(-len(shown) // columns)
-        figure = style.new_figure(1.9 * columns + 0.4, 2.3 * rows + 1)
+        figure = style.new_figure(2.9 * columns + 0.4, 2.0 * rows + 1)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
-            axes.imshow(np.asarray(self.images[row["file"]]))
             name = row["file"]
+            axes.imshow(np.asarray(self._pair(name)))
             if len(name) > MAX_NAME:
                 name = f"{name[: MAX_NAME - 3]}…"
             axes.set_title(f"{row['class']} {100 * row['probability']:.0f} %\n{name}", fontsize=8)
@@ -53,6 +58,20 @@ class ContactSheet(Drawing):
         more = len(self.predictions) - len(shown)
         note = f" The table lists {more} more images." if more else ""
         style.caption(
-            figure, f"Percentages are the network's probabilities, which tend to be too high.{note}"
+            figure,
+            "Left: the image. Right: the network's input. Percentages are the network's probabilities, "
+            f"which tend to be too high.{note}",
         )
         return figure
+
+    def _pair(self, name: str) -> Image.Image:
+        """The image and the network's input side by side, on a transparent ground."""
+        side = self.THUMBNAIL
+        pixels = self.inputs[name].transpose(1, 2, 0)
+        seen = Image.fromarray(pixels.squeeze() if pixels.shape[2] == 1 else pixels)
+        pair = Image.new("RGBA", (2 * side + GAP, side))
+        parts = ((self.images[name], Image.Resampling.LANCZOS), (seen, Image.Resampling.NEAREST))
+        for left, (part, method) in zip((0, side + GAP), parts, strict=True):
+            fitted = ImageOps.contain(part.convert("RGBA"), (side, side), method)
+            pair.paste(fitted, (left + (side - fitted.width) // 2, (side - fitted.height) // 2))
+        return pair

@@ -34,16 +34,15 @@ class Samples(Drawing):
         channels, height, width = self.images.shape[1:]
         # All images form one picture: laying out axes for each of them would take seconds.
         gap = max(1, height // 10)
-        blank = 0 if channels == 1 else 255  # Grey images are drawn inverted.
         tile = (len(shown), self.per_class, height + gap, width + gap, channels)
-        tiles = np.full(tile, blank, dtype=np.uint8)
+        tiles = np.full(tile, 255, dtype=np.uint8)
         for label, row in enumerate(tiles):
             chosen = self.images[self.labels == label][: self.per_class]
             row[: len(chosen), :height, :width] = chosen.transpose(0, 2, 3, 1)
         picture = tiles.swapaxes(1, 2).reshape(len(shown) * (height + gap), -1, channels)
         figure = style.new_figure(self.per_class * 0.62 + 1.4, len(shown) * 0.62 + 0.7)
         axes = figure.subplots()
-        axes.imshow(picture.squeeze(), cmap="gray_r", vmin=0, vmax=255)
+        axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
         axes.set_xticks([])
         axes.set_yticks(np.arange(len(shown)) * (height + gap) + height / 2, shown, fontsize=10)
         axes.tick_params(length=0)

@@ -1,0 +1,117 @@
+"""The paths of artifacts in MLflow's database, which are absolute and wrong once a project was moved."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.errors import StudyError
+
+COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Tables and columns of MLflow's database that hold places of artifacts.
+
+MLflow has neither a command nor a function that changes them.
+"""
+
+
+class Tracking(NamedTuple):
+    """The local tracking of runs that conf describes.
+
+    Args:
+        database: File of the SQLite database.
+        experiment: Name of the experiment in MLflow.
+        artifacts: Folder of the experiment's artifacts.
+    """
+
+    database: Path
+    experiment: str
+    artifacts: Path
+
+    @classmethod
+    def of(cls, conf_files: ConfFiles) -> "Tracking | None":
+        """Read conf. None if runs are not tracked in a SQLite database with a folder of artifacts."""
+        conf = conf_files.loader["mlflow"]
+        uri = (conf.get("server") or {}).get("mlflow_tracking_uri") or ""
+        experiment = (conf.get("tracking") or {}).get("experiment") or {}
+        artifacts = (experiment.get("create_experiment_kwargs") or {}).get("artifact_location")
+        if not uri.startswith("sqlite:///") or not artifacts or not experiment.get("name"):
+            return None
+        folder = _as_path(artifacts)
+        if folder is None:
+            return None
+        root = conf_files.project_path
+        return cls(root / uri.removeprefix("sqlite:///"), experiment["name"], root / folder)
+
+    def moved_from(self) -> Path | None:
+        """The folder that the database has as that of the artifacts, if the project was moved or copied.
+
+        None if it is the one of conf, or if it was chosen on purpose: it exists, and that of conf does
+        not. MLflow uses the folder that an experiment was created with, whatever conf says later.
+        """
+        if not self.database.is_file():
+            return None
+        with closing(sqlite3.connect(self.database)) as connection:
+            try:
+                row = connection.execute(
+                    "SELECT artifact_location FROM experiments WHERE name = ?", [self.experiment]
+                ).fetchone()
+            except sqlite3.Error:  # MLflow reports a database that it cannot use.
+                return None
+        recorded = _as_path(row[0]) if row else None
+        if recorded is None or recorded == self.artifacts:
+            return None
+        return None if recorded.is_dir() and not self.artifacts.is_dir() else recorded
+
+    def relocate(self, old: Path) -> int:
+        """Replace a folder by that of conf at the beginning of all places of artifacts.
+
+        Args:
+            old: See `moved_from`.
+
+        Returns:
+            Number of places that were corrected.
+        """
+        new = self.artifacts.as_uri()
+        count = 0
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            for table, column in COLUMNS:
+                for before in (old.as_uri(), old.as_posix()):
+                    count += connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                        f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                        [new, len(before) + 1, before, len(before) + 1, f"{before}/"],
+                    ).rowcount
+        return count
+
+
+def check_place(conf_files: ConfFiles) -> None:
+    """Check that MLflow's database names this project's folder of artifacts.
+
+    Raises:
+        StudyError: The project was moved or copied.
+    """
+    tracking = Tracking.of(conf_files)
+    old = tracking.moved_from() if tracking is not None else None
+    if tracking is not None and old is not None:
+        loader = conf_files.loader
+        option = f" --env={loader.env}" if loader.env not in (None, loader.default_run_env) else ""
+        raise StudyError(
+            f"This project was moved or copied: {tracking.database.name} has its artifacts in {old} "
+            f"instead of {tracking.artifacts}. Correct this with `kedro relocate{option}`, and run again"
+        )
+
+
+def _as_path(place: str) -> Path | None:
+    """The path of a place of artifacts, or None if it is not on this machine."""
+    if place.startswith("file:"):
+        return Path(url2pathname(urlsplit(place).path))
+    return None if "://" in place else Path(place)

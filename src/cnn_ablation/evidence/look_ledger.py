@@ -1,0 +1,73 @@
+"""The file of all looks at results, which several runs can use at once."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from cnn_ablation.errors import StudyError
+
+logger = logging.getLogger(__name__)
+
+LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
+"""Looks at each contrast, see `spending.dump_looks`, by the fingerprint of the data."""
+
+
+class LookLedger:
+    """A JSON file with the looks at the results of all runs.
+
+    The level that a look may spend depends on the looks before it. Two runs therefore must not judge at
+    the same time: the second waits for the first, whose looks then count.
+
+    Args:
+        file: The file. It does not have to exist.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> LooksByData:
+        """Return all looks.
+
+        Raises:
+            StudyError: The file is damaged.
+        """
+        try:
+            looks: LooksByData = json.loads(self._file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise StudyError(
+                f"{self._file} is damaged: {error}. Restore it from a copy, or delete it: "
+                "the looks at the results so far are then forgotten"
+            ) from None
+        return looks
+
+    @contextmanager
+    def update(self) -> Iterator[LooksByData]:
+        """Give all looks, and write them at the end with the changes made to them.
+
+        Other runs wait until then. After an error, the file is as it was.
+
+        Raises:
+            StudyError: The file is damaged.
+        """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._file.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.warning("Another run judges its claims; this run waits until that look is remembered")
+            lock.acquire()
+        try:
+            looks = self.read()
+            yield looks
+            unfinished = self._file.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(looks), encoding="utf-8")
+            unfinished.replace(self._file)
+        finally:
+            lock.release()

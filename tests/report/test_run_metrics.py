@@ -1,0 +1,40 @@
+"""The headline results of a run."""
+
+import math
+
+import pandas as pd
+
+from cnn_ablation.report.run_metrics import summarize_run
+
+
+def test_results_of_all_experiments_are_summarized() -> None:
+    summaries = [
+        pd.DataFrame({"mean_val_accuracy_mean": [75.123456, math.nan]}),
+        pd.DataFrame({"mean_val_accuracy_mean": [91.5]}),
+    ]
+    verdicts = [
+        pd.DataFrame({"verdict": ["supported", "undecided", "among the best"]}),
+        pd.DataFrame({"verdict": ["undecided"]}),
+    ]
+    columns = ["key", "status", "reused"]
+    runs = [
+        pd.DataFrame([["a", "finished", False], ["b", "finished", True]], columns=columns),
+        pd.DataFrame([["a", "finished", True], ["c", "failed", False]], columns=columns),
+    ]
+    assert summarize_run(summaries, verdicts, runs) == {
+        "best_mean_val_accuracy": 91.5,
+        "claims": 4,
+        "claims_supported": 1,
+        "claims_contradicted": 0,
+        "claims_undecided": 2,
+        "claims_among_the_best": 1,
+        "trials": 3,
+        "trials_trained": 1,
+        "trials_failed": 1,
+    }
+
+
+def test_a_run_without_results_has_no_numbers() -> None:
+    assert summarize_run([], [], []) == {}
+    nothing_finished = pd.DataFrame({"mean_val_accuracy_mean": [None]}, dtype=float)
+    assert summarize_run([nothing_finished], [], []) == {}

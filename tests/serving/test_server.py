@@ -1,0 +1,95 @@
+"""The server of the registered model."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from cnn_ablation.parts.initializations import PyTorchDefault
+from cnn_ablation.serving import served_classifier, server
+from cnn_ablation.serving.classifier import Classifier
+from cnn_ablation.training.initial_weights import seed_network
+from tests.conftest import JOURNAL_MODEL
+from tests.serving.test_classifier import DATA, drawing
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    network = JOURNAL_MODEL.build((1, 28, 28), 4)
+    seed_network(network, PyTorchDefault(), 0, torch.device("cpu"))
+    folder = tmp_path_factory.mktemp("served")
+    Classifier(JOURNAL_MODEL, network.state_dict(), DATA).save(folder / "classifier")
+    mlflow.pyfunc.save_model(
+        str(folder / "model"),
+        python_model=served_classifier.__file__,
+        artifacts={served_classifier.ARTIFACT: str(folder / "classifier")},
+        signature=served_classifier.SIGNATURE,
+        pip_requirements=["torch"],
+    )
+    with TestClient(server.application(mlflow.pyfunc.load_model(str(folder / "model")))) as client:
+        yield client
+
+
+def body(image: Image.Image, **more: object) -> dict[str, object]:
+    table = {"columns": ["image"], "data": [[served_classifier.encode(image)]]}
+    return {"dataframe_split": table, **more}
+
+
+def test_the_polarity_is_detected_and_can_be_given(client: TestClient) -> None:
+    light, dark = drawing(255, 90), drawing(0, 255 - 90)
+    detected = client.post("/invocations", json=body(light)).json()
+    assert detected == client.post("/invocations", json=body(dark)).json()
+    as_it_is = client.post("/invocations", json=body(light, params={"dark_on_light": False})).json()
+    assert as_it_is != detected
+    inverted = client.post("/invocations", json=body(light, params={"dark_on_light": True})).json()
+    assert inverted == detected
+
+
+JSON, CSV = "application/json", "text/csv"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (JSON, b""),
+        (JSON, b"{"),
+        (JSON, b"[]"),
+        (JSON, b"\xff"),
+        (JSON, b'{"dataframe_split": 5}'),
+        (JSON, b'{"dataframe_split": {"columns": ["picture"], "data": [["a"]]}}'),
+        (JSON, b'{"dataframe_split": {"columns": ["image"], "data": [["a", "b"]]}}'),
+        (JSON, b'{"dataframe_records": [{"image": 5}]}'),
+        (JSON, b'{"inputs": {"image": {"a": 1}}}'),
+        (JSON, b'{"instances": [[1, 2], [3]]}'),
+        (JSON, b'{"dataframe_records": [{"image": "a"}], "params": {"dark_on_light": "x"}}'),
+        (JSON, b'{"dataframe_records": [{"image": "a"}], "params": 5}'),
+        (CSV, b'image\n"a'),
+        (CSV, b""),
+        ("image/png", base64.b64decode("iVBORw0KGgo=")),
+    ],
+)
+def test_a_bad_request_gets_a_reason_without_paths(
+    client: TestClient, kind: str, content: bytes
+) -> None:
+    answer = client.post("/invocations", content=content, headers={"Content-Type": kind})
+    assert answer.status_code in (400, 415), answer.text
+    assert "stack_trace" not in answer.text
+    assert "Traceback" not in answer.text
+    assert ".py" not in answer.text
+    assert str(Path.cwd()) not in answer.text
+    assert len(answer.text) > 20
+
+
+def test_a_request_is_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_REQUEST", 2**20)
+    large = client.post("/invocations", content=b"x" * (2**20 + 1))
+    assert large.status_code == 413
+    assert "more than 1 MiB: send fewer images at once" in large.json()["message"]
+    unknown = client.post("/invocations", content=iter([b"x"]))
+    assert unknown.status_code == 411
+    assert client.get("/ping").status_code == 200
