@@ -120,13 +120,13 @@ def test_stored_trials_are_reused(
     first = list(engine.train(TRIALS[:2], data, store, execution(), EVALUATION))
     assert [outcome.reused for outcome in first] == [False, False]
     assert messages == [
-        "2 trials to train, 0 to reuse",
+        "Trials to train: 2, to reuse: 0",
         "Starting workers and sending them the data",
         "Compiling loops that are not in the cache, then training 2 at once",
     ]
     again = list(engine.train(TRIALS, data, store, execution(), EVALUATION))
     assert sorted(outcome.reused for outcome in again) == [False, True, True]
-    assert "1 trials to train, 2 to reuse" in messages
+    assert "Trials to train: 1, to reuse: 2" in messages
     engine.close()
     all_there = list(engine.train(TRIALS, data, store, execution(), EVALUATION))
     assert all(outcome.reused for outcome in all_there)

@@ -114,7 +114,9 @@ class Engine:
                 }
                 if tasks:
                     store.check_writable()
-                    logger.info("%d trials to train, %d to reuse", len(tasks), len(known - tasks.keys()))
+                    logger.info(
+                        "Trials to train: %d, to reuse: %d", len(tasks), len(known - tasks.keys())
+                    )
                 self._submit(tasks, data, execution, evaluation)
                 yield from self._collect(waiting, store)
 
