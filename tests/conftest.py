@@ -94,7 +94,9 @@ def clean_environment() -> dict[str, str]:
     return kept | {"COLUMNS": "200", "PATH": path}
 
 
-def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.CompletedProcess[str]":
+def kedro(
+    project: Path, *arguments: str, timeout: int = 300, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     """Run a kedro command in a project, in a separate process.
 
     kedro-mlflow's hooks are singletons: sessions in one process would affect each other's runs.
@@ -102,7 +104,7 @@ def kedro(project: Path, *arguments: str, timeout: int = 300) -> "subprocess.Com
     return subprocess.run(
         [sys.executable, "-m", "kedro", *arguments],
         cwd=project,
-        env=clean_environment(),
+        env=clean_environment() | environment,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -184,7 +186,7 @@ def free_port() -> int:
 
 def write_yaml(file: Path, content: object) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(content))
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def make_project(folder: Path) -> Path:

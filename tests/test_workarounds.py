@@ -35,6 +35,7 @@ from cnn_ablation.workarounds import (
     cpu_multiplies_bf16,
     cpu_prefers_bf16,
     light_optimizer,
+    stop_kedro_mlflow,
 )
 from tests.conftest import ROOT, clean_environment
 
@@ -191,6 +192,16 @@ def test_kedro_mlflow_switches_tracking_off_in_every_dataset_that_tracks() -> No
         "_logging_activated on datasets whose class name begins with Mlflow. Read "
         "kedro_mlflow/io/catalog/switch_catalog_logging.py and correct TrackingSwitch"
     )
+
+
+def test_kedro_mlflow_can_be_stopped_during_a_run() -> None:
+    hook = MlflowHook()
+    hook.run_id, hook._is_mlflow_enabled = "run", True
+    stop_kedro_mlflow(hook)
+    # Each of these would otherwise fail, because there is no such run and no configuration.
+    hook.before_node_run(None, None, {"params:seeds": 1}, False)
+    hook.after_pipeline_run({}, None, DataCatalog({}))
+    hook.on_pipeline_error(ValueError(), {}, None, DataCatalog({}))
 
 
 QUEUE = """

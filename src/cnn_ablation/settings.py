@@ -6,6 +6,9 @@ import os
 # Set before MLflow is imported. A study makes no network calls, except to download its data.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# MLflow would wait for minutes until it gives a server up. A study goes on untracked.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 # Set before Dask is imported, here and in workers. The engine itself reports what happens to trials.
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
@@ -14,24 +17,31 @@ from kedro.framework.project import configure_logging
 
 from cnn_ablation.adapters.abandoned_runs import AbandonedRunHooks
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, PROJECT_ROOT
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
+from cnn_ablation.adapters.terminal import never_fail_to_print
 from cnn_ablation.adapters.tracking import TrackingHooks
+from cnn_ablation.adapters.tracking_store import UntrackedHooks
 from cnn_ablation.adapters.variants import VariantHooks
 
 # Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
 # scans them again and again, which takes a seventh of the time of a run that trains nothing.
 gc.set_threshold(50_000, 20, 100)
 
+never_fail_to_print()
+
 _logging = PROJECT_ROOT / "conf" / "logging.yml"
 if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for this file only in the working directory.
-    configure_logging(yaml.safe_load(_logging.read_text()))
+    configure_logging(yaml.safe_load(_logging.read_text(encoding="utf-8")))
 
-HOOKS = (StudyHooks(), AbandonedRunHooks(), TrackingHooks(), VariantHooks())
+_tracking = TrackingHooks()
+HOOKS = (StudyHooks(), AbandonedRunHooks(), _tracking, UntrackedHooks(_tracking), VariantHooks())
 # TrackingHooks extend these hooks. The name is that in the metadata of kedro-mlflow.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = LOADER_ARGUMENTS

@@ -81,6 +81,49 @@ class TrackingSwitch:
         return self._logging_activated
 
 
+def stop_kedro_mlflow(hook: Any) -> None:
+    """Let kedro-mlflow's hooks do nothing more in this run.
+
+    kedro-mlflow can be switched off only before a run, by its configuration. Its hooks would contact the
+    server again at each node.
+
+    Args:
+        hook: The `MlflowHook`.
+    """
+    hook.run_id = None
+    hook._is_mlflow_enabled = False
+
+
+def save_then_track(tracked: Any, attempt: Callable[..., Any]) -> Any:
+    """A dataset of kedro-mlflow that writes its file even if MLflow fails.
+
+    kedro-mlflow makes a class per dataset, whose `_save` writes the file and then logs it, and raises if
+    either fails.
+
+    Args:
+        tracked: A `MlflowArtifactDataset`.
+        attempt: Calls a function that logs; if it fails, returns its second argument.
+
+    Returns:
+        A dataset with the same arguments. Its class has the same name, by which kedro-mlflow finds it.
+    """
+    kind = type(tracked)
+
+    def save(self: Any, data: Any) -> None:
+        enabled = self._logging_activated
+        if enabled and attempt(lambda: (kind._save(self, data), True)[1], False):
+            return
+        self._logging_activated = False
+        try:
+            # Raises again if it is the file that cannot be written.
+            kind._save(self, data)
+        finally:
+            self._logging_activated = enabled
+
+    guarded = type(kind.__name__, (kind,), {"_save": save})
+    return guarded(tracked.run_id, tracked.artifact_path, tracked.metadata)
+
+
 def release_semaphores() -> None:
     """Release the semaphores of multiprocessing's queues, as Python does when it exits.
 

@@ -8,12 +8,16 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 
 from cnn_ablation.adapters.checks import (
+    GLOBALS,
     check_catalog_entries,
     check_environment,
+    check_globals,
     check_results,
     create_datasets,
+    warn_of_unread_files,
 )
-from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.session import wrong_selection
 from cnn_ablation.errors import InputError, StudyError
 from tests.conftest import write_yaml
@@ -80,20 +84,11 @@ def test_options_that_select_nodes_give_no_error(options: dict[str, Any]) -> Non
     assert wrong_selection(options, PIPELINES) is None
 
 
-class Loader(dict[str, Any]):
-    """A substitute for Kedro's loader, which would register its resolvers for the whole process."""
-
-    base_env, default_run_env, runtime_params = "base", "local", None
-
-    def __init__(self, conf_source: str, env: str | None, catalog: dict[str, Any]) -> None:
-        super().__init__(catalog=catalog)
-        self.conf_source, self.env = conf_source, env
-
-
 def configuration_of(folder: Path, catalog: dict[str, Any], env: str | None = None) -> ConfFiles:
     write_yaml(folder / "conf/base/catalog.yml", catalog)
-    (folder / "conf/local").mkdir()
-    return ConfFiles(Loader(str(folder / "conf"), env, catalog), folder)  # type: ignore[arg-type]
+    (folder / "conf/local").mkdir(exist_ok=True)
+    loader = ProjectConfigLoader(str(folder / "conf"), env, **LOADER_ARGUMENTS)
+    return ConfFiles(loader, folder)
 
 
 def test_an_environment_without_a_folder_is_named(tmp_path: Path) -> None:
@@ -126,6 +121,43 @@ def test_a_dataset_that_cannot_be_created_is_named_by_its_entry(
     assert str(raised.value).startswith(f"conf/base/catalog.yml: {entry}: ")
     assert "unexpected keyword argument 'nothing'" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", 5, [], {}, True])
+@pytest.mark.parametrize("key", ["reports", "models", "registered_model"])
+def test_a_global_without_a_value_is_named(tmp_path: Path, key: str, value: Any) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
+    write_yaml(tmp_path / "conf/local/globals.yaml", {key: value})
+    message = rf"^conf/(local/globals\.yaml|base/globals\.yml): {key}: .* is no text; allowed: a folder"
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
+
+
+def test_missing_globals_are_named(tmp_path: Path) -> None:
+    (tmp_path / "conf/base").mkdir(parents=True)
+    (tmp_path / "conf/base/globals.yml").touch()
+    with pytest.raises(InputError, match=r"^conf/base/globals\.yml: models: is missing; allowed: "):
+        check_globals(configuration_of(tmp_path, {}))
+
+
+def test_the_projects_globals_are_complete(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "predict_with": 3, "mine": None})
+    check_globals(configuration_of(tmp_path, {}))
+
+
+def test_files_that_kedro_does_not_read_are_named(tmp_path: Path) -> None:
+    for file in ("base/parameters.yml", "local/parameters/a.json", "logging.yml", "local/.x.yml"):
+        write_yaml(tmp_path / "conf" / file, {})
+    assert not warn_of_unread_files(configuration_of(tmp_path, {}))
+    unread = ["local/paramters_mine.yml", "local/catalog.YML", "parameters.yml"]
+    for file in unread:
+        write_yaml(tmp_path / "conf" / file, {})
+    warnings = warn_of_unread_files(configuration_of(tmp_path, {}))
+    for file in unread:
+        assert (
+            sum(warning.startswith(f"conf/{file} is not read; allowed: ") for warning in warnings) == 1
+        )
+    assert len(warnings) == len(unread)
 
 
 def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command `kedro run`: parsing of --params, its errors, and the first line of a run."""
 
+import os
 from typing import Any
 
 import click
@@ -28,6 +29,8 @@ def parsed(text: str) -> Any:
         ("name=fc_{fc_units},b=c=d", {"name": "fc_{fc_units}", "b": "c=d"}),
         ("rate=1e-3,a.b=1,a.c=2", {"rate": 0.001, "a": {"b": 1, "c": 2}}),
         ("a = 1", {"a": 1}),
+        ("title=Größe", {"title": "Größe"}),
+        (os.fsdecode("title=Größe".encode()), {"title": "Größe"}),
     ],
 )
 def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
@@ -37,6 +40,8 @@ def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("a=caf\udce9", "is not UTF-8"),
+        ("a=\x00", "does not end as YAML"),
         ("seeds=[0,1", "'seeds=[0,1' does not end as YAML: did not find expected ',' or ']'"),
         ("seeds=[0,1,b=2", "'seeds=[0,1,b=2' does not end as YAML"),
         ("title='A, B", "does not end as YAML: found unexpected end of stream"),

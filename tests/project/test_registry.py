@@ -7,13 +7,13 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 from kedro.validation import TypeExtractor
 
 from cnn_ablation import settings
 from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import DIRECTIONS, ROOT, STUDY, kedro, make_project, write_yaml
 
@@ -31,7 +31,7 @@ def experiment(**keys: object) -> dict[str, object]:
 
 MAIN = [name for name in STUDY if name != "combined_as_published"]
 # The project's experiments, one of them moved to another study than the main one, and one without study.
-LOADER = OmegaConfigLoader(
+LOADER = ProjectConfigLoader(
     str(ROOT / "conf"),
     env="base",
     runtime_params={"combined_as_published": {"study": "more"}, "alone": experiment(study=None)},

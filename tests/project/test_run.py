@@ -44,8 +44,8 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def study(project: Path) -> str:
-    """Standard output of one run of the whole study."""
-    result = kedro(project, "run")
+    """Standard output of one run of the whole study, on a system whose encoding is ASCII."""
+    result = kedro(project, "run", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

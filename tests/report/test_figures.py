@@ -333,3 +333,17 @@ def test_the_text_of_a_level(value: Any, text: str) -> None:
 def test_a_field_that_cannot_be_hashed_is_an_error() -> None:
     with pytest.raises(TypeError, match="a figure cannot be made from a set"):
         Comparison("T", "Q?", {"a": {"x": {1}}}, pd.DataFrame(), pd.DataFrame()).digest()
+
+
+@pytest.mark.parametrize("name", ["$x_{$", "a$b$", "100 % $", "x_1^2", "\\\\frac{$\\\\alpha$}"])
+def test_dollars_are_text(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "figure.png"
+    trials = trial_metrics({name: [91.0, 92.0], "b": [91.5, 92.5]})
+    levels = {name: {"dropout_rate": 0.0}, "b": {"dropout_rate": 0.5}}
+    drawings = [
+        Comparison(f"{name} {name}", name, levels, trials, summarize_conditions(trials)),
+        Samples(np.zeros((2, 1, 28, 28), np.uint8), np.array([0, 1]), [name, "b"]),
+    ]
+    for drawing in drawings:
+        FigureDataset(filepath=str(path)).save(drawing)
+    assert path.is_file()

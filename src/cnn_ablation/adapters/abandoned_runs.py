@@ -145,6 +145,6 @@ def _stat(process: str) -> tuple[str, str] | None:
 
 def _read(file: str) -> str:
     try:
-        return Path(file).read_text().strip()
+        return Path(file).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""

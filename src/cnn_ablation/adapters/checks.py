@@ -1,7 +1,6 @@
 """Checks of the configuration, before anything runs."""
 
-import urllib.error
-import urllib.request
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,10 +8,21 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.config_loader import SUFFIXES
 from cnn_ablation.errors import InputError, StudyError, suggestion
 
-SERVER_TIMEOUT = 5
-"""Seconds in which a tracking server must answer."""
+logger = logging.getLogger(__name__)
+
+GLOBALS = {
+    "models": "data/06_models",
+    "outputs": "data/07_model_output",
+    "model_input": "data/05_model_input",
+    "reports": "data/08_reporting",
+    "registered_model": "fashion-mnist-cnn",
+    "images_to_classify": "data/01_raw/to_classify",
+    "predict_with": "champion",
+}
+"""Keys of globals.yml that the catalog needs, with examples."""
 
 
 def check_environment(conf_files: ConfFiles) -> None:
@@ -32,26 +42,50 @@ def check_environment(conf_files: ConfFiles) -> None:
     )
 
 
-def check_server(conf_files: ConfFiles) -> None:
-    """Check that a tracking server answers. Without this check, kedro-mlflow would wait for minutes.
+def check_globals(conf_files: ConfFiles) -> None:
+    """Reject globals without a value that the catalog needs.
 
     Raises:
-        InputError: It does not answer.
+        InputError: A value is missing, or is no text.
     """
-    uri = conf_files.loader["mlflow"].get("server", {}).get("mlflow_tracking_uri") or ""
-    if not uri.startswith(("http://", "https://")):
-        return
-    try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT)
-    except urllib.error.HTTPError:
-        pass  # The server answers, although it may require credentials.
-    except OSError as error:
-        place = conf_files.place_of(["server", "mlflow_tracking_uri"], "mlflow")
-        raise InputError(
-            f"{place}: server.mlflow_tracking_uri: {uri} cannot be reached "
-            f"({getattr(error, 'reason', error)}). Start that server, name another one, or "
-            "leave the key out to track in mlflow.db"
-        ) from None
+    values = conf_files.loader["globals"]
+    for key in GLOBALS:
+        value = values.get(key)
+        if not (isinstance(value, str) and value.strip()) and not (
+            key == "predict_with" and type(value) is int
+        ):
+            place = conf_files.place_of([key], "globals")
+            found = "is missing" if key not in values else f"{value!r} is no text"
+            raise InputError(
+                f"{place or 'conf/base/globals.yml'}: {key}: {found}; allowed: a folder or "
+                f"a name, such as {GLOBALS[key]}"
+            )
+
+
+def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
+    """Warn of files in conf that Kedro does not read, because of their name or their folder.
+
+    Returns:
+        The warnings.
+    """
+    loader = conf_files.loader
+    source, kinds = Path(loader.conf_source), list(loader.config_patterns)
+    read = {file for kind in kinds for files in loader.files(kind).values() for file in files}
+    environments = [source / name for name in loader.files("parameters")]
+    found = [file for folder in environments for file in sorted(folder.rglob("*"))]
+    found += [file for file in sorted(source.glob("*")) if file.name != "logging.yml"]
+    warnings = [
+        f"{loader.relative(file)} is not read; allowed: files {', '.join(SUFFIXES)} in "
+        f"{loader.relative(environments[-1])} whose names begin with {', '.join(kinds)}."
+        f"{suggestion(file.stem, kinds)}"
+        for file in found
+        if file not in read
+        and file.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(source).parts)
+    ]
+    for warning in warnings:
+        logger.warning(warning)
+    return warnings
 
 
 def check_catalog_entries(conf_files: ConfFiles) -> None:

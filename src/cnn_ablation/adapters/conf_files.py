@@ -11,10 +11,11 @@ from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.config import MissingConfigException
 from kedro.framework.project import pipelines
 from omegaconf import DictConfig, OmegaConf
 
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader, reaches, read_file
 from cnn_ablation.errors import InputError, ParameterError
 from cnn_ablation.study.groups import Experiment, find_experiments
 from cnn_ablation.study.variants import find_changes
@@ -22,6 +23,11 @@ from cnn_ablation.study.variants import find_changes
 _checkout = Path(__file__).resolve().parents[3]
 PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
 """Folder of the project. For an installed package, it is the working directory."""
+
+
+def project_uri() -> str:
+    """The project's folder as part of an SQLite database's address, in which %20 would be a space."""
+    return PROJECT_ROOT.as_posix().replace("%", "%25").replace("?", "%3F")
 
 
 def mlflow_view(name: str, state: DictConfig) -> str:
@@ -33,11 +39,19 @@ def mlflow_view(name: str, state: DictConfig) -> str:
 LOADER_ARGUMENTS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
+    # Kedro would ignore a globals.yaml, and kedro-mlflow adds its own pattern only later.
+    "config_patterns": {
+        kind: [f"{kind}*", f"{kind}*/**", f"**/{kind}*"] for kind in ("globals", "mlflow")
+    },
     # An environment needs only the keys that differ from base, inside groups too.
     "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
-    "custom_resolvers": {"project_root": PROJECT_ROOT.as_posix, "mlflow_view": mlflow_view},
+    "custom_resolvers": {
+        "project_root": PROJECT_ROOT.as_posix,
+        "project_uri": project_uri,
+        "mlflow_view": mlflow_view,
+    },
 }
-"""Arguments of Kedro's `OmegaConfigLoader`."""
+"""Arguments of `ProjectConfigLoader`."""
 
 
 class ConfFiles(NamedTuple):
@@ -48,7 +62,7 @@ class ConfFiles(NamedTuple):
         project_path: Folder to which paths in messages are relative.
     """
 
-    loader: OmegaConfigLoader
+    loader: ProjectConfigLoader
     project_path: Path
 
     def place_of(self, path: Sequence[str], kind: str = "parameters") -> str | None:
@@ -65,9 +79,9 @@ class ConfFiles(NamedTuple):
         if kind == "parameters" and reaches(loader.runtime_params or {}, path) == len(path):
             return "--params"
         best, place = 0, None
-        for env in (loader.base_env, loader.env or loader.default_run_env):
-            for file in _files(Path(loader.conf_source) / env, kind):
-                depth = reaches(OmegaConf.to_container(OmegaConf.load(file)), path)
+        for files in loader.files(kind).values():
+            for file in files:
+                depth = reaches(read_file(file), path)
                 # If several files contain equally many steps, the last one overrides the others.
                 if depth and depth >= best:
                     best, place = depth, os.path.relpath(file, self.project_path)
@@ -116,42 +130,18 @@ def current() -> ConfFiles:
     """The configuration of the newest context; before there is one, that of the project itself."""
     if _current is not None:
         return _current
-    loader = OmegaConfigLoader(
+    loader = ProjectConfigLoader(
         conf_source=str(PROJECT_ROOT / "conf"), env=os.getenv("KEDRO_ENV"), **LOADER_ARGUMENTS
     )
     return ConfFiles(loader, PROJECT_ROOT)
 
 
-def reaches(tree: Any, path: Sequence[str]) -> int:
-    """Number of steps of the path that exist in the tree."""
-    for depth, step in enumerate(path):
-        if isinstance(tree, list) and step.isdigit() and int(step) < len(tree):
-            tree = tree[int(step)]
-        elif isinstance(tree, dict) and step in tree:
-            tree = tree[step]
-        else:
-            return depth
-    return len(path)
-
-
-def _parameters(loader: OmegaConfigLoader) -> dict[str, Any]:
+def _parameters(loader: ProjectConfigLoader) -> dict[str, Any]:
     """All parameters, by top-level key. There are none without a file of parameters."""
     try:
         return loader["parameters"]
     except MissingConfigException:
         return {}
-    except ValueError as error:  # Two files of one environment have the same key.
-        raise InputError(str(error)) from None
-
-
-def _files(folder: Path, kind: str) -> list[Path]:
-    """The files that Kedro reads for a kind of configuration, as its patterns name them."""
-    return [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix in (".yml", ".yaml", ".json")
-        and any(part.startswith(kind) for part in file.relative_to(folder).parts)
-    ]
 
 
 _current: ConfFiles | None = None

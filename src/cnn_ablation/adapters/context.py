@@ -1,17 +1,18 @@
 """The project's Kedro context, which reports invalid parameters by file and key."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.validation import ParameterValidationError, TypeExtractor
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from cnn_ablation.adapters import checks, conf_files
 from cnn_ablation.adapters.click_errors import click_errors
-from cnn_ablation.adapters.conf_files import ConfFiles, reaches
+from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
+from cnn_ablation.adapters.validation import invalid_keys
 from cnn_ablation.adapters.variants import variant_globals
 from cnn_ablation.errors import InputError
 
@@ -23,7 +24,7 @@ class ProjectContext(KedroContext):
     A variant reads and writes results in folders of its own.
     """
 
-    config_loader: OmegaConfigLoader
+    config_loader: ProjectConfigLoader
 
     @click_errors()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,27 +65,6 @@ class ProjectContext(KedroContext):
             value = groups.get(key)
             if not issubclass(kind, BaseModel) or value is None:
                 continue
-            try:
-                kind.model_validate(value)
-            except ValidationError as error:
-                for detail in error.errors():
-                    where = ".".join([key, *_names(detail["loc"], value)])
-                    message = detail["msg"].removeprefix("Value error, ")
-                    given = detail["input"]
-                    shown = "" if isinstance(given, dict) else f" (given: {given!r})"
-                    yield f"{self.place_of(where)}: {where}: {message}{shown}"
-
-
-def _names(location: tuple[int | str, ...], tree: Any) -> list[str]:
-    """The steps of pydantic's location that are in the file. Pydantic adds names of union members."""
-    names = []
-    for place, step in enumerate(location):
-        inside = reaches(tree, [str(step)])
-        if inside:
-            tree = tree[step]
-        is_member = isinstance(tree, Mapping) and tree.get("kind") == step
-        is_last = place == len(location) - 1
-        # The last step is the name of a key even if the file does not have it.
-        if inside or (is_last and isinstance(step, str) and step.isidentifier() and not is_member):
-            names.append(str(step))
-    return names
+            for steps, reason in invalid_keys(kind, value):
+                where = ".".join([key, *steps])
+                yield f"{self.place_of(where)}: {where}: {reason}"

@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters import checks, relocation
+from cnn_ablation.adapters import checks, relocation, tracking_store
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
@@ -43,12 +43,10 @@ class StudyHooks:
         self._context = context
         self._engine: Engine | None = None
         checks.check_environment(context.conf_files)
-        # kedro-mlflow adds these patterns later.
-        context.config_loader.config_patterns.setdefault(
-            "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
-        )
-        checks.check_server(context.conf_files)
+        checks.warn_of_unread_files(context.conf_files)
+        checks.check_globals(context.conf_files)
         checks.check_catalog_entries(context.conf_files)
+        tracking_store.prepare(context.conf_files)
 
     @hook_impl(tryfirst=True)
     @click_errors()

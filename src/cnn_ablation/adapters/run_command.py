@@ -1,6 +1,7 @@
 """`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
 import logging
+import os
 from typing import Any
 
 import click
@@ -27,6 +28,11 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
         """The parameters as nested dictionaries. A value that is not text is returned unchanged."""
         if not isinstance(value, str):
             return value
+        try:
+            # If the terminal's encoding is not UTF-8, Python passes the bytes of other characters on.
+            value = os.fsencode(value).decode("utf-8")
+        except UnicodeError:
+            self.fail("is not UTF-8; allowed: YAML in UTF-8", param, ctx)
         items, unfinished, reason = [], "", ""
         for piece in value.split(","):
             item, unfinished = unfinished + piece, ""
@@ -52,8 +58,8 @@ def _fault(key: str, separator: str, text: str) -> str | None:
             return "a parameter is empty; write key=value pairs, such as seeds=[0,1]"
         return f"{key!r} is no key=value pair, such as seeds=[0,1]; quote a value that contains a comma"
     if not all(part.strip() for part in key.split(".")):
-        return f"'{key}={text}': the key, or a part of it between dots, is empty"
-    return None if text else f"'{key}=': the value is missing; write null for none"
+        return f"{f'{key}={text}'!r}: the key, or a part of it between dots, is empty"
+    return None if text else f"{f'{key}='!r}: the value is missing; write null for none"
 
 
 @click.pass_context

@@ -15,6 +15,7 @@ from cnn_ablation.datasets.images import (
     ImageSetDataset,
     TorchvisionDataset,
 )
+from cnn_ablation.datasets.mlflow_artifacts import MlflowArtifactDataset
 from cnn_ablation.datasets.mlflow_models import (
     MlflowChampionDataset,
     MlflowClassifierDataset,
@@ -32,6 +33,7 @@ __all__ = [
     "ImageFolderDataset",
     "ImageSetDataset",
     "LookLedgerDataset",
+    "MlflowArtifactDataset",
     "MlflowChampionDataset",
     "MlflowChapterDataset",
     "MlflowClassifierDataset",

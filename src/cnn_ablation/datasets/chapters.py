@@ -8,6 +8,7 @@ from typing import Any
 from kedro_datasets.json import JSONDataset
 
 from cnn_ablation.datasets.files import JSONPreview
+from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.workarounds import TrackingSwitch
 
 
@@ -58,7 +59,7 @@ class MlflowChapterDataset(TrackingSwitch, ResultsDataset):
         """
         super().save(data)
         if self.tracking_enabled:
-            _add_to_description(data["description"])
+            tracking.attempt(lambda: _add_to_description(data["description"]), None)
 
 
 def _add_to_description(text: str) -> None:

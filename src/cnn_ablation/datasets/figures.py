@@ -21,7 +21,11 @@ class FigureDataset(FileDataset[Drawing, tuple[str, bytes] | None]):
         """Draw the figure, unless the file already shows this drawing."""
         digest = data.digest()
         if _read_digest(self._filepath) != digest:
-            self._writer(metadata={DIGEST: digest}).save(data.draw())
+            import matplotlib as mpl
+
+            # Names of conditions, classes and files may contain dollars, which are no formulas.
+            with mpl.rc_context({"text.parse_math": False}):
+                self._writer(metadata={DIGEST: digest}).save(data.draw())
 
     def load(self) -> tuple[str, bytes] | None:
         """Return path and content of the file, or None if there is no file."""

@@ -7,6 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from cnn_ablation.datasets.base import ReadOnlyDataset
+from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.workarounds import TrackingSwitch
@@ -135,8 +136,10 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model."""
-        if not self.tracking_enabled or not data:
-            return
+        if self.tracking_enabled and data:
+            tracking.attempt(lambda: self._log(data), None)
+
+    def _log(self, data: dict[str, Any]) -> None:
         import mlflow
         from mlflow.entities import LoggedModelOutput
 
@@ -206,8 +209,10 @@ class MlflowRegisteredModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the model to the active run, register it and describe it by tags."""
-        if not self.tracking_enabled or not data:
-            return
+        if self.tracking_enabled and data:
+            tracking.attempt(lambda: self._register(data), None)
+
+    def _register(self, data: dict[str, Any]) -> None:
         import mlflow
 
         winner, contest = data["winner"], data["contest"]

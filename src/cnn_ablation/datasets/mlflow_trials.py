@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset
 
+from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.workarounds import TrackingSwitch
 
@@ -55,7 +56,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
                 "status": data.status,
                 "reused": data.reused,
                 "error": data.error,
-                "mlflow_run_id": self._track(data) if self.tracking_enabled else "",
+                "mlflow_run_id": self._track_if_possible(data),
             }
         )
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +67,9 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         """Return the table of the session that saved last, in the order of the experiment."""
         texts = ("condition", "key", "status", "error", "mlflow_run_id")
         return pd.read_csv(self._filepath, dtype=dict.fromkeys(texts, str), keep_default_na=False)
+
+    def _track_if_possible(self, run: TrialRun) -> str:
+        return tracking.attempt(lambda: self._track(run), "") if self.tracking_enabled else ""
 
     def _track(self, run: TrialRun) -> str:
         import mlflow

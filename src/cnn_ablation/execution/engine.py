@@ -201,33 +201,36 @@ class Engine:
             )
 
     def _collect(self, waiting: dict[str, list[_Task]], store: TrialStore) -> Iterator[Outcome]:
-        for future in as_completed(list(self._futures.values())):
-            _, key = future.key
-            task = self._tasks[key]
-            stored, error = None, ""
-            try:
-                result = future.result()
-            except Exception as failure:
-                if future.status != "error":
-                    raise ClusterError(
-                        "The cluster is gone. Finished trials are kept: run the same command again."
-                    ) from failure
-                error = _describe(failure)
-            else:
-                try:
-                    stored = store.put(key, task.identity, result)
-                except StoreError as reason:
-                    error = str(reason)
-            del self._futures[key]
-            self._progress.end(key, error)
-            if key in waiting:
-                # Several trials, with different names, can have this key.
-                for asked in waiting.pop(key):
-                    yield Outcome(asked.trial, key, stored, error=error)
-            else:
-                self._unclaimed[key] = error
+        for batch in as_completed(list(self._futures.values())).batches():
+            # Store all that have ended before the first is tracked, which can take long.
+            yield from [outcome for future in batch for outcome in self._settle(future, waiting, store)]
             if not waiting:
                 return
+
+    def _settle(self, future: Any, waiting: dict[str, list[_Task]], store: TrialStore) -> list[Outcome]:
+        _, key = future.key
+        task = self._tasks[key]
+        stored, error = None, ""
+        try:
+            result = future.result()
+        except Exception as failure:
+            if future.status != "error":
+                raise ClusterError(
+                    "The cluster is gone. Finished trials are kept: run the same command again."
+                ) from failure
+            error = _describe(failure)
+        else:
+            try:
+                stored = store.put(key, task.identity, result)
+            except StoreError as reason:
+                error = str(reason)
+        del self._futures[key]
+        self._progress.end(key, error)
+        if key not in waiting:
+            self._unclaimed[key] = error
+            return []
+        # Several trials, with different names, can have this key.
+        return [Outcome(asked.trial, key, stored, error=error) for asked in waiting.pop(key)]
 
     def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         key = event[1]["key"]

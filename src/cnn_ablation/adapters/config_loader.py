@@ -1,0 +1,213 @@
+"""Kedro's configuration loader, which reports unusable files by file, key and reason."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from kedro.config import MissingConfigException, OmegaConfigLoader
+from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from yaml.reader import ReaderError
+
+from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.errors import InputError, suggestion
+
+MISSING = object()
+
+SUFFIXES = (".yml", ".yaml", ".json")
+"""Suffixes of the files that Kedro reads."""
+
+
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Kedro's `OmegaConfigLoader`, which reports unusable files by file, key and reason.
+
+    Each loader finds its own globals. With Kedro's, the newest loader of a process answers for all.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        with suppress(MissingConfigException):
+            self["globals"] = self["globals"]
+
+    @click_errors()
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """The merged configuration of a kind, such as parameters.
+
+        Raises:
+            InputError: A file cannot be read, or the files cannot be merged.
+            MissingConfigException: There is no file of this kind, or no folder of the environment.
+        """
+        if key in self or key not in self.config_patterns:
+            known: dict[str, Any] = super().__getitem__(key)
+            return known
+        if "globals" in self:
+            OmegaConf.register_new_resolver("globals", self.find_global, replace=True)
+        try:
+            merged: dict[str, Any] = super().__getitem__(key)
+            if not all(isinstance(name, str) for name in merged):
+                raise TypeError("a key is no text")
+        except (InputError, MissingConfigException):
+            raise
+        # YAML and OmegaConf raise a dozen unrelated types of errors.
+        except Exception as error:
+            raise InputError(self._explain(key, error)) from None
+        return merged
+
+    def find_global(self, key: str, default: Any = MISSING) -> Any:
+        """The value of `${globals:key}` or `${globals:key,default}`.
+
+        Raises:
+            InterpolationResolutionError: There is no such key, and no default.
+        """
+        value = OmegaConf.select(OmegaConf.create(self["globals"]), key, default=default)
+        if value is MISSING:
+            allowed = list(self["globals"])
+            raise InterpolationResolutionError(
+                f"globals.yml has no key {key!r}; allowed: {', '.join(allowed) or 'none'}."
+                f"{suggestion(key, allowed)}"
+            )
+        return value
+
+    def files(self, kind: str) -> dict[str, list[Path]]:
+        """The files of a kind of configuration, by environment, in order."""
+        source = Path(self.conf_source)
+        environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
+        return {name: list(_files(source / name, kind)) for name in environments}
+
+    def relative(self, file: Path) -> str:
+        """A path as messages show it: relative to the folder that contains conf."""
+        return os.path.relpath(file, Path(self.conf_source).absolute().parent)
+
+    def _explain(self, kind: str, error: Exception) -> str:
+        by_environment = self.files(kind)
+        contents: dict[Path, dict[str, Any]] = {}
+        for file in (file for files in by_environment.values() for file in files):
+            try:
+                contents[file] = read_file(file)
+            except ValueError as fault:
+                return f"{self.relative(file)}: {fault}"
+        for files in by_environment.values():
+            duplicate = self._duplicate(kind, [(file, contents[file]) for file in files])
+            if duplicate is not None:
+                return duplicate
+        reason = _reason(error)
+        if "nterpolation" in reason:
+            reason += "; allowed: a key of the same configuration. Write \\${ for the text ${"
+        key = getattr(error, "full_key", None) or ""
+        if not key:
+            return f"conf: {kind}: {reason}"
+        steps = re.split(r"[.\[]", key.replace("]", ""))
+        if kind == "parameters" and reaches(self.runtime_params or {}, steps) == len(steps):
+            return f"--params: {key}: {reason}"
+        owners = [
+            file
+            for file, content in contents.items()
+            # Keys of the catalog contain dots.
+            if any(re.split(rf"^{re.escape(name)}(?=$|[.\[])", key)[1:] for name in content)
+        ]
+        place = self.relative(owners[-1]) if owners else "conf"
+        return f"{place}: {key}: {reason}"
+
+    def _duplicate(self, kind: str, files: Sequence[tuple[Path, dict[str, Any]]]) -> str | None:
+        seen: dict[str, Path] = {}
+        for file, content in files:
+            keys = _leaves(content) if kind == "parameters" else iter(content)
+            for key in keys:
+                if key.startswith("_"):
+                    continue
+                if key in seen:
+                    return (
+                        f"{self.relative(seen[key])} and {self.relative(file)}: {key}: both files of "
+                        "the same environment have this key; allowed: one of them"
+                    )
+                seen[key] = file
+        return None
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """The content of a configuration file, without resolved interpolations.
+
+    Raises:
+        ValueError: The file cannot be read. The message is the reason.
+    """
+    try:
+        text = file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(StringIO(text)))
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(_syntax(error, text)) from None
+    except ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise ValueError(f"line {line}: character {chr(error.character)!r} is not allowed") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply, or contains itself by an anchor") from None
+    # OmegaConf raises OSError for a number in place of a mapping.
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError, OSError) as error:
+        key = getattr(error, "full_key", None)
+        raise ValueError(f"{key}: {_reason(error)}" if key else _reason(error)) from None
+    if not isinstance(content, dict):
+        raise ValueError("begins with a list; allowed: a mapping, with lines such as key: value")
+    for key in content:
+        if not isinstance(key, str):
+            raise ValueError(f"{key!r}: this key is no text; allowed: letters, or put it in quotes")
+    return cast("dict[str, Any]", content)
+
+
+def reaches(tree: Any, path: Sequence[str]) -> int:
+    """Number of steps of the path that exist in the tree."""
+    for depth, step in enumerate(path):
+        if isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):
+            tree = tree[int(step)]
+        elif isinstance(tree, dict) and step in tree:
+            tree = tree[step]
+        else:
+            return depth
+    return len(path)
+
+
+def _files(folder: Path, kind: str) -> Iterator[Path]:
+    """The files that Kedro reads for a kind of configuration, as its patterns name them."""
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        named = file.suffix in SUFFIXES and any(part.startswith(kind) for part in parts)
+        if named and not hidden and file.is_file():
+            yield file
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
+    problem = error.problem or error.context or "is no YAML"
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return problem
+    lines = [*text.splitlines(), ""]
+    line = lines[min(mark.line, len(lines) - 1)]
+    has_tab = "\t" in line[: len(line) - len(line.lstrip())]
+    hint = "; indent with spaces instead of tabs" if has_tab else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{hint}"
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rpartition("resolving interpolation: ")[2] if lines else type(error).__name__

@@ -1,0 +1,336 @@
+"""The tracking server or database of a run, checked and prepared before kedro-mlflow opens it."""
+
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import click
+from kedro.config import MissingConfigException
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+
+from cnn_ablation.adapters.conf_files import PROJECT_ROOT, ConfFiles, project_uri
+from cnn_ablation.adapters.validation import invalid_keys
+from cnn_ablation.datasets.tracking import redacted, tracking
+from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.workarounds import stop_kedro_mlflow
+
+URI = ("server", "mlflow_tracking_uri")
+"""Steps of the key in mlflow.yml that names the server or database."""
+
+SCHEMES = (
+    "sqlite, postgresql, mysql, mssql, http, https or databricks, such as sqlite:////home/me/mlflow.db"
+)
+
+SERVER_TIMEOUT = 5
+"""Seconds in which a tracking server must answer before a run."""
+
+LOCK_TIMEOUT = 20.0
+"""Seconds to wait while another process has locked the database, as MLflow waits."""
+
+FAULTY = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3", "sqlite3")
+"""Packages whose errors are those of a server or a database."""
+
+ADVICE = {
+    "is a folder": "move it away, or name another file",
+    "not a database": "move this file away, and the next run creates a new one",
+    "database is locked": "end the process that uses it, or try again later",
+    "out-of-date database schema|Can't locate revision": (
+        "another version of MLflow wrote it. If that was an older one, copy the database and run "
+        "`mlflow db upgrade` on it; if a newer one, install that version"
+    ),
+    "unsupported URI": f"allowed: {SCHEMES}",
+    "Max retries|timed out|Connection|HTTPS?ConnectionPool": (
+        "cannot be reached. Start that server, name another one, or leave the key out to track in "
+        "mlflow.db"
+    ),
+}
+"""Advice by a pattern of the errors that need it."""
+
+
+class UntrackedHooks:
+    """Go on without tracking if kedro-mlflow's hooks fail, and say so at the end.
+
+    Args:
+        hook: The `MlflowHook` of the project.
+    """
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+
+    @hook_impl(wrapper=True)
+    def before_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Track a new run, or go on untracked."""
+        tracking.begin()
+        return (yield from self._guarded(catalog))
+
+    @hook_impl(wrapper=True)
+    def before_node_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Log the parameters of a node, or go on untracked."""
+        return (yield from self._guarded(catalog))
+
+    @hook_impl(wrapper=True)
+    def on_pipeline_error(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Mark the run as failed, or leave it to the next run to mark it."""
+        return (yield from self._guarded(catalog))
+
+    @hook_impl(wrapper=True)
+    def after_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        """Mark the run as finished, and say if it was not tracked to its end."""
+        try:
+            return (yield from self._guarded(catalog))
+        finally:
+            if tracking.fault:
+                click.echo(
+                    f"This run was not tracked to its end: {tracking.fault}. Its results are complete. "
+                    "To track them, run the same command once MLflow can be reached: it reuses all "
+                    "stored trials."
+                )
+
+    def _stop(self, catalog: DataCatalog) -> None:
+        from kedro_mlflow.io.catalog.switch_catalog_logging import switch_catalog_logging
+
+        stop_kedro_mlflow(self._hook)
+        switch_catalog_logging(catalog, False)
+
+    def _guarded(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        if tracking.fault:
+            self._stop(catalog)
+        try:
+            return (yield)
+        except Exception as error:
+            if not is_tracking_error(error):
+                raise
+            tracking.give_up(error)
+            self._stop(catalog)
+            return []
+
+
+def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
+    """Validate mlflow.yml, check that the server or database can be used, and create what is missing.
+
+    Without this, kedro-mlflow would wait for minutes and end in a traceback. Credentials in the address
+    of a server move to the environment variables that MLflow reads, because MLflow prints addresses.
+
+    Raises:
+        InputError: A key is not valid, or the server or database cannot be used.
+    """
+    import mlflow
+
+    settings = read_settings(conf_files)
+    server = settings["server"]
+    place = conf_files.place_of(URI, "mlflow") or "conf"
+    server["mlflow_tracking_uri"] = uri = _without_credentials(server["mlflow_tracking_uri"])
+    # kedro-mlflow reads them later.
+    conf_files.loader["mlflow"] = settings
+    if mlflow.active_run() is not None or server.get("request_header_provider", {}).get("type"):
+        return  # Only kedro-mlflow can reach this server.
+    _export_credentials(conf_files, server.get("credentials"))
+    experiment = settings["tracking"]["experiment"]
+    with reported(place, uri), _short_of_patience():
+        if file := _sqlite_file(uri):
+            check_database(file, lock_timeout)
+            create_database(file)
+        client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
+        if client.get_experiment_by_name(experiment["name"]) is None:
+            _create_experiment(client, conf_files.project_path, experiment)
+
+
+def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
+    """The settings of mlflow.yml. Null means the default; without a server, that is mlflow.db.
+
+    Raises:
+        InputError: A key is not valid.
+    """
+    from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
+
+    try:
+        given = conf_files.loader["mlflow"]
+    except MissingConfigException:
+        given = {}
+    settings: dict[str, Any] = _without_null(given)
+    problems = [
+        f"{conf_files.place_of(steps, 'mlflow') or 'conf'}: {'.'.join(steps)}: {reason}"
+        for steps, reason in invalid_keys(KedroMlflowConfig, settings)
+    ]
+    if problems:
+        raise InputError("\n  ".join(problems))
+    server = settings.setdefault("server", {})
+    tracking = settings.setdefault("tracking", {})
+    experiment = tracking.setdefault("experiment", {})
+    experiment.setdefault("name", "cnn_ablation")
+    # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
+    tracking["run"] = {**tracking.get("run", {}), "nested": False}
+    if tracking.get("params", {}).get("long_params_strategy", "fail") == "fail":
+        # The longest experiments exceed MLflow's limit.
+        tracking["params"] = {**tracking.get("params", {}), "long_params_strategy": "tag"}
+    if "mlflow_tracking_uri" not in server:
+        server["mlflow_tracking_uri"] = f"sqlite:///{project_uri()}/mlflow.db"
+        created = experiment.setdefault("create_experiment_kwargs", {})
+        created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
+    uri = server["mlflow_tracking_uri"]
+    scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
+    if scheme in ("", "file") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in (
+        "true",
+        "1",
+    ):
+        place = conf_files.place_of(URI, "mlflow") or "conf"
+        raise InputError(
+            f"{place}: {'.'.join(URI)}: {redacted(uri)!r} is a folder or has no scheme; MLflow no "
+            f"longer tracks in folders; allowed: {SCHEMES}"
+        )
+    return settings
+
+
+@contextmanager
+def reported(place: str, uri: str) -> Iterator[None]:
+    """Report errors of a server or database by the key that names it, without secrets.
+
+    Raises:
+        InputError: The server or database cannot be used.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_tracking_error(error):
+            raise
+        reason = redacted(getattr(error, "message", None) or str(error))
+        raise InputError(f"{place}: {'.'.join(URI)}: {redacted(uri)}: {_advice(reason)}") from None
+
+
+def is_tracking_error(error: BaseException) -> bool:
+    """Whether an error comes from a tracking server, its database or its files."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, OSError) or not packages.isdisjoint(FAULTY)
+
+
+def check_database(file: Path, timeout: float) -> None:
+    """Check that a file is an SQLite database that can be read. MLflow would try for minutes.
+
+    Raises:
+        OSError: It is a folder, or cannot be opened.
+        sqlite3.Error: It is something else, or is locked for longer than `timeout` seconds.
+    """
+    if file.is_dir():
+        raise IsADirectoryError("is a folder")
+    if file.exists():
+        database = sqlite3.connect(file, timeout=timeout)
+        try:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            database.close()
+
+
+def create_database(file: Path) -> None:
+    """Create MLflow's tables, unless the file exists. Other processes see all of them or no file.
+
+    MLflow itself creates them one after the other: if two processes do that, one of them fails.
+
+    Raises:
+        OSError: The file cannot be created.
+    """
+    import mlflow
+
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        created = Path(folder) / file.name
+        mlflow.MlflowClient(f"sqlite:///{created.as_posix()}").search_experiments(max_results=1)
+        copy = file.with_name(f".{file.name}-{os.getpid()}")
+        try:
+            shutil.copyfile(created, copy)
+            # Unlike a rename, a link never replaces what another process has created meanwhile.
+            with suppress(FileExistsError):
+                os.link(copy, file)
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]) -> None:
+    from mlflow.exceptions import MlflowException
+
+    arguments = experiment.get("create_experiment_kwargs", {})
+    location = arguments.get("artifact_location")
+    if location is not None and not urlsplit(location).scheme:
+        location = (project / location).absolute().as_uri()
+    try:
+        client.create_experiment(experiment["name"], location, arguments.get("tags"))
+    except MlflowException as error:
+        # Another process has created it meanwhile.
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
+    if name is None:
+        return
+    try:
+        credentials = conf_files.loader["credentials"]
+    except MissingConfigException:
+        credentials = {}
+    values = credentials.get(name)
+    if not (isinstance(values, Mapping) and all(isinstance(value, str) for value in values.values())):
+        place = conf_files.place_of(["server", "credentials"], "mlflow") or "conf"
+        raise InputError(
+            f"{place}: server.credentials: {name!r} is no mapping of environment variables to texts in "
+            f"credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."
+            f"{suggestion(name, credentials)}"
+        )
+    os.environ.update(values)
+
+
+def _without_credentials(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or parts.username is None:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_null(each) for key, each in value.items() if each is not None}
+    return value
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri) if uri.startswith("sqlite") else None
+    return Path(url.database) if url is not None and url.database not in (None, "", ":memory:") else None
+
+
+@contextmanager
+def _short_of_patience() -> Iterator[None]:
+    """Let MLflow's requests fail at once, within the context."""
+    values = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SERVER_TIMEOUT),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _advice(reason: str) -> str:
+    line = " ".join(reason.split())[:500]
+    for pattern, advice in ADVICE.items():
+        if re.search(pattern, line):
+            return f"{advice} ({line})"
+    return line

@@ -1,0 +1,75 @@
+"""Tracking is second to results: a run whose tracking fails goes on without it."""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Environment in which MLflow's requests fail quickly."""
+
+
+class Tracking:
+    """Whether the runs of this process are tracked. MLflow's active run is global, too."""
+
+    def __init__(self) -> None:
+        self.fault = ""
+        """The reason why the current run is no longer tracked; empty while it is."""
+
+        self._patience: dict[str, str | None] = {}
+
+    def begin(self) -> None:
+        """Track again: a new run begins."""
+        self.fault = ""
+        for name, value in self._patience.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._patience = {}
+
+    def attempt(self, log: Callable[[], Result], otherwise: Result) -> Result:
+        """Log something to MLflow. If that fails, now or before, return `otherwise`.
+
+        MLflow and the clients of artifact stores raise many types of errors, all of which count.
+        """
+        if self.fault:
+            return otherwise
+        try:
+            return log()
+        except Exception as error:
+            self.give_up(error)
+            return otherwise
+
+    def give_up(self, error: BaseException) -> None:
+        """Go on untracked after an error. MLflow's active run ends."""
+        if self.fault:
+            return
+        import mlflow
+
+        reason = redacted(" ".join((getattr(error, "message", None) or str(error)).split()))
+        self.fault = reason[:300] or type(error).__name__
+        self._patience = {name: os.environ.get(name) for name in IMPATIENT}
+        os.environ.update(IMPATIENT)
+        logger.warning(
+            "Tracking in MLflow failed (%s). The run goes on untracked; its results are stored",
+            self.fault,
+        )
+        # MLflow forgets its active run even if the server cannot be told.
+        with suppress(Exception):
+            mlflow.end_run("FAILED")
+
+
+tracking = Tracking()
+"""The tracking of this process."""
+
+
+def redacted(text: str) -> str:
+    """The text without user names and passwords in addresses."""
+    return re.sub(r"(?<!sqlite)://\S*@", "://…@", text)

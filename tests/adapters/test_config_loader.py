@@ -1,0 +1,119 @@
+"""Configuration files that cannot be used: one line with file, key and reason."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
+from cnn_ablation.errors import InputError
+
+
+def loader_of(
+    folder: Path, files: dict[str, bytes], parameters: dict[str, Any] | None = None
+) -> ProjectConfigLoader:
+    (folder / "conf/base").mkdir(parents=True)
+    (folder / "conf/local").mkdir()
+    for name, content in files.items():
+        file = folder / "conf" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+    return ProjectConfigLoader(
+        conf_source=str(folder / "conf"), runtime_params=parameters, **LOADER_ARGUMENTS
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a: [1, 2\nb: 3\n", "line 2, column 2: did not find expected ',' or ']'"),
+        (b"a:\n\tb: 1\n", "line 2, column 1: found character that cannot start any token; indent"),
+        (b"a: 1\na: 2\n", "line 2, column 1: found duplicate key a"),
+        (b"a:\n  b: 1\n  b: 2\n", "line 3, column 3: found duplicate key b"),
+        (b"- a\n- b\n", "begins with a list; allowed: a mapping, with lines such as key: value"),
+        (b"5\n", "Invalid loaded object type: int"),
+        (b"1: 2\n", "1: this key is no text"),
+        (b"yes: 2\n", "True: this key is no text"),
+        (b"x: 1\na: caf\xe9\n", "line 2: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("a: 1".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
+        (b"a: 1\nb: \x00\n", "line 2: character '\\x00' is not allowed"),
+        (b"a: 1\n---\nb: 2\n", "line 2, column 1: but found another document"),
+        (b"a: !!python/name:os.system\n", "line 1, column 4: could not determine a constructor"),
+        (b"a: *b\n", "line 1, column 4: found undefined alias"),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "is nested too deeply"),
+        (b"a: &a [*a]\n", "line 1, column 4: YAML recursive aliases are not supported"),
+        (b"a: ${nope}\n", "a: Interpolation key 'nope' not found; allowed: "),
+        (b"a: {b: [1, '${nope.x}']}\n", "a.b[1]: Interpolation key 'nope.x' not found"),
+        (b"a: ${oc.env:HOME}\n", "a: Unsupported interpolation type oc.env"),
+        (b"a: ${globals:foldr}\n", "a: globals.yml has no key 'foldr'; allowed: folder."),
+        (b"a: ${open\n", "a: "),
+        (b"a: ${a}\n", "a: "),
+    ],
+)
+@pytest.mark.parametrize("kind", ["parameters", "catalog", "mlflow"])
+def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, reason: str, kind: str) -> None:
+    files = {
+        f"base/{kind}.yml": b"z: {type: text}\n",
+        f"local/{kind}_mine.yaml": content,
+        "base/globals.yml": b"folder: data\n",
+    }
+    loader = loader_of(tmp_path, files)
+    with pytest.raises(InputError) as raised:
+        loader[kind]
+    assert str(raised.value).startswith(f"conf/local/{kind}_mine.yaml: {reason}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["globals.yml", "globals.yaml", "globals_mine.json"])
+def test_unusable_globals_are_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=rf"^conf/local/{name}: line 2, column \d+: "):
+        loader_of(tmp_path, {f"local/{name}": b"a: [1"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "key"),
+    [
+        ("parameters", ("parameters.yml", "parameters_b.yml"), "group.a"),
+        ("parameters", ("parameters.yaml", "parameters/b.json"), "group.a"),
+        ("catalog", ("catalog.yml", "catalog_b.yml"), "group"),
+        ("globals", ("globals.yml", "globals_b.yml"), "group"),
+    ],
+)
+def test_a_key_in_two_files_of_one_environment(
+    tmp_path: Path, kind: str, files: tuple[str, str], key: str
+) -> None:
+    contents = {f"local/{name}": b'{"group": {"a": 1}}' for name in files}
+    with pytest.raises(InputError) as raised:
+        loader_of(tmp_path, contents)[kind]
+    message = str(raised.value)
+    assert all(f"conf/local/{name}" in message for name in files)
+    assert message.endswith(
+        f": {key}: both files of the same environment have this key; allowed: one of them"
+    )
+
+
+def test_an_interpolation_on_the_command_line_is_named(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, {"base/parameters.yml": b"a: 1"}, {"b": {"c": "${nope}"}})
+    with pytest.raises(InputError, match=r"^--params: b\.c: Interpolation key 'nope' not found"):
+        loader["parameters"]
+
+
+def test_a_key_of_the_catalog_with_dots_is_found(tmp_path: Path) -> None:
+    catalog = b'"{experiment}.trials": {type: x, filepath: "${globals:nope}/x"}'
+    loader = loader_of(tmp_path, {"base/catalog.yml": catalog, "local/catalog.yml": b"a: {type: x}"})
+    with pytest.raises(InputError, match=r"^conf/base/catalog\.yml: \{experiment\}\.trials\.filepath: "):
+        loader["catalog"]
+
+
+def test_files_in_both_environments_are_merged(tmp_path: Path) -> None:
+    files = {"base/globals.yml": b"a: 1\nb: 2", "local/globals.yaml": b"b: 3"}
+    assert loader_of(tmp_path, files)["globals"] == {"a": 1, "b": 3}
+
+
+def test_each_loader_finds_its_own_globals(tmp_path: Path) -> None:
+    files = {"base/catalog.yml": b'a: {type: "${globals:key}", x: "${globals:nothing,5}"}'}
+    first = loader_of(tmp_path / "first", {**files, "base/globals.yml": b"key: first"})
+    second = loader_of(tmp_path / "second", {**files, "base/globals.yml": b"key: second"})
+    assert first["catalog"] == {"a": {"type": "first", "x": 5}}
+    assert second["catalog"]["a"]["type"] == "second"

@@ -1,0 +1,295 @@
+"""The configuration of tracking, and servers and databases that cannot be used."""
+
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles, project_uri
+from cnn_ablation.adapters.config_loader import ProjectConfigLoader
+from cnn_ablation.adapters.tracking_store import create_database, prepare, read_settings
+from cnn_ablation.datasets.tracking import redacted
+from cnn_ablation.errors import InputError
+from tests.conftest import ROOT, write_yaml
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_ALLOW_FILE_STORE"):
+        # Restored after the test, even if the test's code sets it.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+def configuration(folder: Path, content: Any, **others: Any) -> ConfFiles:
+    (folder / "conf/base").mkdir(parents=True, exist_ok=True)
+    for kind, values in {"mlflow": content, **others}.items():
+        if values is None:
+            (folder / f"conf/base/{kind}.yml").touch()
+        else:
+            write_yaml(folder / f"conf/base/{kind}.yml", values)
+    (folder / "conf/local").mkdir(exist_ok=True)
+    return ConfFiles(ProjectConfigLoader(str(folder / "conf"), **LOADER_ARGUMENTS), folder)
+
+
+def at(folder: Path, uri: str) -> ConfFiles:
+    experiment = {"name": "test", "create_experiment_kwargs": {"artifact_location": str(folder)}}
+    return configuration(
+        folder, {"server": {"mlflow_tracking_uri": uri}, "tracking": {"experiment": experiment}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"server": {"mlflow_traking_uri": "x"}},
+            "server.mlflow_traking_uri: unknown key; allowed: mlflow_tracking_uri, mlflow_registry_uri, "
+            "credentials, request_header_provider. Did you mean 'mlflow_tracking_uri'?",
+        ),
+        ({"servr": {}}, "servr: unknown key; allowed: server, tracking, ui. Did you mean 'server'?"),
+        (
+            {"tracking": {"run": {"nestd": True}}},
+            "tracking.run.nestd: unknown key; allowed: id, name, nested. Did you mean 'nested'?",
+        ),
+        (
+            {"server": {"mlflow_tracking_uri": 5}},
+            "server.mlflow_tracking_uri: Input should be a valid string",
+        ),
+        ({"server": []}, "server: "),
+        (
+            {"server": {"mlflow_tracking_uri": "mlruns"}},
+            "server.mlflow_tracking_uri: 'mlruns' is a folder or",
+        ),
+        (
+            {"server": {"mlflow_tracking_uri": "file:./mlruns"}},
+            "'file:./mlruns' is a folder or has no scheme",
+        ),
+        ({"server": {"mlflow_tracking_uri": ""}}, "server.mlflow_tracking_uri: '' is a folder or"),
+        ({"server": {"mlflow_tracking_uri": "127.0.0.1:5000"}}, "allowed: sqlite, postgresql"),
+        ({"server": {"mlflow_tracking_uri": "htp://host"}}, "allowed: sqlite, postgresql"),
+        ({"server": {"mlflow_tracking_uri": "localhost:5000"}}, "allowed: sqlite, postgresql"),
+    ],
+)
+def test_unusable_settings_are_named(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        prepare(configuration(tmp_path, content))
+    assert str(raised.value).startswith("conf/base/mlflow.yml: ")
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        {},
+        {"server": None, "tracking": None},
+        {"server": {"mlflow_tracking_uri": None}, "tracking": {"run": {"nested": True}}},
+    ],
+)
+def test_null_is_the_projects_own_database(tmp_path: Path, content: Any) -> None:
+    settings = read_settings(configuration(tmp_path, content))
+    assert settings["server"]["mlflow_tracking_uri"] == f"sqlite:///{project_uri()}/mlflow.db"
+    experiment = settings["tracking"]["experiment"]
+    assert experiment["create_experiment_kwargs"]["artifact_location"] == f"{ROOT}/mlartifacts"
+    assert settings["tracking"]["run"]["nested"] is False
+
+
+def test_the_file_that_kedro_mlflow_init_writes_can_be_used(tmp_path: Path) -> None:
+    import kedro_mlflow
+
+    template = Path(kedro_mlflow.__file__).parent / "template/project/mlflow.yml"
+    (tmp_path / "conf/local").mkdir(parents=True)
+    text = template.read_text(encoding="utf-8").replace("{{ python_package }}", "mine")
+    (tmp_path / "conf/local/mlflow.yml").write_text(text, encoding="utf-8")
+    own = read_settings(configuration(tmp_path, {}))
+    assert own["server"]["mlflow_tracking_uri"] == f"sqlite:///{project_uri()}/mlflow.db"
+    assert own["tracking"]["params"]["long_params_strategy"] == "tag"
+
+
+def test_a_database_is_created_with_its_experiment(tmp_path: Path) -> None:
+    folder = tmp_path / "a b%20c?d"
+    uri = f"sqlite:///{tmp_path}/a b%2520c%3Fd/mlflow.db"
+    prepare(at(tmp_path, uri))
+    assert (folder / "mlflow.db").is_file()
+    assert [file.name for file in folder.iterdir()] == ["mlflow.db"]
+    assert mlflow.MlflowClient(uri).get_experiment_by_name("test") is not None
+    prepare(at(tmp_path, uri))
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without runs."""
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    create_database(file)
+    return file
+
+
+def test_a_database_that_another_process_creates_meanwhile_is_kept(
+    tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mlflow.db"
+    copy = shutil.copyfile
+
+    def slow_copy(_: Path, target: Path) -> None:
+        copy(empty, target)
+        file.write_text("of the other process", encoding="utf-8")
+
+    monkeypatch.setattr(shutil, "copyfile", slow_copy)
+    create_database(file)
+    assert file.read_text(encoding="utf-8") == "of the other process"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_experiment_that_another_process_creates_meanwhile_is_used(
+    tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = shutil.copyfile(empty, tmp_path / "mlflow.db")
+    prepare(at(tmp_path, f"sqlite:///{file}"))
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "get_experiment_by_name", lambda *_: None)
+        prepare(at(tmp_path, f"sqlite:///{file}"))
+
+
+def test_an_existing_database_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    file.write_text("mine", encoding="utf-8")
+    create_database(file)
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def garbage(file: Path, _: Path) -> None:
+    file.write_bytes(os.urandom(4096))
+
+
+def folder(file: Path, _: Path) -> None:
+    file.mkdir()
+
+
+def other_revision(file: Path, empty: Path) -> None:
+    shutil.copyfile(empty, file)
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE alembic_version SET version_num = '000000000000'")
+
+
+def truncated(file: Path, empty: Path) -> None:
+    file.write_bytes(empty.read_bytes()[:50_000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (garbage, "move this file away, and the next run creates a new one (file is not a database)"),
+        (folder, "move it away, or name another file (is a folder)"),
+        (
+            other_revision,
+            "another version of MLflow wrote it. If that was an older one, copy the database",
+        ),
+        (truncated, "malformed"),
+    ],
+)
+def test_an_unusable_database_is_named(tmp_path: Path, empty: Path, spoil: Any, message: str) -> None:
+    spoil(tmp_path / "mlflow.db", empty)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with pytest.raises(InputError) as raised:
+        prepare(at(tmp_path, uri))
+    assert str(raised.value).startswith(f"conf/base/mlflow.yml: server.mlflow_tracking_uri: {uri}: ")
+    assert message in str(raised.value)
+
+
+def test_a_locked_database_is_named(tmp_path: Path, empty: Path) -> None:
+    file = shutil.copyfile(empty, tmp_path / "mlflow.db")
+    with sqlite3.connect(file) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(InputError, match=r"end the process that uses it, or try again later"):
+            prepare(at(tmp_path, f"sqlite:///{file}"), lock_timeout=0.1)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str | None], list[int]]]:
+    """A server that answers every request in the same way: address, credentials received, status."""
+    received: list[str | None] = []
+    status = [404]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append(self.headers["Authorization"])
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer()
+
+        def answer(self) -> None:
+            code = status[0]
+            if code == 404 and self.command == "POST":
+                code, body = 200, b'{"experiment_id": "1"}'
+            else:
+                body = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "secret"}'
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{served.server_port}", received, status
+        served.shutdown()
+        thread.join()
+
+
+def test_credentials_of_a_server_are_used_but_not_kept_in_its_address(
+    tmp_path: Path, server: tuple[str, list[str | None], list[int]]
+) -> None:
+    host, received, _ = server
+    files = at(tmp_path, f"http://me:top%20secret@{host}")
+    prepare(files)
+    assert received == ["Basic bWU6dG9wIHNlY3JldA=="]
+    assert files.loader["mlflow"]["server"]["mlflow_tracking_uri"] == f"http://{host}"
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_server_that_refuses_is_named_without_secrets(
+    tmp_path: Path, server: tuple[str, list[str | None], list[int]], status: int
+) -> None:
+    host, _, answer = server
+    answer[0] = status
+    with pytest.raises(InputError) as raised:
+        prepare(at(tmp_path, f"http://me:hunter2@{host}"))
+    assert str(raised.value).startswith("conf/base/mlflow.yml: server.mlflow_tracking_uri: http://")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_credentials_from_a_file_are_exported(
+    tmp_path: Path, server: tuple[str, list[str | None], list[int]]
+) -> None:
+    host, received, _ = server
+    settings = {"server": {"mlflow_tracking_uri": f"http://{host}", "credentials": "mine"}}
+    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    credentials = {"mine": dict(zip(names, ("me", "top secret"), strict=True))}
+    prepare(configuration(tmp_path, settings, credentials=credentials))
+    assert received == ["Basic bWU6dG9wIHNlY3JldA=="]
+
+
+@pytest.mark.parametrize("credentials", [{}, {"mime": {"A": "b"}}, {"mine": {"A": 5}}, {"mine": "b"}])
+def test_unusable_credentials_are_named(tmp_path: Path, credentials: Any) -> None:
+    settings = {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine"}}
+    with pytest.raises(InputError, match=r"mlflow\.yml: server\.credentials: 'mine' is no mapping"):
+        prepare(configuration(tmp_path, settings, credentials=credentials))
+
+
+def test_secrets_are_removed_from_text() -> None:
+    assert redacted("postgresql://me:p@ss/w@host/db failed") == "postgresql://…@host/db failed"
+    assert redacted("sqlite:////home/a@b/mlflow.db") == "sqlite:////home/a@b/mlflow.db"

@@ -1,0 +1,150 @@
+"""Tracking is second to results: they are stored, even if MLflow fails."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pluggy
+import pytest
+from kedro.framework.hooks import hook_impl
+from kedro.framework.hooks.specs import NodeSpecs, PipelineSpecs
+from kedro.io import DataCatalog, DatasetError
+from kedro_mlflow.framework.hooks import MlflowHook
+from mlflow.exceptions import MlflowException
+
+from cnn_ablation.adapters.tracking_store import UntrackedHooks
+from cnn_ablation.datasets import MlflowArtifactDataset, MlflowTrialRunsDataset
+from cnn_ablation.datasets.tracking import IMPATIENT, tracking
+from cnn_ablation.execution.outcomes import TrialRun
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.trials import Condition, Trial
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    tracking.begin()
+    yield
+    tracking.begin()
+
+
+def unreachable(*_: Any, **__: Any) -> Any:
+    raise MlflowException("http://me:hunter2@host cannot be reached")
+
+
+def test_a_failure_is_reported_once_and_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[str] = []
+
+    def fail() -> str:
+        calls.append("call")
+        return str(unreachable())
+
+    with caplog.at_level(logging.WARNING):
+        assert [tracking.attempt(fail, "nothing") for _ in range(3)] == ["nothing"] * 3
+    assert calls == ["call"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "cannot be reached). The run goes on untracked; its results are stored" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_the_next_run_is_tracked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    tracking.attempt(unreachable, None)
+    assert tracking.fault
+    assert {name: os.environ[name] for name in IMPATIENT} == IMPATIENT
+    tracking.begin()
+    assert tracking.attempt(lambda: "logged", "") == "logged"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def artifact(file: Path) -> Any:
+    return MlflowArtifactDataset(
+        dataset={"type": "json.JSONDataset", "filepath": str(file)}, artifact_path="results"
+    )
+
+
+def test_a_file_is_written_even_if_it_cannot_be_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow, "log_artifact", unreachable)
+    for name in ("first", "second"):
+        artifact(tmp_path / f"{name}.json").save({"name": name})
+        assert json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8")) == {"name": name}
+    assert tracking.fault
+
+
+def test_a_file_is_logged_while_tracking_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[Any] = []
+    monkeypatch.setattr(mlflow, "log_artifact", lambda *arguments: logged.append(arguments))
+    dataset = artifact(tmp_path / "x.json")
+    assert type(dataset).__name__ == "MlflowJSONDataset"
+    dataset.save([1])
+    assert logged == [((tmp_path / "x.json").as_posix(), "results")]
+    assert dataset.load() == [1]
+    assert not tracking.fault
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "folder").touch()
+    with pytest.raises(DatasetError):
+        artifact(tmp_path / "folder/x.json").save([1])
+
+
+def test_a_trial_is_in_the_table_even_if_it_cannot_be_tracked(
+    tmp_path: Path, baseline: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow, "active_run", unreachable)
+    trial = Trial(condition=Condition(name="a", levels={}, **dict(baseline)), seed=0)
+    dataset = MlflowTrialRunsDataset(str(tmp_path / "runs.csv"), "dropout")
+    run = TrialRun(trial, 0, "key", "finished", {}, [], {}, reused=False, error="")
+    dataset.save(run)
+    table = dataset.load()
+    assert list(table["key"]) == ["key"]
+    assert list(table["mlflow_run_id"]) == [""]
+
+
+class Failing:
+    """A plugin whose hooks fail, as kedro-mlflow's do if the server is gone."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    @hook_impl
+    def before_node_run(self) -> None:
+        raise self.error
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        raise self.error
+
+
+def hooks_with(error: Exception) -> Any:
+    manager = pluggy.PluginManager("kedro")
+    for specifications in (NodeSpecs, PipelineSpecs):
+        manager.add_hookspecs(specifications)
+    manager.register(UntrackedHooks(MlflowHook()))
+    manager.register(Failing(error))
+    return manager.hook
+
+
+def test_a_run_goes_on_if_kedro_mlflow_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    hooks = hooks_with(MlflowException("gone"))
+    catalog = DataCatalog({})
+    hooks.before_node_run(node=None, catalog=catalog, inputs={}, is_async=False, run_id="")
+    assert tracking.fault == "gone"
+    hooks.after_pipeline_run(run_params={}, run_result={}, pipeline=None, catalog=catalog)
+    printed = capsys.readouterr().out
+    assert "This run was not tracked to its end: gone. Its results are complete." in printed
+    assert "run the same command" in printed
+
+
+def test_other_errors_of_hooks_end_a_run() -> None:
+    hooks = hooks_with(ValueError("wrong"))
+    with pytest.raises(ValueError, match="wrong"):
+        hooks.before_node_run(node=None, catalog=DataCatalog({}), inputs={}, is_async=False, run_id="")
+    assert not tracking.fault
