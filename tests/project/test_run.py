@@ -90,7 +90,7 @@ def test_the_study_draws_every_figure(project: Path, study: str) -> None:
 def test_the_study_ends_with_a_table_per_experiment_and_a_short_log(study: str) -> None:
     for title in ("Dropout rate", "Batch normalization", "Max pooling"):
         assert title in study
-    assert "│ conv_depth_3" in study
+    assert "| conv_depth_3" in study  # Lines that ASCII can show.
     assert "241,994" in study
     assert "Figures and tables: data/08_reporting/dropout" in study
     assert study.count("Look 1 at these results: a verdict needs a p value of at most") == len(STUDY)
