@@ -49,6 +49,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
+def copy_untracked(project: Path, copy: Path) -> Path:
+    """Copy a project with its trials, but without MLflow's database, which knows where it is."""
+    ignored = shutil.ignore_patterns("mlflow.db", "mlartifacts")
+    shutil.copytree(project, copy, symlinks=True, ignore=ignored)
+    return copy
+
+
 def wait_for_trials(project: Path, count: int) -> None:
     deadline = time.monotonic() + 120
     while len(list(store_of(project))) < count:
@@ -273,7 +280,7 @@ def run():
     assert process.wait(timeout=20) == 129
 
 
-def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
+def test_hup_stays_ignored_under_nohup() -> None:
     process = script(
         """
 def run():
@@ -314,7 +321,7 @@ def test_two_runs_at_once_share_a_store(undisturbed: Path) -> None:
 
 
 def test_a_damaged_trial_is_trained_again(tmp_path: Path, finished: Path) -> None:
-    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    project = copy_untracked(finished, tmp_path / "project")
     before = checksums(project)
     victim = sorted(before)[0]
     file = store_of(project).root / victim / "weights.safetensors"
@@ -365,7 +372,7 @@ def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path)
 
 
 def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path, finished: Path) -> None:
-    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    project = copy_untracked(finished, tmp_path / "project")
     for package in ("data", "execution", "kernels", "parts", "study", "training"):
         for file in (project / "src/cnn_ablation" / package).glob("*.py"):
             file.write_text(file.read_text() + "\n# A comment.\n")
@@ -375,7 +382,7 @@ def test_comments_in_the_training_code_leave_stored_trials_valid(tmp_path: Path,
 
 
 def test_the_store_can_be_listed_inspected_and_pruned(tmp_path: Path, finished: Path) -> None:
-    project = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    project = copy_untracked(finished, tmp_path / "project")
     (store_of(project).root / ".unfinished-abcd1234").mkdir()
     oldest = next(iter(store_of(project)))
     old = age(store_of(project).fetch(oldest))

@@ -29,8 +29,8 @@ def interruptible() -> Iterator[None]:
     """End the process in an orderly way if Ctrl-C, TERM or HUP arrives within the context.
 
     The exit code is 130 after Ctrl-C, 143 after TERM, and 129 after HUP, which arrives when the terminal
-    is closed. A second signal ends the process at once. Signals that the process was started to ignore,
-    such as HUP under nohup, stay ignored.
+    is closed. A second signal ends the process at once. HUP stays ignored if it was ignored before, as
+    under nohup.
 
     The first signal raises KeyboardInterrupt in the main thread. The exception lets the interrupted code
     release its locks, such as that of the tracking store, before the run is marked. The code can also
@@ -49,7 +49,7 @@ def interruptible() -> Iterator[None]:
         _every(PATIENCE, _raise_interrupt)
         raise KeyboardInterrupt
 
-    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    heeded = [number for number in SIGNALS if not _is_left_alone(number)]
     before = {number: signal.signal(number, interrupt) for number in heeded}
     error: BaseException | None = None
     try:
@@ -64,6 +64,11 @@ def interruptible() -> Iterator[None]:
                 signal.signal(number, handler)
     if received:
         _end(received[0], error)
+
+
+def _is_left_alone(number: int) -> bool:
+    # A shell also starts background processes with SIGINT ignored. A run still ends by it.
+    return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) == signal.SIG_IGN
 
 
 def _end(number: int, error: BaseException | None) -> NoReturn:

@@ -1,5 +1,6 @@
 """The Dask cluster that trials run on: a local one, unless the parameters name a scheduler."""
 
+import logging
 import math
 import shutil
 import tempfile
@@ -15,11 +16,16 @@ from cnn_ablation.errors import ClusterError
 from cnn_ablation.study.parameters import ExecutionParameters
 from cnn_ablation.workarounds import start_workers_apart
 
+logger = logging.getLogger(__name__)
+
 WORKER_MEMORY = 1.2 * 2**30
 """Bytes that a worker needs for the base network, data included."""
 
 TRIALS_PER_GPU = 8
 """Number of trials that train at once on a GPU. More do not increase the throughput of an H200."""
+
+START_ATTEMPTS = 2
+"""Number of attempts to start a local cluster. The first one fails if a worker is killed meanwhile."""
 
 CONNECT_TIMEOUT = 10
 """Seconds within which a scheduler must answer."""
@@ -85,13 +91,16 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         return client
     at_once = min(execution.workers or trials_at_once(device), trials)
     processes = min(at_once, torch.cuda.device_count()) if device == "cuda" else at_once
-    try:
-        return Client(_local_cluster(processes, math.ceil(at_once / processes)))
-    except (OSError, RuntimeError) as error:
-        raise ClusterError(
-            f"No workers can be started on this machine ({error}). If memory is short, lower "
-            "execution.workers"
-        ) from error
+    for attempt in range(START_ATTEMPTS):
+        try:
+            return Client(_local_cluster(processes, math.ceil(at_once / processes)))
+        except (OSError, RuntimeError) as error:
+            reason = error
+            logger.warning("Attempt %d of %d to start workers: %s", attempt + 1, START_ATTEMPTS, error)
+    raise ClusterError(
+        f"No workers can be started on this machine ({reason}). If memory is short, lower "
+        "execution.workers"
+    ) from reason
 
 
 def _local_cluster(processes: int, threads: int) -> LocalCluster:
