@@ -37,5 +37,5 @@ def test_a_study_continues_without_an_experiment_that_diverges(tmp_path: Path) -
     summary = pd.read_csv(reports / "mini/study_summary.csv", dtype=str, keep_default_na=False)
     assert summary["condition"].tolist() == ["0.1", "0.2", "007", "None"]
     assert summary["diverged"].tolist() == ["2", "2", "2", "0"]
-    journal = (reports / "journal.md").read_text()
+    journal = (reports / "mini/journal.md").read_text()
     assert "No trial has finished, so there are no results to compare: Lost." in journal
