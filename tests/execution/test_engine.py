@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,7 +237,13 @@ def test_a_diverged_or_failed_trial_does_not_affect_the_others(
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
     children = process.children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # It may have ended, or be a zombie.
+        return "spawn_main" in " ".join(process.cmdline())
+    return False
 
 
 def test_the_trial_of_a_killed_worker_is_trained_elsewhere(
