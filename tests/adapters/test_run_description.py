@@ -1,4 +1,4 @@
-"""What identifies a run in MLflow."""
+"""The description of a run in MLflow."""
 
 import shlex
 import subprocess

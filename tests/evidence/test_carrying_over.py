@@ -1,4 +1,4 @@
-"""Which verdicts carry over from one set of results to another."""
+"""Verdicts that carry over from one set of results to another."""
 
 import subprocess
 import sys

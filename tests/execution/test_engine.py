@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
 from tests.conftest import ALL_IMAGES, EVALUATION, JOURNAL_MODEL, QUICK_TRAINING, ROOT, needs_cuda
 from tests.execution.test_store import TRAINED
+from tests.reliability.harness import is_worker
 
 LOCAL: dict[str, Any] = {
     "device": "cpu",
@@ -237,13 +238,7 @@ def test_a_diverged_or_failed_trial_does_not_affect_the_others(
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
     children = process.children(recursive=True)
-    return [child for child in children if _is_worker(child)]
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):  # It may have ended, or be a zombie.
-        return "spawn_main" in " ".join(process.cmdline())
-    return False
+    return [child for child in children if is_worker(child.pid)]
 
 
 def test_the_trial_of_a_killed_worker_is_trained_elsewhere(

@@ -250,7 +250,7 @@ def disturb(
 
 def is_worker(pid: int) -> bool:
     """Whether a process of a run trains."""
-    with suppress(psutil.Error):
+    with suppress(psutil.Error):  # It may have ended, or be a zombie.
         return any("spawn_main" in argument for argument in psutil.Process(pid).cmdline())
     return False
 

@@ -1,19 +1,18 @@
 """Commands of the project: `kedro run`, `trials`, `serve`, `tracking` and `relocate`."""
 
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.utils import env_option
-from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from rich.console import Console
 from rich.table import Table
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
-from cnn_ablation.adapters.server_commands import serve, tracking
+from cnn_ablation.adapters.server_commands import load_context, serve, tracking
 from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,15 +34,20 @@ def trials() -> None:
     """List, inspect and prune the store of trained trials."""
 
 
+def format_option(help_text: str) -> Callable[[Any], Any]:
+    """The option `--format` of commands that print a table."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "csv"]),
+        default="table",
+        show_default=True,
+        help=help_text,
+    )
+
+
 @trials.command("list")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv"]),
-    default="table",
-    show_default=True,
-    help="csv: every setting and metric, to be redirected to a file.",
-)
+@format_option("csv: every setting and metric, to be redirected to a file.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column; with a hyphen before it, backwards.")
 @click.option(
     "--where", "filters", multiple=True, metavar="COLUMN=VALUE", help="Only trials with this value."
@@ -152,14 +156,7 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
 @click.argument("b", metavar="B")
 @click.option("--metric", default="mean_val_accuracy", show_default=True, help="Metric to compare.")
 @click.option("--verdicts", is_flag=True, help="List all claims, instead of those that changed.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv"]),
-    default="table",
-    show_default=True,
-    help="csv: the conditions or, with --verdicts, the claims.",
-)
+@format_option("csv: the conditions or, with --verdicts, the claims.")
 @env_option
 @click.pass_obj
 @click_errors()
@@ -180,7 +177,7 @@ def compare_runs(
     from cnn_ablation.adapters.variants import find_run, read_chapters
     from cnn_ablation.report.run_comparison import RunComparison, print_comparison
 
-    context = KedroSession.create(Path(metadata.project_path), env=env).load_context()
+    context = load_context(metadata, env)
     reports = context.project_path / context.config_loader["globals"]["reports"]
     one, other = (read_chapters(find_run(name, reports)) for name in (a, b))
     comparison = RunComparison(one, other, context.catalog.load("trial_store"))
@@ -203,7 +200,7 @@ def relocate(metadata: ProjectMetadata, env: str | None) -> None:
     from cnn_ablation.adapters import conf_files
     from cnn_ablation.adapters.relocation import Tracking
 
-    KedroSession.create(Path(metadata.project_path), env=env).load_context()
+    load_context(metadata, env)
     tracking = Tracking.of(conf_files.current())
     if tracking is None:
         click.echo("Nothing to correct: conf names no SQLite database with a folder of artifacts.")
@@ -217,6 +214,5 @@ def relocate(metadata: ProjectMetadata, env: str | None) -> None:
 
 
 def _store(metadata: ProjectMetadata, env: str | None) -> "TrialStore":
-    session = KedroSession.create(Path(metadata.project_path), env=env)
-    store: TrialStore = session.load_context().catalog.load("trial_store")
+    store: TrialStore = load_context(metadata, env).catalog.load("trial_store")
     return store

@@ -1,4 +1,4 @@
-"""What identifies a run in MLflow: its command, its parameters and the commit of the project."""
+"""The description of a run in MLflow: its command, its parameters and the commit of the project."""
 
 import json
 import re

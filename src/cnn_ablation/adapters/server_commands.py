@@ -27,7 +27,7 @@ PORT = click.IntRange(1, 65535)
 @click_errors()
 def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     """Serve the registered model on this machine. The champion answers, unless conf says otherwise."""
-    dataset = _load_context(metadata, env).catalog.get("classifier")
+    dataset = load_context(metadata, env).catalog.get("classifier")
     model = cast("MlflowClassifierDataset", dataset).load_served()
 
     import uvicorn
@@ -45,7 +45,7 @@ def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
 @click_errors()
 def tracking(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     """Show tracked runs on MLflow's page, and print the address that lists the trials."""
-    context = _load_context(metadata, env)
+    context = load_context(metadata, env)
     server = context.mlflow.server.mlflow_tracking_uri
     local = not server.startswith(("http://", "https://"))
     base = f"http://{HOST}:{port}" if local else hide_secrets(server).rstrip("/")
@@ -71,7 +71,8 @@ def page_address(base: str, experiment: str, view: str) -> str:
     return f"{base}/#/experiments/{experiment}/runs?{state}"
 
 
-def _load_context(metadata: ProjectMetadata, env: str | None) -> Any:
+def load_context(metadata: ProjectMetadata, env: str | None) -> Any:
+    """The context of the project in an environment of conf."""
     return KedroSession.create(Path(metadata.project_path), env=env).load_context()
 
 

@@ -1,4 +1,4 @@
-"""What intervals of a claim's quantities imply about the claim."""
+"""Verdicts that the intervals of a claim's quantities imply."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -189,7 +189,7 @@ class _Scale(NamedTuple):
     metric: str
     relative: bool
     is_ratio: bool
-    # What a seed does to all conditions alike cancels in differences, but not in single values.
+    # An effect of the seed on all conditions alike cancels in differences, but not in single values.
     is_difference: bool
     within: int | None
 

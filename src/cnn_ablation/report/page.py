@@ -33,7 +33,7 @@ DESCRIPTIONS = {
     "learning_curves": "Accuracy and loss by epoch, for each condition.",
     "confusion_matrix": "Share of each true class's images by predicted class.",
 }
-"""What each figure shows, in words."""
+"""Text alternative of each figure."""
 
 FOLDED = "Appendix"
 """Beginning of the headings whose sections are folded."""
