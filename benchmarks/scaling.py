@@ -69,6 +69,7 @@ NOTHING = TrainedTrial(
     validation_hits=np.zeros((EVALUATION.moments, 10), dtype=bool),
     validation_logits=np.zeros((10, 10), dtype=np.float32),
     weights={"weight": np.zeros(10, dtype=np.float32)},
+    processor="none",
 )
 
 

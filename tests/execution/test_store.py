@@ -44,6 +44,7 @@ TRAINED = TrainedTrial(
     validation_hits=np.array([[False, False], [True, False]]),
     validation_logits=np.array([[0.1, 0.9], [0.8, 0.2]], dtype=np.float32),
     weights={"output.weight": np.array([1.0, 2.0, 3.0]), "count": np.array(7)},
+    processor="Z80",
 )
 
 
@@ -59,6 +60,7 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (stored.validation_logits() == TRAINED.validation_logits).all()
     assert stored.weights()["output.weight"].tolist() == [1.0, 2.0, 3.0]
     assert stored.weights()["count"] == 7
+    assert stored.manifest["processor"] == "Z80"
     assert stored.manifest["identity"] == {"seed": 0}
 
 

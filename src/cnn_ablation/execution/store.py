@@ -290,6 +290,7 @@ def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> 
         "identity": dict(identity),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": source_commit(),
+        "processor": trained.processor,
         **asdict(trained.measurements),
         "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
     }

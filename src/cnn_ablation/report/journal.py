@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,6 +23,7 @@ from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
+from cnn_ablation.processors import cpu_name
 from cnn_ablation.report.figures.style import MAX_CLASSES
 from cnn_ablation.study.claims import PLACES
 from cnn_ablation.study.experiment import ExperimentParameters
@@ -354,6 +354,7 @@ def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
     """The environments in which the trials were trained and evaluated: per fact, all distinct values."""
     facts = {
         "device": [trial.identity["device"] for trial in stored],
+        "processor": [trial.manifest.get("processor") or "unknown" for trial in stored],
         "precision": [trial.identity["precision"] for trial in stored],
         "libraries": [_versions(trial.identity["libraries"]) for trial in stored],
         "code": [_versions(trial.identity["versions"]) for trial in stored],
@@ -366,8 +367,8 @@ def _environment(stored: Sequence[StoredTrial]) -> dict[str, list[str]]:
 
 def _machine() -> str:
     """This machine's processor, and the versions of Python and of this package."""
-    processor = f"{llvmlite.binding.get_host_cpu_name()} ({platform.machine()}), {os.cpu_count()} cores"
-    return f"{processor}, Python {platform.python_version()}, cnn-ablation {__version__}"
+    versions = f"Python {platform.python_version()}, cnn-ablation {__version__}"
+    return f"{cpu_name()}, {os.cpu_count()} cores, {versions}"
 
 
 def _versions(versions: Mapping[str, Any]) -> str:

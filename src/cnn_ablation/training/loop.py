@@ -19,6 +19,7 @@ from cnn_ablation.parts.augmentations import Augmentation
 from cnn_ablation.parts.averaging import Averaging
 from cnn_ablation.parts.layers import count_activations, count_parameters
 from cnn_ablation.parts.schedules import Schedule
+from cnn_ablation.processors import processor_name
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.averaging import WeightAverage
@@ -33,6 +34,9 @@ VERSION = 2
 
 EVALUATION_BATCH = 125
 """Images per forward pass without gradients. Larger batches are slower on a CPU and take more memory."""
+
+EVALUATION_BATCH_GPU = 1000
+"""The same on other devices, where smaller batches do not keep the device busy."""
 
 _PROCESS = threading.RLock()
 """Lock of the thread that has seeded the process-wide generators."""
@@ -141,6 +145,7 @@ def train(
                 weights={
                     name: value.cpu().contiguous().numpy() for name, value in net.state_dict().items()
                 },
+                processor=processor_name(data.device),
             )
 
 
@@ -148,8 +153,14 @@ def train(
 def predict(network: nn.Module, images: Tensor, normalize: nn.Module) -> Tensor:
     """Logits, float32 (N, classes), of uint8 images (N, channels, height, width) in evaluation mode."""
     network.eval()
-    batches = images.split(EVALUATION_BATCH)
+    batches = _evaluation_batches(images)
     return _joined((network(normalize(batch)).float() for batch in batches), len(images))
+
+
+def _evaluation_batches(images: Tensor) -> Sequence[Tensor]:
+    size = EVALUATION_BATCH if images.device.type == "cpu" else EVALUATION_BATCH_GPU
+    batches: Sequence[Tensor] = images.split(size)
+    return batches
 
 
 @contextmanager
@@ -326,7 +337,7 @@ class _GraphedStep:
         self.network.eval()
         # Not inference mode, because a training that is recorded later could not write to its tensors.
         with torch.no_grad():
-            return _joined(map(self._infer, images.split(EVALUATION_BATCH)), len(images))
+            return _joined(map(self._infer, _evaluation_batches(images)), len(images))
 
 
 class _AveragedStep:

@@ -46,12 +46,14 @@ class TrainedTrial:
             (moments, N).
         validation_logits: Logits of the last moment, float32 (N, classes).
         weights: The parameters and buffers of the network, or of its average, by name.
+        processor: Name of the processor that trained; see `devices.processor_name`.
     """
 
     measurements: Measurements
     validation_hits: np.ndarray
     validation_logits: np.ndarray
     weights: dict[str, np.ndarray]
+    processor: str
 
 
 HISTORY = (
