@@ -1,6 +1,6 @@
 """Noise of the mean accuracy over moments of the last epoch, and the time that moments take.
 
-    .venv/bin/python benchmarks/moments.py --train 20  # trains 20 seeds each, writes moments.csv
+    .venv/bin/python benchmarks/moments.py --train 8   # trains 8 seeds each, writes moments.csv
     .venv/bin/python benchmarks/moments.py             # uses the accuracies in moments.csv
     .venv/bin/python benchmarks/moments.py --cost      # measures the time
 
@@ -36,7 +36,7 @@ NUMBERS = (1, 3, 5, 10, 20, 40)
 CONDITIONS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "no batch norm": {"use_batch_norm": False},
-    "dropout 0.3": {"dropout_rate": 0.3},
+    "one layer": {"conv_channels": [32]},
 }
 ROUNDS = 3
 
