@@ -81,6 +81,24 @@ def test_every_seed_is_drawn_and_the_axis_says_that_it_is_cut(
     assert "Question?" in texts(figure)
 
 
+@pytest.mark.parametrize("levels", [{"a": {}, "b": {}}, {"a": {"x": 1}, "b": {"x": 2}}])
+def test_a_training_that_learned_nothing_does_not_stretch_the_axis(
+    levels: dict[str, dict[str, Any]],
+) -> None:
+    figure = compare(levels, {"a": [*THREE_SEEDS["a"], 10.0], "b": [*THREE_SEEDS["b"], 92.1]})
+    (axes,) = figure.axes
+    low, high = axes.get_ylim() if "x" in levels["a"] else axes.get_xlim()
+    assert 90 < low < 91.6 < 92.3 < high < 94
+    assert "Outside of the axis: a: 10.0 % (mean 71.4 %)." in texts(figure)
+    assert "Outside" not in texts(compare(levels, THREE_SEEDS))
+
+
+def test_an_axis_from_zero_is_not_called_cut() -> None:
+    figure = compare({"a": {}, "b": {}}, {"a": [1.0, 60.0, 30.0], "b": [2.0, 20.0, 99.0]})
+    assert "axis from 0.0 to 100.0 %" in texts(figure)
+    assert "not from 0" not in texts(figure)
+
+
 def test_two_factors_give_a_heat_map_and_a_panel_of_seeds() -> None:
     levels = {
         f"{rate}{norm}": {"dropout_rate": rate, "use_batch_norm": norm}

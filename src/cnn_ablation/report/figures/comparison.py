@@ -1,7 +1,7 @@
 """The conditions of an experiment side by side."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,8 @@ class Comparison(Drawing):
                 case _:
                     figure = self._plot_ranking(summary)
             style.heading(figure, self.title)
-            style.caption(figure, f"{self.question}\n{_legend_of_spread(summary)}")
+            lines = [self.question, _legend_of_spread(summary), *self._outside(summary)]
+            style.caption(figure, "\n".join(lines))
         return figure
 
     def _plot_levels(self, factor: str, summary: pd.DataFrame) -> "Figure":
@@ -165,7 +166,8 @@ class Comparison(Drawing):
     def _cut_axis(self, axes: "Axes", summary: pd.DataFrame, *, horizontal: bool = False) -> None:
         """Limit the accuracy axis to the results, and say so."""
         limits = self._accuracy_limits(summary)
-        label = f"{ACCURACY}\naxis from {limits[0]:.1f} to {limits[1]:.1f} %, not from 0"
+        cut = ", not from 0" if limits[0] > 0 else ""
+        label = f"{ACCURACY}\naxis from {limits[0]:.1f} to {limits[1]:.1f} %{cut}"
         if horizontal:
             axes.set_xlim(*limits)
             axes.set_xlabel(label)
@@ -174,22 +176,40 @@ class Comparison(Drawing):
             axes.set_ylabel(label)
 
     def _accuracy_limits(self, summary: pd.DataFrame) -> tuple[float, float]:
-        """Limits that contain all results and bars, percent.
+        """Limits that contain all results and bars, percent, except for outliers.
 
         They are at least a point apart, so that tiny differences do not fill the axis. Bars from few
-        seeds, which can be much longer than the range of the results, are cut off.
+        seeds, which can be much longer than the range of the results, are cut off. Outliers, such as a
+        training that learned nothing, would leave no room for the differences between the others. They
+        are results beyond the outer fences of a box plot (Tukey, 1977).
         """
         results = self.trial_metrics[PRIMARY_METRIC]
+        lower, upper = results.quantile(0.25), results.quantile(0.75)
+        fence = 3 * max(upper - lower, 1.0)
+        results = results[results.between(lower - fence, upper + fence)]
         reach = max(results.max() - results.min(), 1.0)
+        lowest, highest = results.min() - reach, results.max() + reach
+        bars = [_mean_and_interval(self._accuracies(condition)) for condition in summary.index]
         ends = [
-            np.clip(end, results.min() - reach, results.max() + reach)
-            for condition in summary.index
-            for end in _mean_and_interval(self._accuracies(condition))[1:]
+            np.clip(end, lowest, highest)
+            for mean, *interval in bars
+            if results.min() <= mean <= results.max()
+            for end in interval
         ]
         drawn = pd.concat([results, pd.Series(ends, dtype=float)])
         low, high = drawn.min(), drawn.max()
         margin = max(0.15 * (high - low), (1 - (high - low)) / 2, 0.1)
         return max(0, low - margin), min(100, high + margin)
+
+    def _outside(self, summary: pd.DataFrame) -> Iterator[str]:
+        """A line for each condition with results outside of the accuracy axis."""
+        low, high = self._accuracy_limits(summary)
+        for condition in summary.index:
+            accuracies = self._accuracies(condition)
+            outside = accuracies[(accuracies < low) | (accuracies > high)]
+            if len(outside):
+                values = ", ".join(f"{accuracy:.1f} %" for accuracy in outside)
+                yield f"Outside of the axis: {condition}: {values} (mean {accuracies.mean():.1f} %)."
 
 
 def _plot_spread(
