@@ -25,6 +25,10 @@ from cnn_ablation.parts.optimizers import Adam
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters
 
+# Trials train in one thread, as they do in workers. With more, the processes of pytest-xdist compete for
+# the cores, and trainings take three times as long.
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "tests" / "fixtures" / "fashion_mnist"
 SHA256 = {
