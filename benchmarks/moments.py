@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/moments.py             # uses the accuracies in moments.csv
     .venv/bin/python benchmarks/moments.py --cost      # measures the time
 
-Three conditions of the study are trained on all of Fashion-MNIST with 40 moments. The mean accuracy over
+Three conditions of `overall` are trained on all of Fashion-MNIST with 40 moments. The mean accuracy over
 fewer moments is that over evenly spread ones of them, the last of which is the end of the epoch. The
 table shows its standard deviation over seeds, and that of the differences of conditions in pairs of the
 same seed.
@@ -35,8 +35,8 @@ NUMBERS = (1, 3, 5, 10, 20, 40)
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     "baseline": {},
-    "no batch norm": {"use_batch_norm": False},
-    "one layer": {"conv_channels": [32]},
+    "no_batchnorm": {"use_batch_norm": False},
+    "one_layer": {"conv_channels": [32]},
 }
 ROUNDS = 3
 

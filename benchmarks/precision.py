@@ -16,7 +16,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-from moments import TABLE, spread_evenly
+from moments import CONDITIONS, TABLE, spread_evenly
 
 from cnn_ablation.evidence import effects
 from cnn_ablation.study.quantities import PRIMARY_METRIC
@@ -29,17 +29,14 @@ LEVEL = 0.05
 MOMENTS = 20
 """Number of evaluations in the last epoch, as in the study."""
 
-CONDITIONS = {"baseline": "baseline", "no batch norm": "no_batchnorm", "one layer": "one_layer"}
-"""Conditions of the study by their names in the table of `moments.py`."""
-
 
 def read_accuracies() -> pd.DataFrame:
     """Accuracies, percent: a row per network and seed, with columns bf16 and fp32."""
     fp32 = pd.read_csv(TABLE)
-    fp32 = fp32[fp32["moment"].isin(spread_evenly(MOMENTS))].replace({"condition": CONDITIONS})
+    fp32 = fp32[fp32["moment"].isin(spread_evenly(MOMENTS))]
     bf16 = pd.read_csv(STUDY).set_index(["condition", "seed"])[PRIMARY_METRIC]
     means = fp32.groupby(["condition", "seed"], sort=False)["val_accuracy"].mean()
-    return pd.DataFrame({"bf16": bf16, "fp32": means}).dropna().loc[[*CONDITIONS.values()]]
+    return pd.DataFrame({"bf16": bf16, "fp32": means}).dropna().loc[[*CONDITIONS]]
 
 
 def compare(table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Comparison(Drawing):
                 case _:
                     figure = self._plot_ranking(summary)
             style.heading(figure, self.title)
-            lines = [self.question, _legend_of_spread(summary), *self._outside(summary)]
+            lines = [self.question, _legend_of_spread(summary), *self._outside()]
             style.caption(figure, "\n".join(lines))
         return figure
 
@@ -81,7 +82,7 @@ class Comparison(Drawing):
         axes.set_xlim(min(positions) - 0.6 * step, max(positions) + 0.6 * step)
         axes.set_xlabel(style.axis_label(factor) + (" (logarithmic)" if geometric else ""))
         axes.grid(visible=False, axis="x")
-        self._cut_axis(axes, summary)
+        self._cut_axis(axes)
         return figure
 
     def _plot_heat_map(self, down: str, across: str, summary: pd.DataFrame) -> "Figure":
@@ -139,7 +140,7 @@ class Comparison(Drawing):
         dots.set_title("Each seed, mean and interval")
         dots.grid(visible=False, axis="x")
         figure.legend(loc="outside right upper", title=style.axis_label(across))
-        self._cut_axis(dots, summary)
+        self._cut_axis(dots)
         return figure
 
     def _plot_ranking(self, summary: pd.DataFrame) -> "Figure":
@@ -153,7 +154,7 @@ class Comparison(Drawing):
         axes.set_yticks(range(len(ranked)), ticks)
         axes.set_ylim(-0.6, len(ranked) - 0.4)
         axes.grid(visible=False, axis="y")
-        self._cut_axis(axes, summary, horizontal=True)
+        self._cut_axis(axes, horizontal=True)
         return figure
 
     def _accuracies(self, condition: str) -> np.ndarray:
@@ -163,9 +164,9 @@ class Comparison(Drawing):
         accuracies: np.ndarray = finished[PRIMARY_METRIC].to_numpy()
         return accuracies
 
-    def _cut_axis(self, axes: "Axes", summary: pd.DataFrame, *, horizontal: bool = False) -> None:
+    def _cut_axis(self, axes: "Axes", *, horizontal: bool = False) -> None:
         """Limit the accuracy axis to the results, and say so."""
-        limits = self._accuracy_limits(summary)
+        limits = self._accuracy_limits
         cut = ", not from 0" if limits[0] > 0 else ""
         label = f"{ACCURACY}\naxis from {limits[0]:.1f} to {limits[1]:.1f} %{cut}"
         if horizontal:
@@ -175,7 +176,8 @@ class Comparison(Drawing):
             axes.set_ylim(*limits)
             axes.set_ylabel(label)
 
-    def _accuracy_limits(self, summary: pd.DataFrame) -> tuple[float, float]:
+    @cached_property
+    def _accuracy_limits(self) -> tuple[float, float]:
         """Limits that contain all results and bars, percent, except for outliers.
 
         They are at least a point apart, so that tiny differences do not fill the axis. Bars from few
@@ -189,7 +191,8 @@ class Comparison(Drawing):
         results = results[results.between(lower - fence, upper + fence)]
         reach = max(results.max() - results.min(), 1.0)
         lowest, highest = results.min() - reach, results.max() + reach
-        bars = [_mean_and_interval(self._accuracies(condition)) for condition in summary.index]
+        conditions = self.condition_summary["condition"]
+        bars = [_mean_and_interval(self._accuracies(condition)) for condition in conditions]
         ends = [
             np.clip(end, lowest, highest)
             for mean, *interval in bars
@@ -201,10 +204,10 @@ class Comparison(Drawing):
         margin = max(0.15 * (high - low), (1 - (high - low)) / 2, 0.1)
         return max(0, low - margin), min(100, high + margin)
 
-    def _outside(self, summary: pd.DataFrame) -> Iterator[str]:
+    def _outside(self) -> Iterator[str]:
         """A line for each condition with results outside of the accuracy axis."""
-        low, high = self._accuracy_limits(summary)
-        for condition in summary.index:
+        low, high = self._accuracy_limits
+        for condition in self.condition_summary["condition"]:
             accuracies = self._accuracies(condition)
             outside = accuracies[(accuracies < low) | (accuracies > high)]
             if len(outside):
