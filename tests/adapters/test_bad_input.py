@@ -219,7 +219,12 @@ def test_looks_that_do_not_rise(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "key", "value"), [("dropout", "seeds", "21"), ("pursuit", "pursuit.seeds", "[5,21]")]
+    ("pipeline", "key", "value"),
+    [
+        ("dropout", "seeds", "21"),
+        ("dropout", "dropout.seeds", "21"),
+        ("pursuit", "pursuit.seeds", "[5,21]"),
+    ],
 )
 def test_more_seeds_than_planned(project: Path, pipeline: str, key: str, value: str) -> None:
     message = error_of(project, f"--pipeline={pipeline}", f"--params={key}={value}")

@@ -26,6 +26,7 @@ SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+,-]*")
     [
         {},
         {"seeds": 20},
+        {"dropout": {"seeds": 5}},
         {"seeds": [7], "pursuit": {"seeds": [2, 3], "minutes": 5.0}},
         {"execution": {"workers": 1, "scheduler": "tcp://host:8786", "tls": {"key": "a"}}},
         {"prediction": {"dark_on_light": True}},

@@ -194,11 +194,15 @@ class StudyHooks:
 
         experiment: ExperimentParameters = catalog.load(f"params:{name}")
         seeds = catalog.load("params:seeds")
-        most = ("seeds", len(seeds.root)) if isinstance(seeds, SeedParameters) else None
-        if most is None:  # A pursuit starts with its first number of seeds.
+        if not isinstance(seeds, SeedParameters):  # A pursuit starts with its first number of seeds.
             pursuit = catalog.load("params:pursuit")
-            seeds, most = SeedParameters(pursuit.seeds[0]), ("pursuit.seeds", pursuit.seeds[-1])
-        self._check_plan(*most)
+            seeds = SeedParameters(pursuit.seeds[0])
+            self._check_plan("pursuit.seeds", pursuit.seeds[-1])
+        elif experiment.seeds is not None:
+            seeds = experiment.seeds
+            self._check_plan(f"{name}.seeds", len(seeds.root))
+        else:
+            self._check_plan("seeds", len(seeds.root))
         try:
             trials = expand_trials(experiment, catalog.load("params:baseline"), seeds)
         except ParameterError as error:

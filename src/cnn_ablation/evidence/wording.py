@@ -18,7 +18,7 @@ def describe_finding(row: Mapping[str, Any], *, anew: bool) -> str:
         return "no result"
     words = f"{row['comparison']}: {quantity(row['estimate'], unit, signed=signed)}"
     if row["claimed"] is not None:
-        bound = "at most " if row["kind"] == "at_most" else ""
+        bound = {"at_most": "at most ", "at_least": "at least "}.get(row["kind"], "")
         words += f", claimed {bound}{quantity(row['claimed'], unit)}"
     if row["seeds"] == 1 and row["verdict"] == "undecided":
         return f"{words}; one seed cannot tell"

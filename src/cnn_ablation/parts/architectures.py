@@ -43,6 +43,15 @@ class Architecture(Part):
         return _multiply_adds(self, image_shape)
 
 
+TestTimeFlip = Annotated[
+    bool,
+    Field(
+        description="Whether evaluation averages the logits of each image and of its mirror image, as "
+        "Krizhevsky et al. (2012) average predictions. The training stays the same."
+    ),
+]
+
+
 def _odd(size: int) -> int:
     if size % 2 == 0:
         raise ValueError("must be odd, so that padding keeps the image's size")
@@ -74,6 +83,7 @@ class ConvNet(Architecture):
     fc_units: list[PositiveInt] = Field(
         default=[128], description="Units of each hidden fully connected layer; [] for none."
     )
+    test_time_flip: TestTimeFlip = False
 
     @property
     def num_conv_layers(self) -> int:
@@ -131,6 +141,7 @@ class ResNet(Architecture):
     dropout_rate: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Probability of zeroing an input of the last layer."
     )
+    test_time_flip: TestTimeFlip = False
 
     @property
     def blocks_per_stage(self) -> int:

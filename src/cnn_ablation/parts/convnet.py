@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, cast
 from torch import Tensor, nn
 
 from cnn_ablation.errors import ParameterError
-from cnn_ablation.parts.layers import ConvLayer, SeededDropout
+from cnn_ablation.parts.layers import ConvLayer, ImageClassifier, SeededDropout
 
 if TYPE_CHECKING:
     from cnn_ablation.base_parameters import ImageShape
     from cnn_ablation.parts.architectures import ConvNet
 
 
-class ConvNetwork(nn.Module):
+class ConvNetwork(ImageClassifier):
     """Convolutional layers, then fully connected ones.
 
     A convolutional layer is a `ConvLayer`. A hidden fully connected layer is Linear, ReLU and dropout.
@@ -27,7 +27,7 @@ class ConvNetwork(nn.Module):
     """
 
     def __init__(self, settings: "ConvNet", image_shape: "ImageShape", num_classes: int) -> None:
-        super().__init__()
+        super().__init__(test_time_flip=settings.test_time_flip)
         channels, height, width = image_shape
         # The name of a module names the random stream of its initial weights, so a layer must have the
         # same name in every network.
@@ -64,8 +64,8 @@ class ConvNetwork(nn.Module):
             features = units
         self.output = nn.Linear(features, num_classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, (N, classes), of normalized images, (N, channels, height, width)."""
+    def logits(self, images: Tensor) -> Tensor:
+        """See base class."""
         activations = images
         for layer in self.conv:
             activations = layer(activations)

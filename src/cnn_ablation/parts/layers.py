@@ -1,9 +1,37 @@
 """Layers of this package's networks."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from cnn_ablation.base_parameters import ImageShape
+
+
+class ImageClassifier(nn.Module):
+    """Base of this package's networks, from normalized images to logits.
+
+    A subclass implements `logits`, (N, channels, height, width) to (N, classes).
+
+    Args:
+        test_time_flip: Whether evaluation averages the logits of each image and of its mirror image.
+    """
+
+    def __init__(self, *, test_time_flip: bool) -> None:
+        super().__init__()
+        self.test_time_flip = test_time_flip
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (N, classes), of normalized images, (N, channels, height, width)."""
+        logits: Tensor = self.logits(images)
+        if self.training or not self.test_time_flip:
+            return logits
+        mirrored: Tensor = self.logits(images.flip(3))
+        return (logits + mirrored) / 2
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits of the images as they are; see `forward`."""
 
 
 class SeededDropout(nn.Module):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_ablation.errors import ParameterError
-from cnn_ablation.parts.layers import SeededDropout
+from cnn_ablation.parts.layers import ImageClassifier, SeededDropout
 
 if TYPE_CHECKING:
     from cnn_ablation.base_parameters import ImageShape
@@ -63,7 +63,7 @@ class ResidualBlock(nn.Module):
         return cast(Tensor, self.relu2(residual + kept))
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(ImageClassifier):
     """A convolution, three stages of residual blocks, the mean over each map, and a linear layer.
 
     Args:
@@ -77,7 +77,7 @@ class ResidualNetwork(nn.Module):
     """
 
     def __init__(self, settings: "ResNet", image_shape: "ImageShape", num_classes: int) -> None:
-        super().__init__()
+        super().__init__(test_time_flip=settings.test_time_flip)
         channels, height, width = image_shape
         if max(height, width) <= 4:
             raise ParameterError(
@@ -103,8 +103,8 @@ class ResidualNetwork(nn.Module):
         self.dropout = SeededDropout(settings.dropout_rate)
         self.output = nn.Linear(channels, num_classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, (N, classes), of normalized images, (N, channels, height, width)."""
+    def logits(self, images: Tensor) -> Tensor:
+        """See base class."""
         maps = self.relu(self.norm(self.conv(images)))
         for stage in self.stages:
             maps = stage(maps)

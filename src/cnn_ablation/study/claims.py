@@ -531,17 +531,16 @@ class Value(_Measured):
         return self.tolerance
 
 
-class AtMost(_Measured):
-    """A metric, a ratio, or a difference of two conditions is at most a given number."""
+class _Bounded(_Measured):
+    """A metric, a ratio, or a difference of two conditions is on one side of a given number."""
 
-    kind: Literal["at_most"]
     than: str | None = Field(
         default=None,
         description="Condition whose metric is subtracted; null: no difference.",
     )
     bound: Finite = Field(
-        description="Largest value that agrees with the claim, in the metric's unit; with relative_to, "
-        "a ratio."
+        description="The number, which agrees with the claim, in the metric's unit; with relative_to, a "
+        "ratio."
     )
 
     @model_validator(mode="after")
@@ -575,9 +574,25 @@ class AtMost(_Measured):
         """See base class."""
         return self.bound
 
+
+class AtMost(_Bounded):
+    """A metric, a ratio, or a difference of two conditions is at most a given number."""
+
+    kind: Literal["at_most"]
+
     def region(self, margin: float) -> Region:
         """See base class."""
         return (-math.inf, self.bound)
+
+
+class AtLeast(_Bounded):
+    """A metric, a ratio, or a difference of two conditions is at least a given number."""
+
+    kind: Literal["at_least"]
+
+    def region(self, margin: float) -> Region:
+        """See base class."""
+        return (self.bound, math.inf)
 
 
 class Reaches(_Claim):
@@ -615,7 +630,9 @@ class Reaches(_Claim):
         return (self.accuracy, math.inf)
 
 
-_AnyKind = Above | Best | Equivalent | Trend | Interaction | Difference | AtMost | Value | Reaches
+_AnyKind = (
+    Above | Best | Equivalent | Trend | Interaction | Difference | AtMost | AtLeast | Value | Reaches
+)
 
 KINDS = [get_args(claim.model_fields["kind"].annotation)[0] for claim in get_args(_AnyKind)]
 """Values of `kind`."""

@@ -125,6 +125,11 @@ class ExperimentParameters(Parameters):
         description="Study that the experiment belongs to. A plain `kedro run` runs the study main. Any "
         "other name makes a pipeline with that name. null: no study.",
     )
+    seeds: SeedParameters | None = Field(
+        default=None,
+        description="Seeds of every condition of this experiment, a list or a number; null: the group "
+        "seeds. A pursuit adds seeds by its own rule.",
+    )
     order: int = Field(
         default=100,
         description="Position in the journal and in tables. Experiments with the same position are "
@@ -296,6 +301,11 @@ def expand_trials(
     experiment: ExperimentParameters, baseline: Configuration, seeds: SeedParameters
 ) -> list[Trial]:
     """All trials of an experiment: each condition with each seed.
+
+    Args:
+        experiment: Its conditions.
+        baseline: Settings that its conditions change.
+        seeds: The seeds, whatever the experiment's own are.
 
     Raises:
         ParameterError: See `ExperimentParameters.conditions_of`, or there are too many trials.

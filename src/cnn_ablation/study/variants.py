@@ -10,10 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SAME_STUDY = (
-    *("seeds", "pursuit", "prediction"),
-    *("execution.workers", "execution.scheduler", "execution.tls"),
-)
+SAME_STUDY = re.compile(r"([^.]+\.)?seeds|pursuit|prediction|execution\.(workers|scheduler|tls)")
 """Parameters that change no result of a trial, and no claim: seeds, and where trials run."""
 
 LONGEST_NAME = 90
@@ -56,7 +53,7 @@ def _differences(
     for name, value in given.items():
         key = f"{prefix}{name}"
         before = conf.get(name)
-        if key in SAME_STUDY:
+        if SAME_STUDY.fullmatch(key):
             continue
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             yield from _differences(value, before, f"{key}.")

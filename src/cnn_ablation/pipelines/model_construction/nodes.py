@@ -31,8 +31,8 @@ def expand_trials(
     evaluation: EvaluationParameters,
     data_summary: dict[str, Any],
 ) -> list[Trial]:
-    """Combine every condition of the experiment with every seed."""
-    trials = experiments.expand_trials(experiment, baseline, seeds)
+    """Combine every condition of the experiment with every seed: its own seeds, or those of the study."""
+    trials = experiments.expand_trials(experiment, baseline, experiment.seeds or seeds)
     experiments.check_moments(trials, data_summary["images"]["train"], evaluation.moments)
     return trials
 
