@@ -10,7 +10,6 @@ import pandas as pd
 
 from cnn_ablation.evidence.effects import Effect, Prior, contrast
 from cnn_ablation.evidence.images import ImageNoise
-from cnn_ablation.parts.averaging import Averaging
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.quantities import (
     PRIMARY_METRIC,
@@ -70,15 +69,11 @@ def list_contrasts(claims: Mapping[str, Claim], conditions: Sequence[Condition])
 def fewest_moments(conditions: Iterable[Condition], moments: int) -> int:
     """The smallest number of evaluations in the last epoch among conditions.
 
-    A condition whose weights are averaged over the whole last epoch is evaluated only once.
-
     Args:
         conditions: The conditions.
-        moments: Number of evaluations of all other conditions.
+        moments: See `Configuration.moments`.
     """
-    averages = (condition.training.averaging for condition in conditions)
-    at_end = any(isinstance(average, Averaging) and average.at_end for average in averages)
-    return 1 if at_end else moments
+    return min((condition.moments(moments) for condition in conditions), default=moments)
 
 
 def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> float:

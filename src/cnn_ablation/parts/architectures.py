@@ -25,6 +25,11 @@ class Architecture(Part):
     A GPU's worker trains only one such network at a time, and without CUDA graphs.
     """
 
+    @property
+    def augments_at_test_time(self) -> bool:
+        """Whether the trained network averages the logits of changed images."""
+        return getattr(self, "test_time_augmentation", "none") != "none"
+
     @abstractmethod
     def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
         """Build a network from normalized images to logits.
@@ -43,11 +48,13 @@ class Architecture(Part):
         return _multiply_adds(self, image_shape)
 
 
-TestTimeFlip = Annotated[
-    bool,
+TestTimeAugmentation = Annotated[
+    Literal["none", "horizontal_flip", "horizontal_flip_and_translate"],
     Field(
-        description="Whether evaluation averages the logits of each image and of its mirror image, as "
-        "Krizhevsky et al. (2012) average predictions. The training stays the same."
+        description="Images whose logits the trained network averages. horizontal_flip: an image and "
+        "its mirror image (Krizhevsky et al., 2012). horizontal_flip_and_translate: both also shifted "
+        "by a pixel, up and left or down and right, with half of the weight (Jordan, 2024). It does not "
+        "change the training, and takes part only in the evaluation at its end."
     ),
 ]
 
@@ -83,7 +90,7 @@ class ConvNet(Architecture):
     fc_units: list[PositiveInt] = Field(
         default=[128], description="Units of each hidden fully connected layer; [] for none."
     )
-    test_time_flip: TestTimeFlip = False
+    test_time_augmentation: TestTimeAugmentation = "none"
 
     @property
     def num_conv_layers(self) -> int:
@@ -141,7 +148,7 @@ class ResNet(Architecture):
     dropout_rate: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Probability of zeroing an input of the last layer."
     )
-    test_time_flip: TestTimeFlip = False
+    test_time_augmentation: TestTimeAugmentation = "none"
 
     @property
     def blocks_per_stage(self) -> int:

@@ -27,7 +27,7 @@ class ConvNetwork(ImageClassifier):
     """
 
     def __init__(self, settings: "ConvNet", image_shape: "ImageShape", num_classes: int) -> None:
-        super().__init__(test_time_flip=settings.test_time_flip)
+        super().__init__(settings.test_time_augmentation)
         channels, height, width = image_shape
         # The name of a module names the random stream of its initial weights, so a layer must have the
         # same name in every network.

@@ -1,11 +1,18 @@
 """Layers of this package's networks."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_ablation.base_parameters import ImageShape
+
+if TYPE_CHECKING:
+    from cnn_ablation.parts.architectures import TestTimeAugmentation
 
 
 class ImageClassifier(nn.Module):
@@ -13,25 +20,50 @@ class ImageClassifier(nn.Module):
 
     A subclass implements `logits`, (N, channels, height, width) to (N, classes).
 
+    In evaluation mode, test-time augmentation averages the logits of an image and its mirror image. With
+    `horizontal_flip_and_translate`, the mean of both has half of the weight, and the means of both after
+    a shift by a pixel, up and left or down and right, have a quarter each (Jordan, 2024). Shifted images
+    are filled by reflection.
+
     Args:
-        test_time_flip: Whether evaluation averages the logits of each image and of its mirror image.
+        test_time_augmentation: The images whose logits are averaged.
     """
 
-    def __init__(self, *, test_time_flip: bool) -> None:
+    def __init__(self, test_time_augmentation: "TestTimeAugmentation") -> None:
         super().__init__()
-        self.test_time_flip = test_time_flip
+        self.test_time_augmentation = test_time_augmentation
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (N, classes), of normalized images, (N, channels, height, width)."""
-        logits: Tensor = self.logits(images)
-        if self.training or not self.test_time_flip:
+        if self.training or self.test_time_augmentation == "none":
+            return self.logits(images)
+        logits = self._mirrored(images)
+        if self.test_time_augmentation == "horizontal_flip":
             return logits
-        mirrored: Tensor = self.logits(images.flip(3))
-        return (logits + mirrored) / 2
+        height, width = images.shape[2:]
+        padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+        shifted = padded[:, :, 2:, 2:], padded[:, :, :height, :width]
+        return logits / 2 + sum(map(self._mirrored, shifted), torch.zeros_like(logits)) / 4
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
         """Logits of the images as they are; see `forward`."""
+
+    def _mirrored(self, images: Tensor) -> Tensor:
+        return (self.logits(images) + self.logits(images.flip(3))) / 2
+
+
+@contextmanager
+def without_test_time_augmentation(network: nn.Module) -> Iterator[None]:
+    """Evaluate only the images as they are."""
+    if not isinstance(network, ImageClassifier):
+        yield
+        return
+    wanted, network.test_time_augmentation = network.test_time_augmentation, "none"
+    try:
+        yield
+    finally:
+        network.test_time_augmentation = wanted
 
 
 class SeededDropout(nn.Module):
@@ -102,8 +134,9 @@ def count_parameters(network: nn.Module) -> int:
 def count_activations(network: nn.Module, image_shape: ImageShape) -> int:
     """Number of activations that all layers put out for one image, in evaluation mode.
 
-    Layers are the modules without children. The network classifies an image on its device and is left as
-    it was. On PyTorch's meta device, it would compute nothing, but PyTorch would load its compiler.
+    Layers are the modules without children. The network classifies an image on its device, without
+    test-time augmentation, and is left as it was. PyTorch's meta device would compute nothing, but load
+    PyTorch's compiler.
     """
     count = 0
 
@@ -114,7 +147,8 @@ def count_activations(network: nn.Module, image_shape: ImageShape) -> int:
     layers = [layer for layer in network.modules() if not [*layer.children()]]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     training = network.training
-    network.eval()(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
+    with without_test_time_augmentation(network.eval()):
+        network(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
     network.train(training)
     for hook in hooks:
         hook.remove()

@@ -77,7 +77,7 @@ class ResidualNetwork(ImageClassifier):
     """
 
     def __init__(self, settings: "ResNet", image_shape: "ImageShape", num_classes: int) -> None:
-        super().__init__(test_time_flip=settings.test_time_flip)
+        super().__init__(settings.test_time_augmentation)
         channels, height, width = image_shape
         if max(height, width) <= 4:
             raise ParameterError(

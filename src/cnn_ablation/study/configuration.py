@@ -9,7 +9,7 @@ from cnn_ablation.base_parameters import Parameters
 from cnn_ablation.errors import suggestion
 from cnn_ablation.parts.architectures import AnyArchitecture
 from cnn_ablation.parts.augmentations import AnyAugmentation
-from cnn_ablation.parts.averaging import AnyAveraging, NoAveraging
+from cnn_ablation.parts.averaging import AnyAveraging, Averaging, NoAveraging
 from cnn_ablation.parts.base import Part
 from cnn_ablation.parts.initializations import AnyInitialization, PyTorchDefault
 from cnn_ablation.parts.optimizers import AnyOptimizer
@@ -71,6 +71,19 @@ class Configuration(Parameters):
     def identity(self) -> dict[str, Any]:
         """The settings that differ from their defaults or have none, and the kinds of all parts."""
         return {"model": self.model.identity(), "training": _identity(self.training)}
+
+    def moments(self, moments: int) -> int:
+        """Number of evaluations in the last epoch.
+
+        It is 1 if the network that is evaluated exists only after the last step: an average over the
+        last epoch, or a network with test-time augmentation.
+
+        Args:
+            moments: Number of evaluations of all other configurations.
+        """
+        averaging = self.training.averaging
+        averaged = isinstance(averaging, Averaging) and averaging.at_end
+        return 1 if averaged or self.model.augments_at_test_time else moments
 
     def parts(self) -> list[Part]:
         """All parts, in the order of the settings."""

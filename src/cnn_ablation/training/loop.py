@@ -17,7 +17,11 @@ from torch.optim.swa_utils import update_bn
 from cnn_ablation import kernels
 from cnn_ablation.parts.augmentations import Augmentation
 from cnn_ablation.parts.averaging import Averaging
-from cnn_ablation.parts.layers import count_activations, count_parameters
+from cnn_ablation.parts.layers import (
+    count_activations,
+    count_parameters,
+    without_test_time_augmentation,
+)
 from cnn_ablation.parts.schedules import Schedule
 from cnn_ablation.processors import processor_name
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
@@ -68,8 +72,8 @@ def train(
         data: Images and labels to train and validate on.
         num_classes: Number of classes.
         moments: Number of evaluations of the validation images, evenly spread over the last epoch, at
-            most one per step. They draw no random numbers and do not change the weights. An average of
-            weights that exists only at the end is evaluated once.
+            most one per step; see `Configuration.moments`. They draw no random numbers and do not change
+            the weights.
         precision: fp32, or bf16 for mixed precision with weights, sums and normalization in fp32.
         layers: fast or torch; see `devices.resolve_layers`.
         graphs: Whether to replay steps and evaluation as CUDA graphs, which gives the same bits; None:
@@ -104,19 +108,22 @@ def train(
             averaging = training.averaging
             if isinstance(averaging, Averaging):
                 step = _AveragedStep(updating, eager, averaging, training, seed)
-                moments = 1 if averaging.at_end else moments
+            # Graphs replay an evaluation without test-time augmentation. An average of the weights is in
+            # place after the last step.
+            final = eager if configuration.model.augments_at_test_time else step
         order = random_streams.generator(seed, "order of batches")
 
         history: list[dict[str, float]] = []
         logits = torch.empty(0)
-        watch = _Watch(step, moments)
+        watch = _Watch(step, configuration.moments(moments))
         for epoch in range(1, training.epochs + 1):
             start = _clocks(data.device)
             last = epoch == training.epochs
             train_loss, train_accuracy = _train_one_epoch(
                 step, training.batch_size, order, watch if last else None
             )
-            logits = step.evaluate(data.validation_images)
+            with nullcontext() if last else without_test_time_augmentation(net):
+                logits = (final if last else step).evaluate(data.validation_images)
             wait_for(data.device)
             seconds, compute_seconds = _clocks(data.device) - start - watch.seconds
             with TURN:
@@ -135,7 +142,7 @@ def train(
                 break
             step.end_epoch([earlier["train_loss"] for earlier in history])
         watch.record(logits)
-        fit = _evaluate_fit(step)
+        fit = _evaluate_fit(final)
         step.close()
         with TURN:
             return TrainedTrial(
