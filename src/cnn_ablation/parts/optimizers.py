@@ -125,34 +125,4 @@ class RMSprop(Optimizer):
         )
 
 
-class Muon(Optimizer):
-    """Momentum whose updates of hidden layers are orthogonalized (Jordan et al., 2024).
-
-    The weights of the first and of the last layer, all biases, and the parameters of normalization are
-    updated by AdamW with the same learning rate. Updates are scaled to the size of AdamW's (Liu et al.,
-    2025), PyTorch's `match_rms_adamw`. The momentum is Nesterov's, with PyTorch's default.
-    """
-
-    kind: Literal["muon"] = Field(default="muon", description="Name of the part.")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.95, description="Share of the last update that the next one keeps."
-    )
-    weight_decay: NonNegativeFloat = Field(default=0.01, description="Decoupled weight decay.")
-
-    def build(self, parameters: "Iterable[nn.Parameter]") -> "optim.Optimizer":
-        """See base class."""
-        from cnn_ablation.parts.muon import MuonWithAdamW
-        from cnn_ablation.workarounds import light_optimizer
-
-        parameters = list(parameters)
-        hidden = [weight for weight in parameters if weight.ndim > 1][1:-1]
-        if not hidden:
-            return AdamW(learning_rate=self.learning_rate, weight_decay=self.weight_decay).build(
-                parameters
-            )
-        known = {id(weight) for weight in hidden}
-        others = [parameter for parameter in parameters if id(parameter) not in known]
-        return light_optimizer(MuonWithAdamW)(hidden, others, self)
-
-
-AnyOptimizer = Annotated[Adam | AdamW | SGD | RMSprop | Muon, OneOf("optimizer")]
+AnyOptimizer = Annotated[Adam | AdamW | SGD | RMSprop, OneOf("optimizer")]
