@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnn_ablation.evidence.measuring import fewest_moments, rounding_step
+from cnn_ablation.evidence.measuring import rounding_step
 from cnn_ablation.parts.averaging import EpochAverage
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.trials import Condition
@@ -24,14 +24,21 @@ from cnn_ablation.study.trials import Condition
 )
 def test_an_accuracy_changes_in_steps_of_one_image(metric: str, step: float) -> None:
     images = {"train": 2000, "validation": 1000}
-    assert rounding_step(metric, images, 20) == pytest.approx(step)
+    assert rounding_step(metric, [], images, 20) == pytest.approx(step)
 
 
-def test_weights_averaged_over_the_last_epoch_are_scored_once(baseline: Configuration) -> None:
+def test_networks_that_exist_only_at_the_end_are_scored_once(baseline: Configuration) -> None:
     training = baseline.training.model_copy(update={"averaging": EpochAverage()})
-    conditions = [
-        Condition(name="plain", levels={}, model=baseline.model, training=baseline.training),
-        Condition(name="averaged", levels={}, model=baseline.model, training=training),
-    ]
-    assert fewest_moments(conditions[:1], 20) == 20
-    assert fewest_moments(conditions, 20) == 1
+    model = baseline.model.model_copy(update={"test_time_augmentation": "horizontal_flip"})
+    plain = Condition(name="", levels={}, model=baseline.model, training=baseline.training)
+    averaged = plain.model_copy(update={"training": training})
+    augmented = plain.model_copy(update={"model": model})
+    images = {"train": 2000, "validation": 1000}
+    for compared, step in (
+        ([plain], 0.005),
+        ([plain, plain], 0.005),
+        ([averaged], 0.1),
+        ([augmented], 0.1),
+        ([plain, augmented], 0.1),
+    ):
+        assert rounding_step("mean_val_accuracy", compared, images, 20) == pytest.approx(step)

@@ -247,6 +247,49 @@ def test_many_conditions_have_a_panel_of_learning_curves_each() -> None:
     assert titles == [f"condition {name}" for name in range(10)]
 
 
+@pytest.mark.parametrize("conditions", ["ab", "abcdefgh"])
+def test_a_training_that_learned_nothing_does_not_stretch_the_curves(conditions: str) -> None:
+    histories = pd.DataFrame(
+        {
+            "condition": condition,
+            "seed": seed,
+            "epoch": epoch,
+            "train_accuracy": 89.0 + epoch,
+            "val_accuracy": 10.0 if (condition, seed) == ("a", 3) else 88.0 + epoch + seed / 10,
+            "train_loss": 0.3,
+            "val_loss": 0.4,
+        }
+        for condition in conditions
+        for seed in range(4)
+        for epoch in (1, 2)
+    )
+    figure = LearningCurves("T", histories).draw()
+    assert all(axes.get_ylim()[0] > 80 for axes in figure.axes[: min(len(conditions), 2)])
+    assert "Not drawn: a: 1 of 4 trials, which end at 10.0 %" in texts(figure)
+    assert "Not drawn" not in texts(LearningCurves("T", histories[histories["seed"] < 3]).draw())
+
+
+def test_a_condition_that_starts_late_does_not_stretch_the_curves() -> None:
+    histories = pd.DataFrame(
+        {
+            "condition": condition,
+            "seed": 0,
+            "epoch": epoch,
+            "train_accuracy": 88.0 + epoch,
+            "val_accuracy": 10.0 if (condition, epoch) == ("a", 1) else 88.0 + epoch,
+            "train_loss": 0.3,
+            "val_loss": 0.4,
+        }
+        for condition in "abcdef"
+        for epoch in (1, 2)
+    )
+    figure = LearningCurves("T", histories).draw()
+    accuracy, _, loss, _ = figure.axes
+    assert accuracy.get_ylim()[0] > 80
+    assert loss.get_ylim()[0] < 0.3
+    assert "Below the axes at first: a" in texts(figure)
+
+
 def test_curves_and_confusion_matrix_state_their_content() -> None:
     curve = {"train_accuracy": 1.0, "val_accuracy": 2.0, "train_loss": 3.0, "val_loss": 4.0}
     histories = pd.DataFrame(

@@ -9,6 +9,7 @@ from cnn_ablation import __version__
 from cnn_ablation.errors import StudyError
 from cnn_ablation.report import journal
 from cnn_ablation.report.journal import study_of
+from tests.conftest import JOURNAL_MODEL, QUICK_TRAINING
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 
@@ -85,6 +86,11 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         "contrasts": 12,
         "moments": 20,
         "conditions": [condition("one", 91.0), condition("two", 92.0)],
+        "configurations": [
+            {"name": name, "levels": {}, "model": JOURNAL_MODEL.model_dump()}
+            | {"training": QUICK_TRAINING.model_dump()}
+            for name in ("one", "two")
+        ],
         "shared_settings": {"epochs": "10"},
         "seeds": list(range(seeds)),
         "trials": 2 * seeds,

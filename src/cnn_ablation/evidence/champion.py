@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from cnn_ablation.evidence.effects import Effect, contrast
-from cnn_ablation.evidence.measuring import fewest_moments, rounding_step
+from cnn_ablation.evidence.measuring import rounding_step
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Condition
@@ -97,8 +97,7 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
     results = experiments[best["experiment"]]
     rows = finished[best["experiment"]].query("condition == @best['condition']")
     condition = next(c for c in results.conditions if c.name == best["condition"])
-    moments = fewest_moments([condition], results.moments)
-    step = rounding_step(PRIMARY_METRIC, results.images, moments)
+    step = rounding_step(PRIMARY_METRIC, [condition], results.images, results.moments)
     low, high = Effect.of(rows[PRIMARY_METRIC], step).interval()
     return {
         "experiment": best["experiment"],

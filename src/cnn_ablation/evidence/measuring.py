@@ -1,6 +1,6 @@
 """Measured contrasts: the quantities of claims, estimated from the trials of an experiment."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
@@ -66,17 +66,9 @@ def list_contrasts(claims: Mapping[str, Claim], conditions: Sequence[Condition])
     return sorted({each.key(identities) for each in quantities if each.metric not in EXACT})
 
 
-def fewest_moments(conditions: Iterable[Condition], moments: int) -> int:
-    """The smallest number of evaluations in the last epoch among conditions.
-
-    Args:
-        conditions: The conditions.
-        moments: See `Configuration.moments`.
-    """
-    return min((condition.moments(moments) for condition in conditions), default=moments)
-
-
-def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> float:
+def rounding_step(
+    metric: str, conditions: Iterable[Condition], images: Mapping[str, int], moments: int
+) -> float:
     """The smallest step between two values of a metric, in its unit; 0 for a continuous metric.
 
     An accuracy over n images changes in steps of 100 / n percent, the mean of N of them in steps of
@@ -84,13 +76,15 @@ def rounding_step(metric: str, images: Mapping[str, int], moments: int = 1) -> f
 
     Args:
         metric: A key of `quantities.UNITS`.
+        conditions: The conditions whose values are compared. The coarsest counts.
         images: Number of images by split, `train` and `validation`.
-        moments: Number of evaluations in the last epoch.
+        moments: See `Configuration.moments`.
     """
     if metric in TRAINING_METRICS:
         return 100 / max(images["train"], images["validation"])
     if metric in AVERAGED_METRICS:
-        return 100 / (images["validation"] * moments)
+        fewest = min((condition.moments(moments) for condition in conditions), default=moments)
+        return 100 / (images["validation"] * fewest)
     if metric == "val_accuracy_spread":
         return 0.0
     if UNITS[metric] == "points":
@@ -140,13 +134,11 @@ class MeasuredExperiment:
         means: pd.Series = trials.groupby("condition").mean()
         return means
 
-    def _moments(self, names: Collection[str]) -> int:
-        chosen = (each for each in self._results.conditions if each.name in names)
-        return fewest_moments(chosen, self._results.moments)
-
     def _measure(self, quantity: Quantity) -> Measured:
         values = self._by_metric(quantity)
-        step = rounding_step(quantity.metric, self._results.images, self._moments(quantity.conditions))
+        results = self._results
+        compared = [each for each in results.conditions if each.name in quantity.conditions]
+        step = rounding_step(quantity.metric, compared, results.images, results.moments)
         weights = quantity.weights
         if quantity.divisor is not None:
             step *= float(np.linalg.norm([*weights.values()])) / abs(values[quantity.divisor]).mean()

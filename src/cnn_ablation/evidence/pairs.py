@@ -11,6 +11,7 @@ from cnn_ablation.evidence.effects import contrast, seeds_to_show
 from cnn_ablation.evidence.measuring import by_seed, rounding_step
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
+from cnn_ablation.study.trials import Condition
 
 PAIR_COLUMNS = [
     *("condition", "other", "seeds", "difference", "low", "high", "correlation", "sd", "unpaired_sd"),
@@ -20,11 +21,19 @@ PAIR_COLUMNS = [
 
 def compare_pairs(
     trial_metrics: pd.DataFrame,
+    conditions: Mapping[str, Condition],
     evidence: EvidenceParameters,
     images: Mapping[str, int],
-    moments: int = 1,
+    moments: int,
 ) -> pd.DataFrame:
     """The effect of pairing by seed on the primary metric, a row per pair of an experiment's conditions.
+
+    Args:
+        trial_metrics: A row per trial, see `scores.tabulate_trials`.
+        conditions: By name.
+        evidence: The smallest effect that matters.
+        images: Number of images by split.
+        moments: See `Configuration.moments`.
 
     Returns:
         Columns: condition; other; seeds; difference, low and high (paired); correlation over seeds; sd
@@ -32,10 +41,11 @@ def compare_pairs(
         and unpaired_seeds_needed to show a difference as large as the smallest effect that matters.
     """
     values = by_seed(trial_metrics, PRIMARY_METRIC)
-    step = rounding_step(PRIMARY_METRIC, images, moments)
     rows = []
     for one, other in combinations(values.columns, 2):
         shared = values[[one, other]].dropna()
+        compared = [conditions[one], conditions[other]]
+        step = rounding_step(PRIMARY_METRIC, compared, images, moments)
         effect = contrast(values, {one: 1, other: -1}, step)
         unpaired = float(np.hypot(*shared.std())) if len(shared) > 1 else float("nan")
         low, high = effect.interval()

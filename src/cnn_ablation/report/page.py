@@ -24,6 +24,7 @@ from cnn_ablation.evidence.effects import contrast
 from cnn_ablation.evidence.measuring import rounding_step
 from cnn_ablation.report.journal import figure_link, run_chapters, study_of
 from cnn_ablation.study.quantities import PRIMARY_METRIC
+from cnn_ablation.study.trials import Condition
 
 CURVES = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
 
@@ -152,21 +153,26 @@ def _pair_conditions(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[Any
         For each pair: numbers of the two conditions, difference, low and high (95 % interval), number of
         seeds, whether the difference is paired. Conditions are numbered over all experiments, in order.
     """
-    columns, groups = [], []
+    columns, groups, steps = [], [], []
     for chapter in chapters.values():
         metrics = pd.DataFrame(chapter["tables"]["trial_metrics"])
         finished = metrics[metrics["status"] == "finished"]
-        step = rounding_step(PRIMARY_METRIC, chapter["images"], chapter["moments"])
+        conditions = {each["name"]: Condition.model_validate(each) for each in chapter["configurations"]}
         for row in chapter["conditions"]:
-            of_condition = finished[finished["condition"] == row["name"]]
+            condition = conditions[row["name"]]
+            of_condition = finished[finished["condition"] == condition.name]
             columns.append(of_condition.set_index("seed")[PRIMARY_METRIC].astype(float))
-            groups.append((chapter["data_fingerprint"], step))
+            groups.append((chapter["data_fingerprint"], chapter["moments"]))
+            steps.append(
+                rounding_step(PRIMARY_METRIC, [condition], chapter["images"], chapter["moments"])
+            )
     values = pd.concat(columns, axis=1, keys=range(len(columns))) if columns else pd.DataFrame()
     pairs = []
     for one, other in combinations(range(len(columns)), 2):
         if groups[one] != groups[other]:
             continue
-        effect = contrast(values, {one: 1, other: -1}, groups[one][1])  # type: ignore[dict-item]
+        step = max(steps[one], steps[other])
+        effect = contrast(values, {one: 1, other: -1}, step)  # type: ignore[dict-item]
         low, high = effect.interval()
         numbers = [None if pd.isna(x) else round(x, 4) for x in (effect.estimate, low, high)]
         pairs.append([one, other, *numbers, effect.seeds, effect.paired])

@@ -138,8 +138,13 @@ class RunComparison:
         rows = []
         for experiment, (a, b) in self._pairs.items():
             tables = [by_seed(run.trial_metrics, metric) for run in (a, b)]
-            step = max(rounding_step(metric, run.images, run.scoring["moments"]) for run in (a, b))
             for condition, inputs in self._inputs[experiment].items():
+                step = max(
+                    rounding_step(
+                        metric, [run.conditions[condition]], run.images, run.scoring["moments"]
+                    )
+                    for run in (a, b)
+                )
                 values = pd.DataFrame({"a": tables[0][condition], "b": tables[1][condition]})
                 effect = contrast(values, {"b": 1, "a": -1}, step)
                 low, high = effect.interval()

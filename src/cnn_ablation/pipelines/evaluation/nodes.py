@@ -118,6 +118,7 @@ def analyze_noise(
 
 
 def compare_pairs(
+    trials: list[Trial],
     trial_metrics: pd.DataFrame,
     data_summary: dict[str, Any],
     evidence: EvidenceParameters,
@@ -126,7 +127,10 @@ def compare_pairs(
     """Compare all pairs of conditions, with and without pairing by seed."""
     from cnn_ablation.evidence import pairs
 
-    return pairs.compare_pairs(trial_metrics, evidence, data_summary["images"], evaluation.moments)
+    conditions = {trial.condition.name: trial.condition for trial in trials}
+    return pairs.compare_pairs(
+        trial_metrics, conditions, evidence, data_summary["images"], evaluation.moments
+    )
 
 
 def reproduce_published(

@@ -47,7 +47,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.compare_pairs,
-                inputs=["trial_metrics", "data_summary", "params:evidence", "params:evaluation"],
+                inputs=[
+                    "trials",
+                    "trial_metrics",
+                    "data_summary",
+                    "params:evidence",
+                    "params:evaluation",
+                ],
                 outputs="pairs",
                 name="compare_pairs",
             ),

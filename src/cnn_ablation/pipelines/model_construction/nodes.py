@@ -31,7 +31,7 @@ def expand_trials(
     evaluation: EvaluationParameters,
     data_summary: dict[str, Any],
 ) -> list[Trial]:
-    """Combine every condition of the experiment with every seed: its own seeds, or those of the study."""
+    """Combine every condition of the experiment with its own seeds, or else those of all experiments."""
     trials = experiments.expand_trials(experiment, baseline, experiment.seeds or seeds)
     experiments.check_moments(trials, data_summary["images"]["train"], evaluation.moments)
     return trials

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
+from cnn_ablation.report.figures.outliers import within_fences
 from cnn_ablation.report.summary_table import mean_and_sd, unfinished
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 
@@ -181,14 +182,11 @@ class Comparison(Drawing):
         """Limits that contain all results and bars, percent, except for outliers.
 
         They are at least a point apart, so that tiny differences do not fill the axis. Bars from few
-        seeds, which can be much longer than the range of the results, are cut off. Outliers, such as a
-        training that learned nothing, would leave no room for the differences between the others. They
-        are results beyond the outer fences of a box plot (Tukey, 1977).
+        seeds, which can be much longer than the range of the results, are cut off. For outliers, see
+        `outliers.within_fences`.
         """
         results = self.trial_metrics[PRIMARY_METRIC]
-        lower, upper = results.quantile(0.25), results.quantile(0.75)
-        fence = 3 * max(upper - lower, 1.0)
-        results = results[results.between(lower - fence, upper + fence)]
+        results = results[within_fences(results)]
         reach = max(results.max() - results.min(), 1.0)
         lowest, highest = results.min() - reach, results.max() + reach
         conditions = self.condition_summary["condition"]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cnn_ablation.report.figures import style
 from cnn_ablation.report.figures.base import Drawing
+from cnn_ablation.report.figures.outliers import within_fences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,8 @@ class LearningCurves(Drawing):
     """Training and validation per epoch, mean and range over seeds.
 
     Few conditions share panels of accuracy and loss. Many get a panel of accuracies each, in front of
-    the other conditions' validation accuracies.
+    the other conditions' validation accuracies. Trials that end as outliers are named instead of drawn,
+    see `outliers.within_fences`.
 
     Args:
         title: Title of the experiment.
@@ -49,20 +51,51 @@ class LearningCurves(Drawing):
     def draw(self) -> "Figure":
         """See base class."""
         seeds = self.histories["seed"].nunique()
-        conditions = dict(list(self.histories.groupby("condition", sort=False)))
+        kept, notes = _without_outliers(self.histories)
+        conditions = dict(list(kept.groupby("condition", sort=False)))
         with style.applied():
             if len(conditions) <= TOGETHER:
                 figure, explanation = _plot_together(conditions), ""
             else:
                 figure = _plot_apart(conditions)
                 explanation = "Grey: validation accuracy of the other conditions. "
+            notes += _cut_off_outliers(figure, kept)
             style.heading(figure, f"{self.title}: learning curves")
             lines = f"mean; bands: range over {seeds} seeds" if seeds > 1 else "one seed"
             style.caption(
                 figure,
-                f"Lines: {lines}. {explanation}Axes are cut to the curves and do not start at 0.",
+                f"Lines: {lines}. {explanation}Axes are cut to the curves and do not start at 0.{notes}",
             )
         return figure
+
+
+def _without_outliers(histories: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The histories of trials that do not end as outliers, and a line for each condition with others."""
+    trials = histories.groupby(["condition", "seed"], sort=False)["val_accuracy"].last()
+    inside = within_fences(trials)
+    outside = trials[~inside].groupby("condition", sort=False)
+    notes = "".join(
+        f"\nNot drawn: {condition}: {len(accuracies)} of {len(trials[condition])} trials, which end at "
+        + ", ".join(f"{accuracy:.1f} %" for accuracy in accuracies)
+        for condition, accuracies in outside
+    )
+    kept = histories.set_index(["condition", "seed"]).loc[inside[inside].index]
+    return kept.reset_index(), notes
+
+
+def _cut_off_outliers(figure: "Figure", histories: pd.DataFrame) -> str:
+    """Cut the axes of accuracy below all conditions but outliers. Return a line that names these."""
+    accuracies = histories.groupby("condition", sort=False)[["train_accuracy", "val_accuracy"]]
+    lowest = accuracies.min().min(axis="columns")
+    inside = within_fences(lowest)
+    if inside.all():
+        return ""
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        # An axis of losses ends far below.
+        if high > lowest[inside].min():
+            axes.set_ylim(max(low, lowest[inside].min() - 0.05 * (high - lowest[inside].min())), high)
+    return f"\nBelow the axes at first: {', '.join(lowest[~inside].index)}"
 
 
 def _plot_together(conditions: Mapping[str, pd.DataFrame]) -> "Figure":
