@@ -24,7 +24,7 @@ from cnn_ablation.study.groups import SHARED_GROUPS
 FILE = ROOT / "docs" / "parameters.md"
 CLAIMS = (
     *(claims.Above, claims.Best, claims.Equivalent, claims.Trend, claims.Difference),
-    *(claims.Interaction, claims.AtMost, claims.Value, claims.Reaches),
+    *(claims.Interaction, claims.AtMost, claims.AtLeast, claims.Value, claims.Reaches),
 )
 HEAD = """\
 # Parameters

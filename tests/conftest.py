@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -52,6 +53,9 @@ STUDY = (*JOURNAL, "combined_as_published", "overall")
 
 DIRECTIONS = ("schedule", "optimizer", "augmentation", "initialization", "averaging")
 """Experiments of the study `directions`, in their order."""
+
+FRONTIER = ("recipe", "ingredients")
+"""Experiments of the study `frontier`, in their order."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
@@ -140,13 +144,16 @@ def messages() -> Iterator[list[str]]:
 
 
 @contextmanager
-def served(*command: str, cwd: Path, health: str = "", **environment: str) -> Iterator[str]:
+def served(
+    *command: str, cwd: Path, health: str = "", certificate: Path | None = None, **environment: str
+) -> Iterator[str]:
     """Start a server on loopback and yield its address as soon as it answers.
 
     Args:
         command: Python module and its arguments; the port is appended.
         cwd: Working directory of the server.
         health: Path that answers once the server is ready.
+        certificate: File of the certificate with which the server encrypts, or None for plain HTTP.
         environment: Additional environment variables.
     """
     port = free_port()
@@ -160,12 +167,13 @@ def served(*command: str, cwd: Path, health: str = "", **environment: str) -> It
             stderr=output,
             start_new_session=True,
         )
-    address = f"http://127.0.0.1:{port}"
+    address = f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}"
+    trusted = None if certificate is None else ssl.create_default_context(cafile=certificate)
     try:
         deadline = time.monotonic() + SERVER_PATIENCE
         while True:
             try:
-                urllib.request.urlopen(f"{address}{health}", timeout=5).close()
+                urllib.request.urlopen(f"{address}{health}", timeout=5, context=trusted).close()
                 break
             except OSError:
                 assert server.poll() is None, log.read_text()

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -560,26 +561,46 @@ def test_holdout_scores_only_the_final_model_on_the_test_images(tmp_path: Path) 
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Address of a tracking server on loopback."""
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for loopback that no public authority has signed; its key is beside it."""
+    file, key = tmp_path / "server.pem", tmp_path / "server.key"
+    if shutil.which("openssl") is None:
+        pytest.skip("this machine has no openssl, which makes the certificate")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(file)]
+    subprocess.run([*command, *name, *files], check=True, capture_output=True)
+    return file
+
+
+@pytest.fixture
+def server(tmp_path: Path, certificate: Path) -> Iterator[str]:
+    """Address of a tracking server on loopback, which encrypts."""
+    key = certificate.with_suffix(".key")
     options = {
         "--workers": "1",
         "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
         "--artifacts-destination": str(tmp_path / "artifacts"),
+        "--uvicorn-opts": f"--ssl-certfile={certificate} --ssl-keyfile={key}",
     }
     command = ("mlflow", "server", "--host", "127.0.0.1", *chain.from_iterable(options.items()))
-    with served(*command, "--port", cwd=tmp_path, health="/health") as url:
+    with served(*command, "--port", cwd=tmp_path, health="/health", certificate=certificate) as url:
         yield url
 
 
-def test_tracks_on_the_server_in_conf(tmp_path: Path, server: str) -> None:
+def test_tracks_on_the_server_in_conf(tmp_path: Path, server: str, certificate: Path) -> None:
     project = make_project(tmp_path / "project")
     configuration: dict[str, Any] = {
         "server": {"mlflow_tracking_uri": server},
         "tracking": {"experiment": {"create_experiment_kwargs": {"artifact_location": None}}},
     }
     write_yaml(project / "conf/local/mlflow.yml", configuration)
-    result = kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1")
+    run = ("run", "--pipeline=batchnorm", "--params=seeds=1")
+    untrusted = kedro(project, *run)
+    assert untrusted.returncode == 1
+    assert "certificate" in untrusted.stderr
+    assert "Traceback" not in untrusted.stderr
+    result = kedro(project, *run, MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate))
     assert result.returncode == 0, result.stderr
     assert not (project / "mlflow.db").exists()
     with sqlite3.connect(tmp_path / "server.db") as database:
