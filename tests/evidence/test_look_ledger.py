@@ -1,11 +1,17 @@
 """The file of looks that runs write and later runs read."""
 
+import errno
+import fcntl
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Event
 
 import pytest
+from filelock import FileLock
 
 from cnn_ablation.datasets import LookLedgerDataset
 from cnn_ablation.errors import StudyError
@@ -24,9 +30,23 @@ def test_looks_are_remembered(tmp_path: Path) -> None:
     assert LookLedgerDataset(str(file)).load().read() == LOOKS
 
 
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Behave like a network file system without a lock service."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available"):
+        FileLock(tmp_path / "probe").acquire()
+
+
+@pytest.mark.parametrize("locks", [True, False])
 def test_two_runs_that_judge_at_once_both_remember_their_looks(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
+    if not locks:
+        refuse_locks(monkeypatch, tmp_path)
     file = tmp_path / "looks.json"
     judging, waiting = Event(), Event()
 
@@ -54,6 +74,50 @@ def test_two_runs_that_judge_at_once_both_remember_their_looks(
         assert second.result() == ["one"], "the second run has seen the first one's looks"
     assert list(LookLedger(file).read()) == ["one", "two"]
     assert "Another run judges its claims" in caplog.text
+
+
+def judge_many_times(file: Path, name: str, refused: bool) -> None:
+    """Run in a process of its own."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        if refused:
+            refuse_locks(monkeypatch, file.parent / name)
+        for look in range(20):
+            with LookLedger(file).update() as looks:
+                looks[f"{name} {look}"] = {}
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_look_of_two_processes_is_lost(tmp_path: Path, refused: bool) -> None:
+    names = ("one", "two")
+    for name in names:
+        (tmp_path / name).mkdir()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        running = [
+            pool.submit(judge_many_times, tmp_path / "looks.json", name, refused) for name in names
+        ]
+        for each in running:
+            each.result(timeout=100)
+    looks = LookLedger(tmp_path / "looks.json").read()
+    assert looks.keys() == {f"{name} {look}" for name in names for look in range(20)}
+
+
+def test_a_killed_run_blocks_no_other_if_locks_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_locks(monkeypatch, tmp_path)
+    code = f"""
+import os
+from pathlib import Path
+from filelock import SoftFileLock
+lock = SoftFileLock(Path({str(tmp_path)!r}, "looks.judging"))
+lock.acquire()
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "looks.judging").exists()
+    with LookLedger(tmp_path / "looks.json").update() as looks:
+        looks.update(LOOKS)
+    assert LookLedger(tmp_path / "looks.json").read() == LOOKS
 
 
 def test_an_error_or_an_interrupted_write_leaves_the_looks_as_they_were(

@@ -1,5 +1,6 @@
 """The file of all looks at results, which several runs can use at once."""
 
+import errno
 import json
 import logging
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from cnn_ablation.errors import StudyError
 
@@ -57,12 +58,7 @@ class LookLedger:
             StudyError: The file is damaged.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._file.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            logger.warning("Another run judges its claims; this run waits until that look is remembered")
-            lock.acquire()
+        lock = self._lock()
         try:
             looks = self.read()
             yield looks
@@ -71,3 +67,25 @@ class LookLedger:
             unfinished.replace(self._file)
         finally:
             lock.release()
+
+    def _lock(self) -> BaseFileLock:
+        try:
+            return _acquire(FileLock(self._file.with_suffix(".lock")))
+        except OSError as error:
+            # Some network file systems refuse locks. All of them can create a file only once.
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise
+            return _acquire(SoftFileLock(self._file.with_suffix(".judging")))
+
+
+def _acquire(lock: BaseFileLock) -> BaseFileLock:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.warning(
+            "Another run judges its claims; this run waits until that look is remembered. If no other "
+            "run exists on any machine, delete %s",
+            lock.lock_file,
+        )
+        lock.acquire()
+    return lock
