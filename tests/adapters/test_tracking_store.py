@@ -15,7 +15,6 @@ import pytest
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles, project_uri
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.tracking_store import create_database, prepare, read_settings
-from cnn_ablation.datasets.tracking import redacted
 from cnn_ablation.errors import InputError
 from tests.conftest import ROOT, write_yaml
 
@@ -288,8 +287,3 @@ def test_unusable_credentials_are_named(tmp_path: Path, credentials: Any) -> Non
     settings = {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine"}}
     with pytest.raises(InputError, match=r"mlflow\.yml: server\.credentials: 'mine' is no mapping"):
         prepare(configuration(tmp_path, settings, credentials=credentials))
-
-
-def test_secrets_are_removed_from_text() -> None:
-    assert redacted("postgresql://me:p@ss/w@host/db failed") == "postgresql://…@host/db failed"
-    assert redacted("sqlite:////home/a@b/mlflow.db") == "sqlite:////home/a@b/mlflow.db"

@@ -11,10 +11,8 @@ from kedro.pipeline import Pipeline
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
+from cnn_ablation.secret_texts import hide_secrets
 from cnn_ablation.study.experiment import ExperimentParameters
-
-HIDDEN = "***"
-"""Text in place of a password or token."""
 
 OPTIONS = {
     "env": "--env",
@@ -30,9 +28,6 @@ OPTIONS = {
 }
 """Options of `kedro run`, by the key under which Kedro passes them to hooks."""
 
-_SECRET_KEY = re.compile("passw|secret|token|credential|api_?key", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"://\S*@")
-_SECRET_IN_QUERY = re.compile(r"([?&][^=&\s]*(?:passw|secret|token|key)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w./+-]+")
 _INVALID_IN_NAME = re.compile(r"[^\w.\- ]")
 NO_SETTINGS = {"title", "question", "hypothesis", "claims", "study", "order", "figure"}
@@ -122,26 +117,6 @@ def commit_of(project: Path) -> dict[str, str]:
             }
     except (GitError, ValueError, OSError):  # ValueError: there is no commit yet.
         return {}
-
-
-def hide_secrets(value: Any, key: str = "") -> Any:
-    """A copy of a value or a tree of values without passwords and tokens.
-
-    Hidden are values whose key says that they are secret, and users and passwords in URLs.
-
-    Args:
-        value: A value, or mappings and lists of values.
-        key: Key of the value.
-    """
-    if isinstance(value, Mapping):
-        return {name: hide_secrets(entry, str(name)) for name, entry in value.items()}
-    if value is not None and _SECRET_KEY.search(key):
-        return HIDDEN
-    if isinstance(value, list | tuple):
-        return [hide_secrets(entry) for entry in value]
-    if isinstance(value, str):
-        return _SECRET_IN_QUERY.sub(rf"\1{HIDDEN}", _USER_IN_URL.sub(f"://{HIDDEN}@", value))
-    return value
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

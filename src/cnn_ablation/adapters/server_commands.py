@@ -11,7 +11,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 
 from cnn_ablation.adapters.click_errors import click_errors
-from cnn_ablation.adapters.run_description import hide_secrets
+from cnn_ablation.secret_texts import hide_secrets
 
 if TYPE_CHECKING:
     from cnn_ablation.datasets import MlflowClassifierDataset

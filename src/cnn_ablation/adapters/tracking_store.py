@@ -18,8 +18,9 @@ from kedro.io import DataCatalog
 
 from cnn_ablation.adapters.conf_files import PROJECT_ROOT, ConfFiles, project_uri
 from cnn_ablation.adapters.validation import invalid_keys
-from cnn_ablation.datasets.tracking import redacted, tracking
+from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.secret_texts import hide_secrets
 from cnn_ablation.workarounds import stop_kedro_mlflow
 
 URI = ("server", "mlflow_tracking_uri")
@@ -183,7 +184,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     ):
         place = conf_files.place_of(URI, "mlflow") or "conf"
         raise InputError(
-            f"{place}: {'.'.join(URI)}: {redacted(uri)!r} is a folder or has no scheme; MLflow no "
+            f"{place}: {'.'.join(URI)}: {hide_secrets(uri)!r} is a folder or has no scheme; MLflow no "
             f"longer tracks in folders; allowed: {SCHEMES}"
         )
     return settings
@@ -201,8 +202,8 @@ def reported(place: str, uri: str) -> Iterator[None]:
     except Exception as error:
         if not is_tracking_error(error):
             raise
-        reason = redacted(getattr(error, "message", None) or str(error))
-        raise InputError(f"{place}: {'.'.join(URI)}: {redacted(uri)}: {_advice(reason)}") from None
+        reason = hide_secrets(getattr(error, "message", None) or str(error))
+        raise InputError(f"{place}: {'.'.join(URI)}: {hide_secrets(uri)}: {_advice(reason)}") from None
 
 
 def is_tracking_error(error: BaseException) -> bool:

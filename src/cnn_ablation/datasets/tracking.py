@@ -2,10 +2,11 @@
 
 import logging
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
+
+from cnn_ablation.secret_texts import hide_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Tracking:
             return
         import mlflow
 
-        reason = redacted(" ".join((getattr(error, "message", None) or str(error)).split()))
+        reason = hide_secrets(" ".join((getattr(error, "message", None) or str(error)).split()))
         self.fault = reason[:300] or type(error).__name__
         self._patience = {name: os.environ.get(name) for name in IMPATIENT}
         os.environ.update(IMPATIENT)
@@ -68,8 +69,3 @@ class Tracking:
 
 tracking = Tracking()
 """The tracking of this process."""
-
-
-def redacted(text: str) -> str:
-    """The text without user names and passwords in addresses."""
-    return re.sub(r"(?<!sqlite)://\S*@", "://…@", text)
