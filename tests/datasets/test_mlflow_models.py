@@ -7,10 +7,14 @@ from typing import Any
 import mlflow
 import pytest
 from kedro.io import DatasetError
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
 from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset
+from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
+from cnn_ablation.evidence.champion import UNREAD
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,20 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]
 def test_without_an_alias_there_is_no_champion(registry: MlflowClient) -> None:
     assert MlflowChampionDataset("cnn").load() is None
     assert MlflowChampionDataset("other").load() is None
+
+
+def test_a_champion_that_cannot_be_read_is_not_taken_for_absent(
+    registry: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MlflowException("the server is down", error_code=TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", fail)
+    try:
+        assert MlflowChampionDataset("cnn").load() == UNREAD
+        assert tracking.fault == "the server is down"
+    finally:
+        tracking.begin()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cnn_ablation.evidence.champion import Results, best_trial, choose_winner, contest
+from cnn_ablation.evidence.champion import UNREAD, Results, best_trial, choose_winner, contest
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
@@ -63,6 +63,14 @@ def test_a_champion_without_results_is_not_replaced(champion: dict[str, Any]) ->
 
 def test_the_first_winner_becomes_the_champion() -> None:
     assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "it is the first one"}
+
+
+def test_a_champion_that_could_not_be_read_is_not_replaced() -> None:
+    result = contest(winner(92.0, 92.3, 92.1, 91.9), UNREAD, EVIDENCE)
+    assert result == {
+        "promoted": False,
+        "reason": "the champion is not known, because MLflow failed",
+    }
 
 
 def metrics(**accuracies: list[float]) -> pd.DataFrame:

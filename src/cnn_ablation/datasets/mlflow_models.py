@@ -19,6 +19,10 @@ WINNER = "winner"
 """Tag of a version: the result of `champion.choose_winner` as JSON."""
 
 
+NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""Codes of MLflow's errors if there is no such model, or no such alias of it."""
+
+
 class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
     """The winner whose version has the alias `champion` in MLflow's registry.
 
@@ -34,14 +38,23 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
     def load(self) -> dict[str, Any] | None:
         """Return the result of `champion.choose_winner`, or None if there is no champion.
 
-        The dictionary is empty if the champion was not registered by a study.
+        The dictionary is empty if the champion was not registered by a study, and `champion.UNREAD` if
+        tracking has failed.
         """
+        from cnn_ablation.evidence.champion import UNREAD
+
+        unread: dict[str, Any] | None = UNREAD
+        return tracking.attempt(self._read, unread)
+
+    def _read(self) -> dict[str, Any] | None:
         import mlflow
         from mlflow.exceptions import MlflowException
 
         try:
             version = mlflow.MlflowClient().get_model_version_by_alias(self._name, CHAMPION)
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code not in NOT_FOUND:
+                raise
             return None
         try:
             winner = json.loads(version.tags.get(WINNER, "{}"))

@@ -27,6 +27,10 @@ class _Scored(BaseModel):
     protocol: str
 
 
+UNREAD: dict[str, Any] = {"unread": True}
+"""Stands for a champion that could not be read."""
+
+
 class Results(NamedTuple):
     """Results of an experiment, as far as the choice of a winner depends on them.
 
@@ -127,8 +131,8 @@ def contest(
 
     Args:
         winner: See `choose_winner`; empty if there is none.
-        champion: The present champion in the same form; None if there is none. Users can make any
-            version of the model the champion, so other forms are possible.
+        champion: The present champion in the same form; None if there is none; or `UNREAD`. Users can
+            make any version of the model the champion, so other forms are possible.
         evidence: Significance level of the test.
 
     Returns:
@@ -138,6 +142,8 @@ def contest(
         return {"promoted": False, "reason": "no trial of the study has finished"}
     if champion is None:
         return {"promoted": True, "reason": "it is the first one"}
+    if champion == UNREAD:
+        return {"promoted": False, "reason": "the champion is not known, because MLflow failed"}
     try:
         _Scored.model_validate(champion)
     except ValidationError:
@@ -153,7 +159,8 @@ def contest(
     if all(winner[key] == champion[key] for key in ("model", "training")):
         return {"promoted": False, "reason": "it has the same configuration as the champion"}
     values = pd.DataFrame({"winner": winner["accuracies"], "champion": champion["accuracies"]})
-    effect = contrast(values, {"winner": 1, "champion": -1}, winner["step"])
+    step = max(winner["step"], champion.get("step", 0.0))
+    effect = contrast(values, {"winner": 1, "champion": -1}, step)
     promoted = 2 * effect.p_above() <= evidence.level
     low, high = effect.interval()
     verdict = "it is above the champion" if promoted else "it is not shown to be above the champion"
