@@ -15,7 +15,16 @@ from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
-from tests.conftest import DIRECTIONS, FRONTIER, ROOT, STUDY, kedro, make_project, write_yaml
+from tests.conftest import (
+    DIRECTIONS,
+    FRONTIER,
+    ROOT,
+    STUDY,
+    WITHOUT_STUDY,
+    kedro,
+    make_project,
+    write_yaml,
+)
 
 
 def experiment(**keys: object) -> dict[str, object]:
@@ -53,6 +62,7 @@ def test_each_experiment_has_a_pipeline_and_so_does_every_study() -> None:
         *STUDY,
         *DIRECTIONS,
         *FRONTIER,
+        *WITHOUT_STUDY,
         "alone",
         "more",
         "directions",
@@ -85,7 +95,7 @@ def test_each_study_writes_a_journal_of_its_own() -> None:
         return {name.removesuffix(".chapter") for name in node.inputs if name != "journal_notice"}
 
     for pipeline in ("__default__", "pursuit", "journal"):
-        assert chapters(pipeline, "journal_markdown") == {*MAIN, "alone"}
+        assert chapters(pipeline, "journal_markdown") == {*MAIN, *WITHOUT_STUDY, "alone"}
     assert chapters("directions", "directions.journal_markdown") == set(DIRECTIONS)
     assert chapters("frontier", "frontier.journal_markdown") == set(FRONTIER)
     assert chapters("more", "more.journal_html") == {"combined_as_published"}
@@ -96,7 +106,7 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
     families |= {name: {"combined_as_published"} for name in ("more", "combined_as_published")}
     families |= {name: set(DIRECTIONS) for name in ("directions", *DIRECTIONS)}
     families |= {name: set(FRONTIER) for name in ("frontier", *FRONTIER)}
-    families["alone"] = {"alone"}
+    families |= {name: {name} for name in (*WITHOUT_STUDY, "alone")}
     for name, members in families.items():
         (joining,) = (
             node for node in PIPELINES[name].nodes if node.name == "conclusions.join_contrasts"
@@ -104,14 +114,16 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
         assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
         (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
         judged = {output.split(".")[1] for output in judging.outputs}
-        assert judged == ({name} if name in (*STUDY, *DIRECTIONS, *FRONTIER, "alone") else members)
+        assert judged == (
+            {name} if name in (*STUDY, *DIRECTIONS, *FRONTIER, *WITHOUT_STUDY, "alone") else members
+        )
 
 
-@pytest.mark.parametrize("name", [*STUDY, *DIRECTIONS, *FRONTIER])
+@pytest.mark.parametrize("name", [*STUDY, *DIRECTIONS, *FRONTIER, *WITHOUT_STUDY])
 def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     published = {"published_runs", "published_tables"}
-    study = LOADER["parameters"][name]["study"]
+    study = LOADER["parameters"][name].get("study", name)
     looks = "looks" if study == "main" else f"{study}.looks"
     assert free == {"images", "trial_store", "engine", looks, *published}
     assert f"params:{name}" in PIPELINES[name].inputs()
@@ -219,12 +231,22 @@ for source in sources:
         *STUDY,
         *DIRECTIONS,
         *FRONTIER,
+        *WITHOUT_STUDY,
         "in_local",
         "directions",
         "frontier",
         "sizes",
     ]
-    assert demo == [*common, *STUDY, *DIRECTIONS, *FRONTIER, "in_demo", "directions", "frontier"]
+    assert demo == [
+        *common,
+        *STUDY,
+        *DIRECTIONS,
+        *FRONTIER,
+        *WITHOUT_STUDY,
+        "in_demo",
+        "directions",
+        "frontier",
+    ]
     assert other == [*common, "elsewhere"]
     assert again == local
 
