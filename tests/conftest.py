@@ -57,8 +57,8 @@ DIRECTIONS = ("schedule", "optimizer", "augmentation", "initialization", "averag
 FRONTIER = ("recipe", "ingredients")
 """Experiments of the study `frontier`, in their order."""
 
-WITHOUT_STUDY = ("candidates",)
-"""Experiments that belong to no study."""
+CHOICE = ("candidates",)
+"""Experiments of the study `choice`."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")

@@ -16,11 +16,11 @@ from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import (
+    CHOICE,
     DIRECTIONS,
     FRONTIER,
     ROOT,
     STUDY,
-    WITHOUT_STUDY,
     kedro,
     make_project,
     write_yaml,
@@ -62,16 +62,22 @@ def test_each_experiment_has_a_pipeline_and_so_does_every_study() -> None:
         *STUDY,
         *DIRECTIONS,
         *FRONTIER,
-        *WITHOUT_STUDY,
+        *CHOICE,
         "alone",
         "more",
         "directions",
         "frontier",
+        "choice",
     ]
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
         assert namespaces == {*MAIN, "conclusions"}
-    members = {"more": ["combined_as_published"], "directions": DIRECTIONS, "frontier": FRONTIER}
+    members = {
+        "more": ["combined_as_published"],
+        "directions": DIRECTIONS,
+        "frontier": FRONTIER,
+        "choice": CHOICE,
+    }
     for study, names in members.items():
         namespaces = {node.namespace for node in PIPELINES[study].nodes} - {None}
         assert namespaces == {study, *names, "conclusions"}
@@ -95,7 +101,7 @@ def test_each_study_writes_a_journal_of_its_own() -> None:
         return {name.removesuffix(".chapter") for name in node.inputs if name != "journal_notice"}
 
     for pipeline in ("__default__", "pursuit", "journal"):
-        assert chapters(pipeline, "journal_markdown") == {*MAIN, *WITHOUT_STUDY, "alone"}
+        assert chapters(pipeline, "journal_markdown") == {*MAIN, "alone"}
     assert chapters("directions", "directions.journal_markdown") == set(DIRECTIONS)
     assert chapters("frontier", "frontier.journal_markdown") == set(FRONTIER)
     assert chapters("more", "more.journal_html") == {"combined_as_published"}
@@ -106,7 +112,8 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
     families |= {name: {"combined_as_published"} for name in ("more", "combined_as_published")}
     families |= {name: set(DIRECTIONS) for name in ("directions", *DIRECTIONS)}
     families |= {name: set(FRONTIER) for name in ("frontier", *FRONTIER)}
-    families |= {name: {name} for name in (*WITHOUT_STUDY, "alone")}
+    families |= {name: set(CHOICE) for name in ("choice", *CHOICE)}
+    families["alone"] = {"alone"}
     for name, members in families.items():
         (joining,) = (
             node for node in PIPELINES[name].nodes if node.name == "conclusions.join_contrasts"
@@ -115,15 +122,15 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
         (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
         judged = {output.split(".")[1] for output in judging.outputs}
         assert judged == (
-            {name} if name in (*STUDY, *DIRECTIONS, *FRONTIER, *WITHOUT_STUDY, "alone") else members
+            {name} if name in (*STUDY, *DIRECTIONS, *FRONTIER, *CHOICE, "alone") else members
         )
 
 
-@pytest.mark.parametrize("name", [*STUDY, *DIRECTIONS, *FRONTIER, *WITHOUT_STUDY])
+@pytest.mark.parametrize("name", [*STUDY, *DIRECTIONS, *FRONTIER, *CHOICE])
 def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     published = {"published_runs", "published_tables"}
-    study = LOADER["parameters"][name].get("study", name)
+    study = LOADER["parameters"][name]["study"]
     looks = "looks" if study == "main" else f"{study}.looks"
     assert free == {"images", "trial_store", "engine", looks, *published}
     assert f"params:{name}" in PIPELINES[name].inputs()
@@ -231,10 +238,11 @@ for source in sources:
         *STUDY,
         *DIRECTIONS,
         *FRONTIER,
-        *WITHOUT_STUDY,
+        *CHOICE,
         "in_local",
         "directions",
         "frontier",
+        "choice",
         "sizes",
     ]
     assert demo == [
@@ -242,10 +250,11 @@ for source in sources:
         *STUDY,
         *DIRECTIONS,
         *FRONTIER,
-        *WITHOUT_STUDY,
+        *CHOICE,
         "in_demo",
         "directions",
         "frontier",
+        "choice",
     ]
     assert other == [*common, "elsewhere"]
     assert again == local
