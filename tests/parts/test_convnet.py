@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from cnn_ablation.errors import ParameterError
 from cnn_ablation.parts.architectures import ConvNet
@@ -72,9 +73,9 @@ def test_the_layers_add_up_to_the_network() -> None:
 
 
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 13, 21)])
-@pytest.mark.parametrize("use_pooling", [True, False])
+@pytest.mark.parametrize("use_pooling", [True, False, [False, True]])
 def test_described_shapes_match_the_outputs(
-    image_shape: tuple[int, int, int], use_pooling: bool
+    image_shape: tuple[int, int, int], use_pooling: bool | list[bool]
 ) -> None:
     model = variant(use_pooling=use_pooling, fc_units=[20, 30], kernel_size=5)
     net = ConvNetwork(model, image_shape, 7)
@@ -93,6 +94,26 @@ def test_described_shapes_match_the_outputs(
 def test_logits_adapt_to_image_shape_and_classes(image_shape: tuple[int, int, int]) -> None:
     net = ConvNetwork(variant(fc_units=[], kernel_size=5), image_shape, 7)
     assert net(torch.zeros(2, *image_shape)).shape == (2, 7)
+
+
+def test_pooling_can_be_chosen_for_each_layer() -> None:
+    channels = {"conv_channels": [8, 8, 8], "fc_units": []}
+    net = network(**channels, use_pooling=[True, False, True])
+    assert [layer.pool is not None for layer in net.conv] == [True, False, True]
+    assert net.output.in_features == 8 * 7 * 7
+    assert net(torch.zeros(2, *GREY)).shape == (2, 10)
+    costs = [
+        variant(**channels, use_pooling=pools).relative_cost(GREY)
+        for pools in ([True, True, True], [True, False, True], [False, True, True])
+    ]
+    assert costs == sorted(costs)
+    assert len({*costs}) == 3
+
+
+@pytest.mark.parametrize("use_pooling", [[], [True], [True, True, False]])
+def test_a_list_of_poolings_has_an_entry_per_layer(use_pooling: list[bool]) -> None:
+    with pytest.raises(ValidationError, match=r"use_pooling: has \d entries, but conv_channels has 2"):
+        variant(use_pooling=use_pooling)
 
 
 def test_pooling_an_image_to_nothing_is_an_error_that_names_the_layer() -> None:

@@ -2,9 +2,9 @@
 
 from abc import abstractmethod
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.parts.base import OneOf, Part
@@ -80,8 +80,9 @@ class ConvNet(Architecture):
         description="Side of the convolutions' kernels, pixels; odd, so that padding keeps the size.",
     )
     use_batch_norm: bool = Field(default=True, description="Batch normalization after each convolution.")
-    use_pooling: bool = Field(
-        default=True, description="2x2 max pooling after each convolutional layer."
+    use_pooling: bool | list[bool] = Field(
+        default=True,
+        description="2x2 max pooling after each convolutional layer; a list says it for each of them.",
     )
     dropout_rate: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.5,
@@ -92,10 +93,26 @@ class ConvNet(Architecture):
     )
     test_time_augmentation: TestTimeAugmentation = "none"
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.pools) != len(self.conv_channels):
+            raise ValueError(
+                f"use_pooling: has {len(self.pools)} entries, but conv_channels has "
+                f"{len(self.conv_channels)}; allowed: one for each layer, or true or false for all"
+            )
+        return self
+
     @property
     def num_conv_layers(self) -> int:
         """Number of convolutional layers."""
         return len(self.conv_channels)
+
+    @property
+    def pools(self) -> list[bool]:
+        """Whether each convolutional layer ends with pooling."""
+        if isinstance(self.use_pooling, bool):
+            return [self.use_pooling] * len(self.conv_channels)
+        return self.use_pooling
 
     def build(self, image_shape: ImageShape, num_classes: int) -> "nn.Module":
         """See base class."""
@@ -106,10 +123,10 @@ class ConvNet(Architecture):
     def relative_cost(self, image_shape: ImageShape) -> float:
         """Multiply-adds, plus constants for what memory limits: normalization, pooling, updates."""
         area, cost, features = 1.0, 0.0, 1
-        for channels in self.conv_channels:
+        for channels, pools in zip(self.conv_channels, self.pools, strict=True):
             cost += area * channels * (self.kernel_size**2 * features + 300)
             features = channels
-            area /= 4 if self.use_pooling else 1
+            area /= 4 if pools else 1
         for units in self.fc_units[:1]:
             cost += 3 * area * features * units
         return image_shape[1] * image_shape[2] * cost

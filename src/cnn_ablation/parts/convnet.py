@@ -32,15 +32,17 @@ class ConvNetwork(ImageClassifier):
         # The name of a module names the random stream of its initial weights, so a layer must have the
         # same name in every network.
         self.conv = nn.ModuleList()
-        for index, out_channels in enumerate(settings.conv_channels, start=1):
-            if settings.use_pooling:
+        layers = zip(settings.conv_channels, settings.pools, strict=True)
+        for index, (out_channels, pools) in enumerate(layers, start=1):
+            if pools:
                 if min(height, width) < 2:
+                    before = sum(settings.pools[: index - 1])
                     raise ParameterError(
                         "model.conv_channels",
                         f"layer {index} of {len(settings.conv_channels)} cannot pool an image of "
                         f"{height}x{width} pixels: pooling would shrink it to nothing. Images of "
-                        f"{image_shape[1]}x{image_shape[2]} pixels allow {index - 1} pooled layers; "
-                        "name fewer, or set use_pooling to false",
+                        f"{image_shape[1]}x{image_shape[2]} pixels allow {before} pooled layers; "
+                        "name fewer, or set use_pooling to false, or to a list",
                     )
                 height, width = height // 2, width // 2
             self.conv.append(
@@ -49,7 +51,7 @@ class ConvNetwork(ImageClassifier):
                     out_channels,
                     settings.kernel_size,
                     use_batch_norm=settings.use_batch_norm,
-                    use_pooling=settings.use_pooling,
+                    use_pooling=pools,
                 )
             )
             channels = out_channels
