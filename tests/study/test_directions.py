@@ -25,6 +25,15 @@ EXPERIMENTS = {
 CONDITIONS = {name: each.conditions_of(BASELINE) for name, each in EXPERIMENTS.items()}
 
 
+def check_sources(page: str, *experiments: ExperimentParameters) -> None:
+    """Check that a page lists the sources of all claims."""
+    text = (ROOT / page).read_text()
+    for each in experiments:
+        for claim in (each.claims or {}).values():
+            author, _, year = claim.source.rpartition(", ")
+            assert f"- {author} ({year}): " in text, claim.source
+
+
 def claimed(name: str) -> list[Condition]:
     """The conditions that claims of an experiment are about."""
     conditions = {condition.name: condition for condition in CONDITIONS[name]}
@@ -47,11 +56,7 @@ def test_each_experiment_tests_four_to_eight_claims_of_publications(name: str) -
 
 
 def test_the_documentation_lists_every_source() -> None:
-    page = (ROOT / "docs/directions.md").read_text()
-    for each in EXPERIMENTS.values():
-        for claim in (each.claims or {}).values():
-            author, _, year = claim.source.rpartition(", ")
-            assert f"- {author} ({year}): " in page, claim.source
+    check_sources("docs/directions.md", *EXPERIMENTS.values())
 
 
 def test_each_part_of_a_training_is_in_a_claim() -> None:

@@ -8,12 +8,9 @@ from cnn_ablation.parts.layers import count_parameters
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import identify_configuration
-from tests.conftest import FRONTIER, ROOT
+from tests.conftest import FRONTIER
+from tests.study.test_directions import BASELINE, CONF, check_sources
 
-CONF = ROOT / "conf/base"
-BASELINE = Configuration.model_validate(
-    yaml.safe_load((CONF / "parameters.yml").read_text())["baseline"]
-)
 GROUPS = yaml.safe_load((CONF / "parameters_frontier.yml").read_text())
 RECIPE, INGREDIENTS = (ExperimentParameters.model_validate(GROUPS[name]) for name in FRONTIER)
 BEST, BASE_NETWORK = RECIPE.conditions_of(BASELINE)
@@ -46,7 +43,4 @@ def test_each_condition_lacks_one_ingredient_and_is_in_a_claim() -> None:
 
 
 def test_the_documentation_lists_every_source() -> None:
-    page = (ROOT / "docs/frontier.md").read_text()
-    for claim in (INGREDIENTS.claims or {}).values():
-        author, _, year = claim.source.rpartition(", ")
-        assert f"- {author} ({year}): " in page, claim.source
+    check_sources("docs/frontier.md", INGREDIENTS)

@@ -19,7 +19,7 @@ from cnn_ablation.errors import AblationError, InputError, ParameterError, Study
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
 from cnn_ablation.study.groups import SHARED_GROUPS
 from cnn_ablation.study.parameters import ExecutionParameters, SeedParameters
-from cnn_ablation.study.trials import Trial
+from cnn_ablation.study.trials import Trial, conditions_by_name
 
 if TYPE_CHECKING:
     from cnn_ablation.base_parameters import ImageShape
@@ -207,7 +207,7 @@ class StudyHooks:
             trials = expand_trials(experiment, catalog.load("params:baseline"), seeds)
         except ParameterError as error:
             raise self._invalid(f"{name}.{error.key}", error.reason) from None
-        for condition in {trial.condition.name: trial.condition for trial in trials}.values():
+        for condition in conditions_by_name(trials).values():
             try:
                 # The meta device needs neither time nor memory for weights.
                 with torch.device("meta"):

@@ -42,8 +42,8 @@ class ImageClassifier(nn.Module):
             return logits
         height, width = images.shape[2:]
         padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
-        shifted = padded[:, :, 2:, 2:], padded[:, :, :height, :width]
-        return logits / 2 + sum(map(self._mirrored, shifted), torch.zeros_like(logits)) / 4
+        up, down = map(self._mirrored, (padded[:, :, 2:, 2:], padded[:, :, :height, :width]))
+        return logits / 2 + (up + down) / 4
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:

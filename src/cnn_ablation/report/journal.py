@@ -30,7 +30,7 @@ from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.groups import MAIN_STUDY
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
-from cnn_ablation.study.trials import Trial
+from cnn_ablation.study.trials import Trial, conditions_by_name
 
 SIGNS = {
     "supported": "✔",
@@ -74,7 +74,7 @@ def collect_results(
     """
     metrics = tables["trial_metrics"]
     finished = metrics[metrics["status"] == "finished"]
-    conditions = {trial.condition.name: trial.condition for trial in trials}
+    conditions = conditions_by_name(trials)
     rows = []
     for summary in tables["condition_summary"].to_dict("records"):
         results = finished[finished["condition"] == summary["condition"]]

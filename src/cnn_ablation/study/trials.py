@@ -1,5 +1,6 @@
 """Conditions and trials, to which an experiment's parameters are expanded."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -39,3 +40,8 @@ class Trial(Parameters):
     def relative_cost(self, image_shape: ImageShape) -> float:
         """Cost of training, without unit, for comparing trials on the same data."""
         return self.condition.model.relative_cost(image_shape) * self.condition.training.epochs
+
+
+def conditions_by_name(trials: Iterable[Trial]) -> dict[str, Condition]:
+    """The conditions of trials, in the order in which they first appear."""
+    return {trial.condition.name: trial.condition for trial in trials}

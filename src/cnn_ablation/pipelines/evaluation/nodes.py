@@ -9,7 +9,7 @@ from cnn_ablation.data.splits import COLUMNS, Arrays
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.parts.architectures import Architecture
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, EvidenceParameters
-from cnn_ablation.study.trials import Trial
+from cnn_ablation.study.trials import Trial, conditions_by_name
 from cnn_ablation.training.results import HISTORY, METRICS
 
 DESCRIBED = ("condition", "seed", "key", "status")
@@ -127,7 +127,7 @@ def compare_pairs(
     """Compare all pairs of conditions, with and without pairing by seed."""
     from cnn_ablation.evidence import pairs
 
-    conditions = {trial.condition.name: trial.condition for trial in trials}
+    conditions = conditions_by_name(trials)
     return pairs.compare_pairs(
         trial_metrics, conditions, evidence, data_summary["images"], evaluation.moments
     )
@@ -143,7 +143,7 @@ def reproduce_published(
     """Compare each published number of these conditions with the results."""
     from cnn_ablation.evidence.published import reproduce
 
-    conditions = {trial.condition.name: trial.condition for trial in trials}
+    conditions = conditions_by_name(trials)
     published_runs = published_runs[published_runs["images"] == data_summary["name"]]
     return reproduce(list(conditions.values()), trial_metrics, published_runs, published_tables)
 

@@ -18,7 +18,7 @@ from cnn_ablation.study.parameters import (
     PursuitParameters,
     SeedParameters,
 )
-from cnn_ablation.study.trials import Trial
+from cnn_ablation.study.trials import Trial, conditions_by_name
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.outcomes import Outcome
@@ -83,7 +83,7 @@ def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.D
     """Describe each condition's network: a row per layer, and a row `total`."""
     from cnn_ablation.report.layer_table import describe_network
 
-    conditions = {trial.condition.name: trial.condition for trial in trials}
+    conditions = conditions_by_name(trials)
     tables = []
     for name, condition in conditions.items():
         layers = describe_network(

@@ -8,7 +8,7 @@ from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvaluationParameters
-from cnn_ablation.study.trials import Trial
+from cnn_ablation.study.trials import Trial, conditions_by_name
 
 Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
@@ -53,7 +53,7 @@ def collect_results(
         "learning_curves": learning_curves_figure,
         "confusion_matrix": confusion_matrix_figure,
     }
-    conditions = {trial.condition.name: trial.condition for trial in trials}
+    conditions = conditions_by_name(trials)
     return {
         **results,
         "experiment": experiment.model_dump(),

@@ -90,11 +90,12 @@ def _cut_off_outliers(figure: "Figure", histories: pd.DataFrame) -> str:
     inside = within_fences(lowest)
     if inside.all():
         return ""
+    bottom = lowest[inside].min()
     for axes in figure.axes:
         low, high = axes.get_ylim()
         # An axis of losses ends far below.
-        if high > lowest[inside].min():
-            axes.set_ylim(max(low, lowest[inside].min() - 0.05 * (high - lowest[inside].min())), high)
+        if high > bottom:
+            axes.set_ylim(max(low, bottom - 0.05 * (high - bottom)), high)
     return f"\nBelow the axes at first: {', '.join(lowest[~inside].index)}"
 
 
