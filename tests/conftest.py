@@ -51,14 +51,18 @@ JOURNAL = ("dropout", "batchnorm", "conv_depth", "pooling", "interactions", "com
 STUDY = (*JOURNAL, "combined_as_published", "overall")
 """Experiments of the main study, in their order."""
 
-DIRECTIONS = ("schedule", "optimizer", "augmentation", "initialization", "averaging")
-"""Experiments of the study `directions`, in their order."""
+STUDIES = {
+    "directions": ("schedule", "optimizer", "augmentation", "initialization", "averaging"),
+    "frontier": ("recipe",),
+    "ablation": ("ingredients",),
+    "choice": ("candidates",),
+}
+"""Experiments of the other studies, in their order."""
 
-FRONTIER = ("recipe", "ingredients")
-"""Experiments of the study `frontier`, in their order."""
+DIRECTIONS = STUDIES["directions"]
 
-CHOICE = ("candidates",)
-"""Experiments of the study `choice`."""
+ELSEWHERE = tuple(name for names in STUDIES.values() for name in names)
+"""Experiments of all studies but the main one."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")

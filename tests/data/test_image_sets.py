@@ -28,7 +28,7 @@ from cnn_ablation.datasets import ImageSetDataset
 from cnn_ablation.errors import ImageSetError
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
-from tests.conftest import ALL_IMAGES, DIRECTIONS, FRONTIER, ROOT, STUDY, kedro, make_project, write_yaml
+from tests.conftest import ALL_IMAGES, ELSEWHERE, ROOT, STUDY, kedro, make_project, write_yaml
 
 RANDOM = np.random.default_rng(0)
 
@@ -262,7 +262,7 @@ def test_an_environment_of_another_set_fits_all_experiments(
         assert loader["globals"][layer].startswith(f"data/{name}/0")
     assert loader["globals"]["models"] == "data/06_models"
     baseline = Configuration.model_validate(loader["parameters"]["baseline"])
-    for experiment in (*STUDY, *DIRECTIONS, *FRONTIER):
+    for experiment in (*STUDY, *ELSEWHERE):
         parameters = ExperimentParameters.model_validate(loader["parameters"][experiment])
         for condition in parameters.conditions_of(baseline):
             with torch.device("meta"):

@@ -35,18 +35,37 @@ def test_journal_tables_histories_and_looks_are_published(script: Path, data: st
     for file in [*files, reports / "predictions/contact_sheet.png"]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    outdated = project / "docs/study/old/claims.png"
-    outdated.parent.mkdir(parents=True)
-    outdated.touch()
+    replaced, kept = project / "docs/study/one/outdated.png", project / "docs/study/earlier/claims.png"
+    for file in (replaced, kept):
+        file.parent.mkdir(parents=True)
+        file.touch()
     published = publish(script, *([] if data == "data" else [str(project / data)]))
     assert published.returncode == 0, published.stderr
     study = project / "docs/study"
     assert {str(path.relative_to(study)) for path in study.rglob("*") if path.is_file()} == {
         *("journal.md", "journal.html", "study_summary.csv", "looks.json"),
-        *("one/claims.png", "one/histories.csv"),
+        *("earlier/claims.png", "one/claims.png", "one/histories.csv"),
         *(f"one/{table}.csv" for table in TABLES),
         *(f"other/{name}" for name in ("journal.md", "journal.html", "study_summary.csv", "looks.json")),
     }
+
+
+def test_the_journal_of_a_study_is_published_without_that_of_the_main_study(script: Path) -> None:
+    project = script.parents[1]
+    files = [
+        f"08_reporting/other/{name}" for name in ("journal.md", "journal.html", "study_summary.csv")
+    ]
+    for name in (*files, "07_model_output/other/looks.json"):
+        file = project / "data" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    kept = project / "docs/study/journal.md"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("Main study")
+    published = publish(script)
+    assert published.returncode == 0, published.stderr
+    assert kept.read_text() == "Main study"
+    assert (kept.parent / "other/journal.md").exists()
 
 
 def test_without_a_journal_nothing_is_replaced(script: Path) -> None:
@@ -55,5 +74,5 @@ def test_without_a_journal_nothing_is_replaced(script: Path) -> None:
     kept.touch()
     published = publish(script)
     assert published.returncode == 1
-    assert "has no journal; run the study first" in published.stderr
+    assert "has no journal; run a study first" in published.stderr
     assert kept.exists()

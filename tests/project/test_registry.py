@@ -16,10 +16,9 @@ from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
 from tests.conftest import (
-    CHOICE,
-    DIRECTIONS,
-    FRONTIER,
+    ELSEWHERE,
     ROOT,
+    STUDIES,
     STUDY,
     kedro,
     make_project,
@@ -60,24 +59,15 @@ def test_each_experiment_has_a_pipeline_and_so_does_every_study() -> None:
         "__default__",
         *BUILT_IN,
         *STUDY,
-        *DIRECTIONS,
-        *FRONTIER,
-        *CHOICE,
+        *ELSEWHERE,
         "alone",
         "more",
-        "directions",
-        "frontier",
-        "choice",
+        *STUDIES,
     ]
     for whole in ("__default__", "pursuit"):
         namespaces = {node.namespace for node in PIPELINES[whole].nodes} - {None}
         assert namespaces == {*MAIN, "conclusions"}
-    members = {
-        "more": ["combined_as_published"],
-        "directions": DIRECTIONS,
-        "frontier": FRONTIER,
-        "choice": CHOICE,
-    }
+    members = {"more": ("combined_as_published",), **STUDIES}
     for study, names in members.items():
         namespaces = {node.namespace for node in PIPELINES[study].nodes} - {None}
         assert namespaces == {study, *names, "conclusions"}
@@ -102,17 +92,16 @@ def test_each_study_writes_a_journal_of_its_own() -> None:
 
     for pipeline in ("__default__", "pursuit", "journal"):
         assert chapters(pipeline, "journal_markdown") == {*MAIN, "alone"}
-    assert chapters("directions", "directions.journal_markdown") == set(DIRECTIONS)
-    assert chapters("frontier", "frontier.journal_markdown") == set(FRONTIER)
+    for study, names in STUDIES.items():
+        assert chapters(study, f"{study}.journal_markdown") == set(names)
     assert chapters("more", "more.journal_html") == {"combined_as_published"}
 
 
 def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
     families = {name: set(MAIN) for name in ("__default__", "pursuit", *MAIN)}
     families |= {name: {"combined_as_published"} for name in ("more", "combined_as_published")}
-    families |= {name: set(DIRECTIONS) for name in ("directions", *DIRECTIONS)}
-    families |= {name: set(FRONTIER) for name in ("frontier", *FRONTIER)}
-    families |= {name: set(CHOICE) for name in ("choice", *CHOICE)}
+    for study, experiments in STUDIES.items():
+        families |= {name: set(experiments) for name in (study, *experiments)}
     families["alone"] = {"alone"}
     for name, members in families.items():
         (joining,) = (
@@ -121,12 +110,10 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
         assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
         (judging,) = (node for node in PIPELINES[name].nodes if node.name == "conclusions.judge_claims")
         judged = {output.split(".")[1] for output in judging.outputs}
-        assert judged == (
-            {name} if name in (*STUDY, *DIRECTIONS, *FRONTIER, *CHOICE, "alone") else members
-        )
+        assert judged == ({name} if name in (*STUDY, *ELSEWHERE, "alone") else members)
 
 
-@pytest.mark.parametrize("name", [*STUDY, *DIRECTIONS, *FRONTIER, *CHOICE])
+@pytest.mark.parametrize("name", [*STUDY, *ELSEWHERE])
 def test_an_experiment_needs_no_other_experiment(name: str) -> None:
     free = {i for i in PIPELINES[name].inputs() if not i.startswith("params:")}
     published = {"published_runs", "published_tables"}
@@ -175,7 +162,7 @@ def test_data_flows_through_the_layers_in_order() -> None:
 
 
 def test_nodes_have_names_and_the_tags_of_stage_and_experiment() -> None:
-    for name in (*STUDY, *DIRECTIONS, *FRONTIER):
+    for name in (*STUDY, *ELSEWHERE):
         nodes = [node for node in PIPELINES[name].nodes if node.namespace == name]
         assert all("(" not in node.name for node in nodes)
         tags = {tag for node in nodes for tag in node.tags}
@@ -236,25 +223,17 @@ for source in sources:
     assert local == [
         *common,
         *STUDY,
-        *DIRECTIONS,
-        *FRONTIER,
-        *CHOICE,
+        *ELSEWHERE,
         "in_local",
-        "directions",
-        "frontier",
-        "choice",
+        *STUDIES,
         "sizes",
     ]
     assert demo == [
         *common,
         *STUDY,
-        *DIRECTIONS,
-        *FRONTIER,
-        *CHOICE,
+        *ELSEWHERE,
         "in_demo",
-        "directions",
-        "frontier",
-        "choice",
+        *STUDIES,
     ]
     assert other == [*common, "elsewhere"]
     assert again == local

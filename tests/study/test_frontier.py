@@ -1,4 +1,4 @@
-"""The study `frontier`: its recipe, and the conditions that each lack an ingredient."""
+"""The studies `frontier` and `ablation`: a recipe, and the conditions that each lack an ingredient."""
 
 import pytest
 import torch
@@ -8,11 +8,10 @@ from cnn_ablation.parts.layers import count_parameters
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import identify_configuration
-from tests.conftest import FRONTIER
 from tests.study.test_directions import BASELINE, CONF, check_sources
 
 GROUPS = yaml.safe_load((CONF / "parameters_frontier.yml").read_text())
-RECIPE, INGREDIENTS = (ExperimentParameters.model_validate(GROUPS[name]) for name in FRONTIER)
+RECIPE, INGREDIENTS = map(ExperimentParameters.model_validate, (GROUPS["recipe"], GROUPS["ingredients"]))
 BEST, BASE_NETWORK = RECIPE.conditions_of(BASELINE)
 WITH_ALL, *WITHOUT_ONE = INGREDIENTS.conditions_of(BASELINE)
 
