@@ -143,7 +143,7 @@ class Outcome(NamedTuple):
 
 
 class Cluster:
-    """A scheduler, and a nanny with two workers, started anew whenever one of them has died."""
+    """A scheduler, and a nanny with two workers. Like a supervisor, it starts again what has ended."""
 
     def __init__(self, folder: Path) -> None:
         self.address = f"tcp://127.0.0.1:{free_port()}"
@@ -157,10 +157,8 @@ class Cluster:
             "scheduler": ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
             "nanny": ["worker", self.address, "--nthreads", "1", "--nworkers", "2", "--no-dashboard"],
         }
-        if any(process.poll() is not None for process in self._processes.values()):
-            self.stop()
         for name, command in commands.items():
-            if name not in self._processes:
+            if name not in self._processes or self._processes[name].poll() is not None:
                 self._processes[name] = subprocess.Popen(
                     [sys.executable, "-m", "dask", *command],
                     cwd=self._folder,
@@ -283,12 +281,15 @@ def attempt(
                     run.wait(moment)
                 before = times(project)
                 disturb(disturbance, run, project, cluster)
-            try:
-                code = run.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                os.killpg(run.pid, signal.SIGKILL)
-                output.seek(0)
-                raise TimeoutError(f"{disturbance} at {moment:.1f} s:\n{output.read()}") from None
+            deadline = time.monotonic() + PATIENCE
+            while (code := run.poll()) is None:
+                if time.monotonic() > deadline:
+                    os.killpg(run.pid, signal.SIGKILL)
+                    output.seek(0)
+                    raise TimeoutError(f"{disturbance} at {moment:.1f} s:\n{output.read()}")
+                if cluster is not None:
+                    cluster.ensure()
+                time.sleep(0.1)
         left += wait_for_end(run.pid)
         if restarts == 0:
             after = times(project)

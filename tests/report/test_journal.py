@@ -56,6 +56,7 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         return {
             "name": name,
             "settings": {"dropout_rate": accuracy / 1000, "epochs": 10},
+            "evaluated_once": False,
             "seeds": seeds,
             "diverged": 0,
             "failed": 0,
@@ -193,14 +194,32 @@ def test_studies_may_have_different_numbers_of_contrasts() -> None:
     text = written(dropout=chapter("Dropout"), mine=chapter("Mine", contrasts=1, moments=1))
     assert "significance level 0.05 for all 12 or 1 distinct contrasts of a study together" in text
     assert "the mean of 20 evaluations, evenly spread over the last epoch" in text
-    assert "the mean of 1 evaluation at the end of the last epoch" in text
+    assert "one evaluation at the end of the last epoch" in text
+
+
+MEAN = "the mean of 20 evaluations, evenly spread over the last epoch"
+
+
+@pytest.mark.parametrize(
+    ("once", "expected"),
+    [
+        ([], MEAN),
+        (["one"], f"{MEAN}; one evaluation at its end for one"),
+        (["one", "two"], "one evaluation at the end of the last epoch"),
+    ],
+)
+def test_the_set_up_names_the_conditions_that_are_evaluated_once(once: list[str], expected: str) -> None:
+    content = chapter("Dropout")
+    for condition in content["conditions"]:
+        condition["evaluated_once"] = condition["name"] in once
+    assert f"- **Validation accuracy:** {expected}\n\n### Results" in written(dropout=content)
 
 
 def test_the_journal_of_another_study_has_its_name_and_reaches_its_figures() -> None:
     figures = {"comparison": ("/data/08_reporting/schedule/impact.png", PNG)}
     other = chapter("Schedules", experiment={"study": "directions"}, figures=figures)
     text = written(schedule=other)
-    assert text.startswith("# Ablation journal of directions: 1 experiment on Fashion-MNIST")
+    assert text.startswith("# Journal of the study directions: 1 experiment on Fashion-MNIST")
     assert "`kedro run --pipeline=directions`" in text
     assert "![Schedules: comparison](../schedule/impact.png)" in text
 

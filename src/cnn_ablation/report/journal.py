@@ -83,6 +83,7 @@ def collect_results(
             {
                 "name": summary["condition"],
                 "settings": _settings(conditions[summary["condition"]]),
+                "evaluated_once": conditions[summary["condition"]].moments(2) == 1,
                 **{key: summary[key] for key in ("seeds", "diverged", "failed", "total_params")},
                 **{metric: summary[f"{metric}_mean"] for metric in MEANS},
                 "sd": summary[f"{PRIMARY_METRIC}_sd"],
