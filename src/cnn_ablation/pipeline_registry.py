@@ -55,8 +55,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         if experiment.study == MAIN_STUDY
     }
     return {
-        "__default__": ingestion + _create_study(main, alone) + journal,
-        "pursuit": ingestion + _create_study(main, pursued, pursued=True) + journal,
+        "__default__": ingestion + _create_study(MAIN_STUDY, main, alone, journal),
+        "pursuit": ingestion + _create_study(MAIN_STUDY, main, pursued, journal, pursued=True),
         "journal": journal,
         "predict": prediction.create_pipeline(),
         "data_ingestion": ingestion,
@@ -65,7 +65,8 @@ def register_pipelines() -> dict[str, Pipeline]:
             for each in experiments
         },
         **{
-            study: ingestion + _create_study(names, alone, namespace=study)
+            study: ingestion
+            + _create_study(study, names, alone, reporting.create_journal_pipeline(_chapters(names)))
             for study, names in studies.items()
         },
     }
@@ -106,27 +107,40 @@ def _conclude_alone(
 
 
 def _create_study(
+    study: str,
     members: Sequence[str],
     experiments: Mapping[str, Pipeline],
-    namespace: str | None = None,
+    journal: Pipeline,
     *,
     pursued: bool = False,
 ) -> Pipeline:
-    """The experiments of a study, its conclusions, and the winner's registration.
+    """The experiments of a study, its conclusions, its journal, and the winner's registration.
 
-    With a namespace, the journal of the study is part of it.
+    The study is a namespace of nodes, which Kedro-Viz draws as one box. It is a namespace of datasets
+    only for what each study has of its own: journal, summary and winner. Those of the main study have no
+    prefix.
     """
     if not members:
-        return Pipeline([])
+        return journal
     chapters = _chapters(members)
-    ending = reporting.create_summary_pipeline(chapters) + registration.create_pipeline(chapters)
-    if namespace is not None:
-        ending += reporting.create_journal_pipeline(chapters)
-        inputs = ending.inputs()
-        parameters = {name for name in inputs if name.startswith("params:")}
-        ending = Pipeline(ending, namespace=namespace, inputs=inputs - parameters, parameters=parameters)
-    verdicts = conclusions.create_pipeline(members, members, family=namespace, pursued=pursued)
-    return sum((experiments[name] for name in members), verdicts + ending)
+    ending = (
+        reporting.create_summary_pipeline(chapters) + registration.create_pipeline(chapters) + journal
+    )
+    own = study != MAIN_STUDY
+    inputs = ending.inputs()
+    parameters = {name for name in inputs if name.startswith("params:")}
+    ending = Pipeline(
+        ending,
+        namespace=study,
+        inputs=inputs - parameters,
+        parameters=parameters,
+        prefix_datasets_with_namespace=own,
+    )
+    verdicts = conclusions.create_pipeline(
+        members, members, family=study if own else None, pursued=pursued
+    )
+    body = sum((experiments[name] for name in members), verdicts)
+    return Pipeline(body, namespace=study, prefix_datasets_with_namespace=False) + ending
 
 
 def _chapters(experiments: Iterable[str]) -> dict[str, str]:

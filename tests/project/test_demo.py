@@ -54,7 +54,7 @@ def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Pa
 
     result = kedro(
         project,
-        *("run", "--env=demo", "--pipeline=pursuit", "--namespaces=batchnorm"),
+        *("run", "--env=demo", "--pipeline=pursuit", "--namespaces=main.batchnorm"),
         "--params=pursuit.seeds=[2,3]",
     )
     assert result.returncode == 0, result.stdout + result.stderr

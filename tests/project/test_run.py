@@ -420,7 +420,7 @@ def test_the_journal_pipeline_covers_the_experiments_that_were_run(project: Path
 def test_pursuit_adds_seeds_until_claims_are_decided(project: Path, study: str) -> None:
     result = kedro(
         project,
-        *("run", "--pipeline=pursuit", "--namespaces=batchnorm"),
+        *("run", "--pipeline=pursuit", "--namespaces=main.batchnorm"),
         "--params=pursuit.seeds=[2,3]",
     )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -10,7 +10,7 @@ import click
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.adapters import checks, relocation, tracking_store
 from cnn_ablation.adapters.click_errors import click_errors
@@ -71,7 +71,7 @@ class StudyHooks:
         trials = {
             name: self._check_experiment(name, catalog, described) for name in _experiments(pipeline)
         }
-        training = [node.namespace or "" for node in pipeline.nodes if "training" in node.tags]
+        training = [_innermost(node) for node in pipeline.nodes if "training" in node.tags]
         if "engine" in pipeline.inputs():
             from cnn_ablation.execution.engine import Engine
             from cnn_ablation.execution.progress import StudyProgress
@@ -244,6 +244,11 @@ def _judged_alone(pipeline: Pipeline) -> list[str]:
 
 def _experiments(pipeline: Pipeline) -> list[str]:
     """Names of the experiments that have nodes in the pipeline, in the registry's order."""
-    # Nodes of an experiment have its name as namespace and as tag; those of a study have no such tag.
-    experiments = {node.namespace for node in pipeline.nodes if node.namespace in node.tags}
+    # Nodes of an experiment have its name as tag; those that conclude from it are in another namespace.
+    experiments = {_innermost(node) for node in pipeline.nodes if _innermost(node) in node.tags}
     return [name for name in pipelines if name in experiments]
+
+
+def _innermost(node: Node) -> str:
+    """The innermost namespace of a node: in the pipeline of a study, the study's name precedes it."""
+    return (node.namespace or "").rpartition(".")[2]

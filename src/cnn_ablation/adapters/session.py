@@ -52,7 +52,11 @@ def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline
     pipeline = sum((pipelines[name] for name in names), Pipeline([]))
     nodes = {node.name for node in pipeline.nodes}
     tags = {tag for node in pipeline.nodes for tag in node.tags}
-    namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
+    namespaces = {
+        ".".join(parts[:depth])
+        for parts in {tuple(node.namespace.split(".")) for node in pipeline.nodes if node.namespace}
+        for depth in range(1, len(parts) + 1)
+    }
     filters = {}
     for option, argument, kind, known in (
         ("--tags", "tags", "tag", tags),
