@@ -426,6 +426,22 @@ def test_a_worker_with_other_versions_refuses(group: str, name: str, difference:
         train_on_worker("key", TRIALS[0], identity, "data")
 
 
+@pytest.mark.parametrize("scheduler", [None, "tcp://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    ("setting", "value", "allowed"),
+    [("tcp", "5s", "at least 11 seconds"), ("tcp", "soon", "11"), ("connect", -1, "at least 0 seconds")],
+)
+def test_a_timeout_that_dask_cannot_use_is_a_clear_error(
+    scheduler: str | None, setting: str, value: object, allowed: str
+) -> None:
+    with (
+        dask.config.set({f"distributed.comm.timeouts.{setting}": value}),
+        pytest.raises(ClusterError, match=allowed) as caught,
+    ):
+        connect(execution(scheduler=scheduler, workers=None), "cpu", 1)
+    assert f"DASK_DISTRIBUTED__COMM__TIMEOUTS__{setting.upper()}" in str(caught.value)
+
+
 def test_an_unreachable_scheduler_is_a_clear_error() -> None:
     nowhere = execution(scheduler="tcp://127.0.0.1:9", workers=None)
     with pytest.raises(ClusterError, match=r"no workers at tcp://127\.0\.0\.1:9.*Start the scheduler"):

@@ -10,6 +10,7 @@ import dask
 import torch
 from dask.distributed import Client, LocalCluster, Security
 from dask.system import CPU_COUNT
+from dask.utils import parse_timedelta
 from distributed.system import MEMORY_LIMIT
 
 from cnn_ablation.errors import ClusterError
@@ -29,6 +30,9 @@ START_ATTEMPTS = 2
 
 CONNECT_TIMEOUT = 10
 """Seconds within which a scheduler must answer."""
+
+SHORTEST_TIMEOUTS = {"distributed.comm.timeouts.connect": 0, "distributed.comm.timeouts.tcp": 11}
+"""Seconds that Dask's settings must exceed or equal. Dask itself only asserts it, in each connection."""
 
 
 WORKER_ENVIRONMENT = {
@@ -68,8 +72,10 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         trials: Number of trials to train. A local cluster has no more threads than trials.
 
     Raises:
-        ClusterError: Workers cannot be started, or the scheduler cannot be reached.
+        ClusterError: Workers cannot be started, the scheduler cannot be reached, or one of Dask's own
+            settings makes connections impossible.
     """
+    _check_timeouts()
     if execution.scheduler is not None:
         tls = execution.tls
         security = None
@@ -101,6 +107,21 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         f"No workers can be started on this machine ({reason}). If memory is short, lower "
         "execution.workers"
     ) from reason
+
+
+def _check_timeouts() -> None:
+    for name, shortest in SHORTEST_TIMEOUTS.items():
+        value = dask.config.get(name)
+        try:
+            seconds = parse_timedelta(value, default="seconds")
+        except (TypeError, ValueError, KeyError):
+            seconds = None
+        if seconds is None or seconds < shortest:
+            variable = f"DASK_{name.upper().replace('.', '__')}"
+            raise ClusterError(
+                f"Dask's setting {name} is {value!r}; allowed: at least {shortest} seconds, such as "
+                f"'30s'. It is set by the variable {variable} or by a file in one of {dask.config.paths}"
+            )
 
 
 def _local_cluster(processes: int, threads: int) -> LocalCluster:
