@@ -1,14 +1,17 @@
-"""The base class of all settings in conf, and a type that all packages share."""
+"""The base class of all settings in conf, and types that all packages share."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cnn_ablation.errors import suggestion
 
 ImageShape = tuple[int, int, int]
 """Channels, height and width of an image, pixels."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""Seed of a trial; see `training.random_streams`."""
 
 
 class Parameters(BaseModel):

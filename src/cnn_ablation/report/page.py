@@ -24,7 +24,7 @@ from cnn_ablation.evidence.effects import contrast
 from cnn_ablation.evidence.measuring import rounding_step
 from cnn_ablation.report.journal import figure_link, run_chapters, study_of
 from cnn_ablation.study.quantities import PRIMARY_METRIC
-from cnn_ablation.study.trials import Condition
+from cnn_ablation.study.trials import conditions_of_chapter
 
 CURVES = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
 
@@ -157,7 +157,7 @@ def _pair_conditions(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[Any
     for chapter in chapters.values():
         metrics = pd.DataFrame(chapter["tables"]["trial_metrics"])
         finished = metrics[metrics["status"] == "finished"]
-        conditions = {each["name"]: Condition.model_validate(each) for each in chapter["configurations"]}
+        conditions = conditions_of_chapter(chapter)
         for row in chapter["conditions"]:
             condition = conditions[row["name"]]
             of_condition = finished[finished["condition"] == condition.name]

@@ -16,7 +16,7 @@ from cnn_ablation.execution.identity import settings_of
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC, UNITS
-from cnn_ablation.study.trials import Condition
+from cnn_ablation.study.trials import Condition, conditions_of_chapter
 from cnn_ablation.training.results import METRICS
 
 CONDITION_COLUMNS = [
@@ -63,12 +63,12 @@ class ComparedExperiment(NamedTuple):
             InputError: Another version of this package has written the chapter.
         """
         try:
-            conditions = [Condition.model_validate(each) for each in chapter["configurations"]]
+            conditions = conditions_of_chapter(chapter)
             verdicts = pd.DataFrame(chapter["verdicts"], columns=VERDICTS)
             return cls(
                 # A column without any number comes from JSON as objects.
                 pd.DataFrame(chapter["tables"]["trial_metrics"]).astype(dict.fromkeys(METRICS, float)),
-                {condition.name: condition for condition in conditions},
+                conditions,
                 ExperimentParameters.model_validate(chapter["experiment"]),
                 verdicts.set_index("claim"),
                 chapter["evidence"],

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from cnn_ablation.base_parameters import Parameters
+from cnn_ablation.base_parameters import Parameters, Seed
 
 MAX_SEEDS = 10_000
 """Largest number of seeds per condition, so that a typing error does not fill the memory."""
@@ -146,9 +146,6 @@ class PredictionParameters(Parameters):
         "because the networks were trained on light objects on a dark ground. null: detected for each "
         "image, see docs/images.md."
     )
-
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS)]]):

@@ -1,14 +1,10 @@
 """Conditions and trials, to which an experiment's parameters are expanded."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from pydantic import Field
-
-from cnn_ablation.base_parameters import ImageShape, Parameters
+from cnn_ablation.base_parameters import ImageShape, Parameters, Seed
 from cnn_ablation.study.configuration import Configuration
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Condition(Configuration):
@@ -45,3 +41,9 @@ class Trial(Parameters):
 def conditions_by_name(trials: Iterable[Trial]) -> dict[str, Condition]:
     """The conditions of trials, in the order in which they first appear."""
     return {trial.condition.name: trial.condition for trial in trials}
+
+
+def conditions_of_chapter(chapter: Mapping[str, Any]) -> dict[str, Condition]:
+    """The conditions of a chapter of the journal by name, in its order."""
+    conditions = map(Condition.model_validate, chapter["configurations"])
+    return {condition.name: condition for condition in conditions}

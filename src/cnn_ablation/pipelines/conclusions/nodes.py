@@ -81,7 +81,7 @@ def _judge(
 def _read(results: dict[str, Any]) -> Any:
     from cnn_ablation.evidence.images import ImageNoise
     from cnn_ablation.evidence.measuring import Results
-    from cnn_ablation.study.trials import Condition
+    from cnn_ablation.study.trials import conditions_of_chapter
     from cnn_ablation.training.results import METRICS
 
     metrics = pd.DataFrame(results["tables"]["trial_metrics"])
@@ -89,7 +89,7 @@ def _read(results: dict[str, Any]) -> Any:
     experiment = ExperimentParameters.model_validate(results["experiment"])
     return Results(
         claims=experiment.claims or {},
-        conditions=[Condition.model_validate(condition) for condition in results["configurations"]],
+        conditions=list(conditions_of_chapter(results).values()),
         # A column without any number comes from JSON as objects.
         trial_metrics=metrics.astype(dict.fromkeys(METRICS, float)),
         histories=histories,

@@ -8,7 +8,7 @@ from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.pipelines.reporting.nodes import require_all
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
-from cnn_ablation.study.trials import Condition
+from cnn_ablation.study.trials import conditions_of_chapter
 
 
 def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
@@ -25,9 +25,7 @@ def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
     return champion.choose_winner(
         {
             name: champion.Results(
-                conditions=[
-                    Condition.model_validate(condition) for condition in chapter["configurations"]
-                ],
+                conditions=list(conditions_of_chapter(chapter).values()),
                 trial_metrics=pd.DataFrame(chapter["tables"]["trial_metrics"]),
                 images=chapter["images"],
                 moments=chapter["moments"],
