@@ -124,7 +124,7 @@ def test_a_dataset_that_cannot_be_created_is_named_by_its_entry(
 
 
 @pytest.mark.parametrize("value", [None, "", " ", 5, [], {}, True])
-@pytest.mark.parametrize("key", ["reports", "models", "registered_model"])
+@pytest.mark.parametrize("key", ["reports", "models", "looks", "registered_model"])
 def test_a_global_without_a_value_is_named(tmp_path: Path, key: str, value: Any) -> None:
     write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
     write_yaml(tmp_path / "conf/local/globals.yaml", {key: value})

@@ -75,6 +75,8 @@ def at(folder: Path, uri: str) -> ConfFiles:
         ({"server": {"mlflow_tracking_uri": "127.0.0.1:5000"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "htp://host"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "localhost:5000"}}, "allowed: sqlite, postgresql"),
+        ({"server": {"mlflow_tracking_uri": "http://[::1"}}, "'http://[::1' is no address: Invalid"),
+        ({"server": {"mlflow_tracking_uri": "mysql://u:pw@127.0.0.1/db"}}, "No module named"),
     ],
 )
 def test_unusable_settings_are_named(tmp_path: Path, content: Any, message: str) -> None:

@@ -93,3 +93,7 @@ def test_missing_and_damaged_chapters_are_errors(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(InputError, match=r"chapter\.json is damaged: .* Run the experiment again"):
         read_chapters(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(InputError, match=r"chapter\.json is damaged: .*Is a directory"):
+        read_chapters(tmp_path)

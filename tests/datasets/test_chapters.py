@@ -3,11 +3,31 @@
 import json
 from pathlib import Path
 
+import pytest
+from kedro.io import DatasetError
+
 from cnn_ablation.datasets import MlflowChapterDataset, ResultsDataset
+from cnn_ablation.errors import StudyError
 
 
 def test_an_experiment_that_was_not_run_has_no_chapter(tmp_path: Path) -> None:
     assert MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load() is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"figures": 5}', None])
+def test_a_damaged_chapter_names_the_run_that_writes_it_anew(
+    tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "dropout/chapter.json"
+    file.parent.mkdir()
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_text(content)
+    message = r"chapter\.json is damaged.* kedro run --pipeline=dropout"
+    with pytest.raises(DatasetError, match=message) as caught:
+        MlflowChapterDataset(filepath=str(file)).load()
+    assert isinstance(caught.value.__cause__, StudyError)
 
 
 def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:

@@ -108,6 +108,23 @@ def test_a_trial_is_in_the_table_even_if_it_cannot_be_tracked(
     assert list(table["mlflow_run_id"]) == [""]
 
 
+def test_two_runs_of_an_experiment_read_their_own_trials(
+    tmp_path: Path, baseline: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow, "active_run", unreachable)
+    condition = Condition(name="a", levels={}, **dict(baseline))
+    one, other = (MlflowTrialRunsDataset(str(tmp_path / "runs.csv"), "dropout") for _ in range(2))
+    for seed in range(3):
+        trial = Trial(condition=condition, seed=seed)
+        one.save(TrialRun(trial, seed, f"key {seed}", "finished", {}, [], {}, reused=False, error=""))
+        if seed == 1:
+            other.save(TrialRun(trial, 0, "other", "finished", {}, [], {}, reused=False, error=""))
+    other.save(TrialRun(trial, 1, "last", "finished", {}, [], {}, reused=False, error=""))
+    assert list(one.load()["key"]) == ["key 0", "key 1", "key 2"]
+    assert list(other.load()["key"]) == ["other", "last"]
+    assert [file.name for file in tmp_path.iterdir()] == ["runs.csv"]
+
+
 class Failing:
     """A plugin whose hooks fail, as kedro-mlflow's do if the server is gone."""
 

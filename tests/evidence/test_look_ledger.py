@@ -140,8 +140,14 @@ def test_an_error_or_an_interrupted_write_leaves_the_looks_as_they_were(
         assert looks == LOOKS, "and the lock is free again"
 
 
-def test_damaged_looks_are_a_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", ['{"contrast": [', "[]", '{"data": 5}', '{"data": {"contrast": [1]}}', "[" * 10_000, None]
+)
+def test_damaged_looks_are_a_clear_error(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "looks.json"
-    file.write_text('{"contrast": [')
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_text(content)
     with pytest.raises(StudyError, match=r"looks\.json is damaged: .*delete it"):
         LookLedger(file).read()

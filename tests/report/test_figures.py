@@ -21,6 +21,7 @@ from cnn_ablation.report.figures import (
     LearningCurves,
     Samples,
 )
+from cnn_ablation.report.figures.claims import UNIT_ORDER
 from cnn_ablation.report.figures.style import axis_label, level_text
 
 
@@ -178,7 +179,7 @@ def test_claims_are_drawn_with_the_seeds_they_have() -> None:
 
 
 def test_claims_have_a_panel_per_unit() -> None:
-    units = ["points", "%", "nats", "points"]
+    units = ["points", "ratio", "%", "nats", "points"]
     verdicts = pd.DataFrame(CLAIM | {"text": f"In {unit}.", "unit": unit} for unit in units)
     figure = Claims("T", verdicts).draw()
     labels = [axes.get_xlabel() for axes in figure.axes]
@@ -186,8 +187,16 @@ def test_claims_have_a_panel_per_unit() -> None:
         "Measured difference (points of accuracy)",
         "Measured difference (nats)",
         "Measured difference (%)",
+        "Measured difference (ratio)",
     ]
-    assert [len(axes.get_yticklabels()) for axes in figure.axes] == [2, 1, 1]
+    assert [len(axes.get_yticklabels()) for axes in figure.axes] == [2, 1, 1, 1]
+    caption = " ".join(text.get_text() for text in figure.texts)
+    assert "Claims about single values" not in caption
+
+
+def test_claims_have_a_panel_for_each_unit_that_a_claim_can_have() -> None:
+    for unit in UNIT_ORDER:
+        assert Claims("T", pd.DataFrame([CLAIM | {"text": "T", "unit": unit}])).draw().axes
 
 
 def test_one_wide_interval_does_not_squeeze_the_others() -> None:

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 GLOBALS = {
     "models": "data/06_models",
     "outputs": "data/07_model_output",
+    "looks": "data/07_model_output",
     "model_input": "data/05_model_input",
     "reports": "data/08_reporting",
     "registered_model": "fashion-mnist-cnn",

@@ -13,7 +13,7 @@ from rich.table import Table
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
 from cnn_ablation.adapters.server_commands import load_context, serve, tracking
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
@@ -100,6 +100,7 @@ def _split_filter(text: str) -> tuple[str, str]:
 @click.argument("key")
 @env_option
 @click.pass_obj
+@click_errors()
 def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     """Show the settings and the history of one trial. KEY may be abbreviated."""
     from cnn_ablation.execution.identity import settings_of
@@ -127,6 +128,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @env_option
 @click.pass_obj
+@click_errors()
 def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | None) -> None:
     """Remove trials that are unfinished or damaged, and with --older those that no run can reuse."""
     import shutil
@@ -147,7 +149,10 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     for key in outdated:
-        store.remove(key)
+        try:
+            store.remove(key)
+        except OSError as error:
+            raise StoreError(f"{store.root / key} cannot be removed: {error.strerror}") from error
     click.echo(f"Removed {summary}.")
 
 

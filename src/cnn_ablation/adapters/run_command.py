@@ -7,6 +7,8 @@ from typing import Any
 import click
 import yaml
 from kedro.framework.cli.project import run as kedro_run
+from kedro.runner import ParallelRunner
+from kedro.utils import load_obj
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -76,13 +78,19 @@ def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
 
 def _check_runner(name: str | None) -> None:
     allowed = ("SequentialRunner", "ThreadRunner")
-    # A dotted name is a custom runner.
-    if name is not None and name not in allowed and "." not in name:
-        raise click.BadParameter(
-            f"{name!r} cannot run the pipelines, which train in parallel by themselves; "
-            f"allowed: {', '.join(allowed)}",
-            param_hint="--runner",
-        )
+    if name is None or name in allowed:
+        return
+    reason = "cannot run the pipelines, which train in parallel by themselves"
+    if "." in name:
+        try:
+            if not issubclass(load_obj(name), ParallelRunner):
+                return
+        except (ImportError, AttributeError, TypeError) as error:
+            reason = f"is no class of a runner ({error})"
+    raise click.BadParameter(
+        f"{name!r} {reason}; allowed: {', '.join(allowed)}, or the dotted name of a class",
+        param_hint="--runner",
+    )
 
 
 run = click.Command(

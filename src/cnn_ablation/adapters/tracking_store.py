@@ -177,7 +177,13 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
         created = experiment.setdefault("create_experiment_kwargs", {})
         created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
     uri = server["mlflow_tracking_uri"]
-    scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
+    try:
+        scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
+    except ValueError as error:
+        place = conf_files.place_of(URI, "mlflow") or "conf"
+        raise InputError(
+            f"{place}: {'.'.join(URI)}: {hide_secrets(uri)!r} is no address: {error}; allowed: {SCHEMES}"
+        ) from None
     if scheme in ("", "file") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in (
         "true",
         "1",
@@ -200,7 +206,8 @@ def reported(place: str, uri: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not is_tracking_error(error):
+        # A driver that is not installed, and an address that SQLAlchemy cannot take apart.
+        if not (is_tracking_error(error) or isinstance(error, (ImportError, ValueError))):
             raise
         reason = hide_secrets(getattr(error, "message", None) or str(error))
         raise InputError(f"{place}: {'.'.join(URI)}: {hide_secrets(uri)}: {_advice(reason)}") from None

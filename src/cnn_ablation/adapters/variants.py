@@ -85,7 +85,7 @@ def read_chapters(reports: Path) -> dict[str, Any]:
     for file in sorted(reports.glob("*/chapter.json")):
         try:
             chapters[file.parent.name] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{file} is damaged: {error}. Run the experiment again") from None
     if not chapters:
         raise InputError(f"{reports} has no chapter of an experiment: run an experiment first")

@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from kedro.io import DatasetError
 from kedro_datasets.json import JSONDataset
 
 from cnn_ablation.datasets.files import JSONPreview
 from cnn_ablation.datasets.tracking import tracking
+from cnn_ablation.errors import StudyError
 from cnn_ablation.workarounds import TrackingSwitch
 
 
@@ -34,11 +36,22 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         super().save({**data, "figures": figures})
 
     def load(self) -> dict[str, Any] | None:
-        """Return the results, or None if the experiment was not run. Missing figures are left out."""
+        """Return the results, or None if the experiment was not run. Missing figures are left out.
+
+        Raises:
+            StudyError: The file is damaged, or something else is in its place.
+        """
         if not self.exists():
             return None
-        results: dict[str, Any] = super().load()
-        paths = {name: self._folder / path for name, path in results["figures"].items()}
+        try:
+            results: dict[str, Any] = super().load()
+            paths = {name: self._folder / path for name, path in results["figures"].items()}
+        except (DatasetError, LookupError, TypeError, AttributeError) as error:
+            reason = error.__cause__ or error
+            raise StudyError(
+                f"{self._filepath} is damaged ({reason}). Run the experiment again: kedro run "
+                f"--pipeline={self._folder.name}"
+            ) from None
         figures = {
             name: (path.as_posix(), path.read_bytes()) for name, path in paths.items() if path.is_file()
         }

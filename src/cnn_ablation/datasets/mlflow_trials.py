@@ -1,6 +1,8 @@
 """Trials as nested MLflow runs."""
 
 import math
+import os
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         self._variant = variant
         self.metadata = metadata
         self._rows: list[dict[str, Any]] = []
+        self._table = ""
 
     def save(self, data: TrialRun) -> None:
         """Track one trial."""
@@ -60,13 +63,20 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
             }
         )
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        table = pd.DataFrame(self._rows).sort_values("position")
-        table.to_csv(self._filepath, index=False)
+        self._table = pd.DataFrame(self._rows).sort_values("position").to_csv(index=False)
+        unfinished = self._filepath.with_name(f".{self._filepath.name}-{os.getpid()}")
+        unfinished.write_text(self._table, encoding="utf-8", newline="")
+        unfinished.replace(self._filepath)
 
     def load(self) -> pd.DataFrame:
-        """Return the table of the session that saved last, in the order of the experiment."""
+        """Return this session's table, or else that of the session that saved last.
+
+        The rows are in the order of the experiment. Another run of the same experiment can write its own
+        table at the same time.
+        """
         texts = ("condition", "key", "status", "error", "mlflow_run_id")
-        return pd.read_csv(self._filepath, dtype=dict.fromkeys(texts, str), keep_default_na=False)
+        table = StringIO(self._table) if self._table else self._filepath
+        return pd.read_csv(table, dtype=dict.fromkeys(texts, str), keep_default_na=False)
 
     def _track_if_possible(self, run: TrialRun) -> str:
         return tracking.attempt(lambda: self._track(run), "") if self.tracking_enabled else ""

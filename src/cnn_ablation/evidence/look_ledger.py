@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 from cnn_ablation.errors import StudyError
 
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
 """Looks at each contrast, see `spending.dump_looks`, by the fingerprint of the data."""
+
+_LOOKS = TypeAdapter(LooksByData)
 
 
 class LookLedger:
@@ -35,18 +38,18 @@ class LookLedger:
         """Return all looks.
 
         Raises:
-            StudyError: The file is damaged.
+            StudyError: The file is damaged, or something else is in its place.
         """
         try:
-            looks: LooksByData = json.loads(self._file.read_text(encoding="utf-8"))
+            return _LOOKS.validate_json(self._file.read_bytes())
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (OSError, ValidationError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             raise StudyError(
-                f"{self._file} is damaged: {error}. Restore it from a copy, or delete it: "
+                f"{self._file} is damaged: {reason}. Restore it from a copy, or delete it: "
                 "the looks at the results so far are then forgotten"
             ) from None
-        return looks
 
     @contextmanager
     def update(self) -> Iterator[LooksByData]:

@@ -25,7 +25,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
 }
 """Colour and marker of each verdict."""
 
-UNIT_ORDER = [*dict.fromkeys(UNITS.values()), "%"]
+UNIT_ORDER = [*dict.fromkeys(UNITS.values()), "%", "ratio"]
 
 REACH = 1.5
 """How far an axis reaches, in multiples of the largest estimate, claimed size or margin."""
@@ -47,10 +47,8 @@ class Claims(Drawing):
         """See base class."""
         differences = self.verdicts[self.verdicts["is_difference"].astype(bool)]
         drawn = differences.dropna(subset="estimate")
-        present = set(drawn["unit"])
-        panels = {unit: drawn[drawn["unit"] == unit] for unit in UNIT_ORDER if unit in present} or {
-            "points": drawn
-        }
+        units = sorted(drawn["unit"].unique(), key=UNIT_ORDER.index)
+        panels = {unit: drawn[drawn["unit"] == unit] for unit in units} or {"points": drawn}
         counts = [max(len(rows), 1) for rows in panels.values()]
         with style.applied():
             figure = style.new_figure(10, 0.62 * sum(counts) + 0.8 * len(panels) + 1.6)
