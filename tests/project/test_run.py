@@ -489,7 +489,10 @@ def test_a_run_can_start_at_any_node_and_be_limited_to_a_stage(project: Path, st
     summary.unlink()
     (project / "data/08_reporting/pooling/chapter.json").unlink(missing_ok=True)
     result = kedro(
-        project, "run", "--from-nodes=conclusions.write_chapter_pooling", "--to-nodes=join_experiments"
+        project,
+        "run",
+        "--from-nodes=main.conclusions.write_chapter_pooling",
+        "--to-nodes=main.join_experiments",
     )
     assert result.returncode == 0, result.stderr
     assert summary.read_text() == before
