@@ -280,6 +280,12 @@ def test_an_unknown_pipeline(project: Path) -> None:
         ("--runner=kedro.runner.ParallelRunner", "ParallelRunner' cannot run the pipelines"),
         ("--runner=kedro.runner.Nope", "'kedro.runner.Nope' is no class of a runner"),
         ("--runner=nope.Nope", "'nope.Nope' is no class of a runner"),
+        ("--runner=pathlib.Path", "'pathlib.Path' is no class of a runner"),
+        ("--runner-params=foo=1", "Invalid value for --runner-params:"),
+        (
+            "--load-versions=nope:2020-01-01T00.00.00.000Z",
+            "--load-versions: 'load_versions' keys [nope] are not found",
+        ),
         ("--async", "--async: not supported, because nodes save each trial when it ends"),
         ("--params=seeds=[0,1", "'seeds=[0,1' does not end as YAML"),
     ],

@@ -1,6 +1,8 @@
 """The command `kedro run`: parsing of --params, its errors, and the first line of a run."""
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +11,35 @@ from click.testing import CliRunner
 
 from cnn_ablation.adapters import run_command
 from cnn_ablation.cli import run
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"run:\n\ta: 1",
+        b"run: {a: 1",
+        b"caf\xe9: 1",
+        b"- a",
+        b"",
+        b"walk: {}",
+        b"run: 5",
+        b"run: {params: [a]}",
+    ],
+)
+def test_a_config_file_that_cannot_be_read_gives_one_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "options.yml"
+    file.write_bytes(content)
+    with pytest.raises(click.BadParameter) as raised:
+        run.make_context("run", [f"--config={file}"])
+    assert "\n" not in raised.value.format_message()
+    assert re.search("allowed: YAML with the options|is no mapping", raised.value.format_message())
+
+
+def test_a_config_file_gives_options(tmp_path: Path) -> None:
+    file = tmp_path / "options.yml"
+    file.write_text("run: {params: {seeds: [3]}, env: demo}")
+    params = run.make_context("run", [f"--config={file}"]).params
+    assert (params["params"], params["env"]) == ({"seeds": [3]}, "demo")
 
 
 def parsed(text: str) -> Any:

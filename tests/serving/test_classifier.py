@@ -10,6 +10,7 @@ from PIL import Image
 
 from cnn_ablation.data.image_files import prepare
 from cnn_ablation.data.splits import Arrays
+from cnn_ablation.errors import StudyError
 from cnn_ablation.parts.initializations import PyTorchDefault
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 from cnn_ablation.training.initial_weights import seed_network
@@ -143,6 +144,22 @@ def test_two_classes_have_no_third() -> None:
     network = JOURNAL_MODEL.build((1, 28, 28), 2)
     two = Classifier(JOURNAL_MODEL, network.state_dict(), {**DATA, "class_names": ["Bag", "Coat"]})
     assert tuple(two.classify([Image.new("L", (9, 9))]).columns) == COLUMNS[:4]
+
+
+@pytest.mark.parametrize("file", ["classifier.json", "weights.safetensors"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff", b"a folder"])
+def test_a_damaged_model_is_a_clear_error(
+    classifier: Classifier, tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    classifier.save(tmp_path)
+    (tmp_path / file).unlink()
+    if content == b"a folder":
+        (tmp_path / file).mkdir()
+    elif content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(StudyError, match=r"is damaged .*predict_with") as caught:
+        Classifier.load(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_loaded_classifier_gives_the_same_results(classifier: Classifier, tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
+import copy
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import yaml
 from kedro.framework.cli.project import run as kedro_run
-from kedro.runner import ParallelRunner
+from kedro.framework.cli.utils import _config_file_callback
+from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,8 +30,10 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
     name = "params"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The parameters as nested dictionaries. A value that is not text is returned unchanged."""
+        """The parameters as nested dictionaries. A mapping is returned unchanged."""
         if not isinstance(value, str):
+            if not isinstance(value, Mapping):
+                self.fail(f"{value!r} is no mapping of names to values", param, ctx)
             return value
         try:
             # If the terminal's encoding is not UTF-8, Python passes the bytes of other characters on.
@@ -67,7 +72,7 @@ def _fault(key: str, separator: str, text: str) -> str | None:
 @click.pass_context
 def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
     """Run pipelines as Kedro does. After Ctrl-C or TERM, print how to continue."""
-    _check_runner(options["runner"])
+    _check_runner(options["runner"], options["runner_params"])
     if options["is_async"] or options["runner_params"].get("is_async"):
         raise click.UsageError("--async: not supported, because nodes save each trial when it ends")
     # The first line on the screen: imports and checks take some seconds.
@@ -76,36 +81,61 @@ def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
         return context.invoke(kedro_run, **options)
 
 
-def _check_runner(name: str | None) -> None:
-    allowed = ("SequentialRunner", "ThreadRunner")
-    if name is None or name in allowed:
-        return
-    reason = "cannot run the pipelines, which train in parallel by themselves"
-    if "." in name:
-        try:
-            if not issubclass(load_obj(name), ParallelRunner):
-                return
-        except (ImportError, AttributeError, TypeError) as error:
-            reason = f"is no class of a runner ({error})"
-    raise click.BadParameter(
-        f"{name!r} {reason}; allowed: {', '.join(allowed)}, or the dotted name of a class",
-        param_hint="--runner",
-    )
+def _check_runner(name: str | None, arguments: dict[str, Any]) -> None:
+    reason = None
+    try:
+        runner = load_obj(name or "SequentialRunner", "kedro.runner")
+        if not issubclass(runner, AbstractRunner):
+            reason = "is no class of a runner"
+        elif issubclass(runner, ParallelRunner):
+            reason = "cannot run the pipelines, which train in parallel by themselves"
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        reason = f"is no class of a runner ({error})"
+    if reason is not None:
+        raise click.BadParameter(
+            f"{name!r} {reason}; allowed: SequentialRunner, ThreadRunner, or the dotted name of a class",
+            param_hint="--runner",
+        )
+    try:
+        runner(**arguments)
+    except (TypeError, ValueError) as error:
+        raise click.BadParameter(str(error), param_hint="--runner-params") from None
 
 
-run = click.Command(
-    "run",
-    callback=run_until_interrupted,
-    params=[
-        click.Option(
+def _read_config(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Read a `--config` file as Kedro does, and report a file that it cannot read in a line."""
+    try:
+        return _config_file_callback(context, option, value)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        # Kedro takes the file's content for what it should be.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise click.BadParameter(
+            f"{value}: {reason}; allowed: YAML with the options of the run, such as "
+            "{run: {pipelines: [dropout]}}",
+            param_hint="--config",
+        ) from None
+
+
+def _replaced(option: click.Parameter) -> click.Parameter:
+    """An option of Kedro's command, or this project's in its place."""
+    if option.name == "params":
+        return click.Option(
             ["--params"],
             type=Params(),
             help="Parameters for this run only, as YAML: seeds=[0,1],baseline.training.epochs=2. "
             "Quote values that contain a comma.",
         )
-        if option.name == "params"
-        else option
-        for option in kedro_run.params
-    ],
+    if option.name == "config":
+        option = copy.copy(option)
+        option.callback = _read_config
+    return option
+
+
+run = click.Command(
+    "run",
+    callback=run_until_interrupted,
+    params=[_replaced(option) for option in kedro_run.params],
     help=kedro_run.help,
 )

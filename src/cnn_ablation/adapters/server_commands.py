@@ -11,6 +11,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 
 from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.adapters.relocation import check_place
 from cnn_ablation.secret_texts import hide_secrets
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ PORT = click.IntRange(1, 65535)
 @click_errors()
 def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     """Serve the registered model on this machine. The champion answers, unless conf says otherwise."""
-    dataset = load_context(metadata, env).catalog.get("classifier")
+    context = load_context(metadata, env)
+    check_place(context.conf_files)
+    dataset = context.catalog.get("classifier")
     model = cast("MlflowClassifierDataset", dataset).load_served()
 
     import uvicorn

@@ -5,6 +5,7 @@ from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.io import DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.click_errors import click_errors
@@ -30,6 +31,10 @@ class ProjectSession(KedroSession):
             if problem is None:
                 raise
             raise InputError(problem) from None
+        except DatasetNotFoundError as error:
+            if not kwargs.get("load_versions"):
+                raise
+            raise InputError(f"--load-versions: {error}") from None
         return result
 
 

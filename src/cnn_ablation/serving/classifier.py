@@ -12,12 +12,14 @@ import pandas as pd
 import torch
 from PIL import Image
 from pydantic import TypeAdapter
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cnn_ablation import kernels
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.image_files import prepare
+from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
 from cnn_ablation.training.loop import EVALUATION_BATCH, predict
@@ -69,11 +71,23 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Load a classifier from the files that `save` writes."""
-        description = json.loads((folder / DESCRIPTION).read_text())
-        # Models that were registered before architectures had a `kind` are convnets.
-        model = ARCHITECTURE.validate_python({"kind": "convnet", **description["model"]})
-        return cls(model, load_file(folder / WEIGHTS), description["data"])
+        """Load a classifier from the files that `save` writes.
+
+        Raises:
+            StudyError: A file is missing or damaged, or the files do not belong together.
+        """
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            # Models that were registered before architectures had a `kind` are convnets.
+            model = ARCHITECTURE.validate_python({"kind": "convnet", **description["model"]})
+            return cls(model, load_file(folder / WEIGHTS), description["data"])
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise StudyError(
+                f"The model in {folder} is damaged ({type(error).__name__}: {reason}): name another "
+                "version as predict_with in conf/local/globals.yml, or run the study again, which "
+                "registers its winner"
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write two files: a description (JSON) and the weights (safetensors)."""
