@@ -24,8 +24,7 @@ looks() { # FOLDER: the looks of a study, which variants share with conf
     [ -f "$own" ] && echo "$own" || echo "$data/../../07_model_output/$1looks.json"
 }
 
-journals=("$reports/journal.md" "$reports"/*/journal.md)
-[ -n "$(ls "${journals[@]}" 2>/dev/null)" ] || { echo "$reports has no journal; run a study first" >&2; exit 1; }
+[ -n "$(find "$reports" -maxdepth 2 -name journal.md 2>/dev/null)" ] || { echo "$reports has no journal; run a study first" >&2; exit 1; }
 if [ -f "$reports/journal.md" ]; then
     mkdir -p "$target"
     cp "$reports/journal.md" "$reports/journal.html" "$reports/study_summary.csv" "$(looks "")" "$target"

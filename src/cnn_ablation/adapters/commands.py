@@ -13,7 +13,7 @@ from rich.table import Table
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
 from cnn_ablation.adapters.server_commands import load_context, serve, tracking
-from cnn_ablation.errors import InputError, StoreError
+from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
@@ -149,10 +149,7 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     for key in outdated:
-        try:
-            store.remove(key)
-        except OSError as error:
-            raise StoreError(f"{store.root / key} cannot be removed: {error.strerror}") from error
+        store.remove(key)
     click.echo(f"Removed {summary}.")
 
 

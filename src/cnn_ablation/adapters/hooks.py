@@ -245,7 +245,7 @@ def _judged_alone(pipeline: Pipeline) -> list[str]:
 def _experiments(pipeline: Pipeline) -> list[str]:
     """Names of the experiments that have nodes in the pipeline, in the registry's order."""
     # Nodes of an experiment have its name as tag; those that conclude from it are in another namespace.
-    experiments = {_innermost(node) for node in pipeline.nodes if _innermost(node) in node.tags}
+    experiments = {name for node in pipeline.nodes if (name := _innermost(node)) in node.tags}
     return [name for name in pipelines if name in experiments]
 
 

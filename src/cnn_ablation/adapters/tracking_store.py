@@ -177,21 +177,18 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
         created = experiment.setdefault("create_experiment_kwargs", {})
         created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
     uri = server["mlflow_tracking_uri"]
+    place = f"{conf_files.place_of(URI, 'mlflow') or 'conf'}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
     try:
         scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
     except ValueError as error:
-        place = conf_files.place_of(URI, "mlflow") or "conf"
-        raise InputError(
-            f"{place}: {'.'.join(URI)}: {hide_secrets(uri)!r} is no address: {error}; allowed: {SCHEMES}"
-        ) from None
+        raise InputError(f"{place} is no address: {error}; allowed: {SCHEMES}") from None
     if scheme in ("", "file") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in (
         "true",
         "1",
     ):
-        place = conf_files.place_of(URI, "mlflow") or "conf"
         raise InputError(
-            f"{place}: {'.'.join(URI)}: {hide_secrets(uri)!r} is a folder or has no scheme; MLflow no "
-            f"longer tracks in folders; allowed: {SCHEMES}"
+            f"{place} is a folder or has no scheme; MLflow no longer tracks in folders; "
+            f"allowed: {SCHEMES}"
         )
     return settings
 

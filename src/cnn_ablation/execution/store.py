@@ -263,8 +263,15 @@ class TrialStore:
                 shutil.rmtree(folder)
 
     def remove(self, key: str) -> None:
-        """Delete an entry. Other processes see it either complete or not at all."""
-        shutil.rmtree(self._move_out(key, ".unfinished-"))
+        """Delete an entry. Other processes see it either complete or not at all.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        try:
+            shutil.rmtree(self._move_out(key, ".unfinished-"))
+        except OSError as error:
+            raise self._fault("written", error) from error
 
 
 @cache
