@@ -3,13 +3,13 @@
 import copy
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
 import yaml
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.cli.utils import _config_file_callback
 from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
@@ -102,10 +102,12 @@ def _check_runner(name: str | None, arguments: dict[str, Any]) -> None:
         raise click.BadParameter(str(error), param_hint="--runner-params") from None
 
 
-def _read_config(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Read a `--config` file as Kedro does, and report a file that it cannot read in a line."""
+def _read_config(
+    read: Callable[..., Any], context: click.Context, option: click.Parameter, value: Any
+) -> Any:
+    """Read a `--config` file by Kedro's callback, and report a file that it cannot read in a line."""
     try:
-        return _config_file_callback(context, option, value)
+        return read(context, option, value)
     except click.ClickException:
         raise
     except Exception as error:
@@ -127,9 +129,10 @@ def _replaced(option: click.Parameter) -> click.Parameter:
             help="Parameters for this run only, as YAML: seeds=[0,1],baseline.training.epochs=2. "
             "Quote values that contain a comma.",
         )
-    if option.name == "config":
+    if option.name == "config" and option.callback is not None:
+        read = option.callback
         option = copy.copy(option)
-        option.callback = _read_config
+        option.callback = partial(_read_config, read)
     return option
 
 
