@@ -1,5 +1,6 @@
 """Configuration files that cannot be used: one line with file, key and reason."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,15 @@ def loader_of(
         file = folder / "conf" / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
-    return ProjectConfigLoader(
-        conf_source=str(folder / "conf"), runtime_params=parameters, **LOADER_ARGUMENTS
-    )
+    return reader(folder / "conf", parameters)
+
+
+def reader(
+    conf: Path, parameters: dict[str, Any] | None = None, env: str | None = None, of: Path | None = None
+) -> ProjectConfigLoader:
+    """A loader of a folder of configuration, in a project whose own is `of`, by default the same."""
+    arguments = LOADER_ARGUMENTS | {"project_conf": of or conf}
+    return ProjectConfigLoader(conf_source=str(conf), env=env, runtime_params=parameters, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +124,74 @@ def test_each_loader_finds_its_own_globals(tmp_path: Path) -> None:
     second = loader_of(tmp_path / "second", {**files, "base/globals.yml": b"key: second"})
     assert first["catalog"] == {"a": {"type": "first", "x": 5}}
     assert second["catalog"]["a"]["type"] == "second"
+
+
+GLOBALS = b"""
+models: data/06_models
+looks: data/07_model_output
+outputs: data/07_model_output
+model_input: data/05_model_input
+reports: data/08_reporting
+registered_model: cnn
+"""
+
+
+@pytest.mark.parametrize("kind", ["parameters", "catalog"])
+def test_an_environment_with_settings_has_folders_of_its_own(tmp_path: Path, kind: str) -> None:
+    files = {"base/globals.yml": GLOBALS, f"mine/{kind}.yml": b"a: {type: b}\n"}
+    loader_of(tmp_path, files)
+    loader = reader(tmp_path / "conf", env="mine")
+    assert loader.own_place == "mine"
+    assert loader["globals"] == {
+        "models": "data/06_models",
+        "looks": "data/mine/07_model_output",
+        "outputs": "data/mine/07_model_output",
+        "model_input": "data/mine/05_model_input",
+        "reports": "data/mine/08_reporting",
+        "registered_model": "cnn-mine",
+    }
+
+
+def test_folders_that_an_environment_names_are_its_own(tmp_path: Path) -> None:
+    files = {
+        "base/globals.yml": GLOBALS,
+        "mine/globals.yml": b"reports: elsewhere/08_reporting\nlooks: data/07_model_output\n",
+        "mine/parameters.yml": b"a: 1\n",
+    }
+    loader_of(tmp_path, files)
+    globals_ = reader(tmp_path / "conf", env="mine")["globals"]
+    assert globals_["reports"] == "elsewhere/08_reporting"
+    assert globals_["looks"] == "data/07_model_output"
+    assert globals_["outputs"] == "data/mine/07_model_output"
+
+
+@pytest.mark.parametrize("env", [None, "base", "local", "server"])
+def test_settings_of_conf_itself_keep_its_folders(tmp_path: Path, env: str | None) -> None:
+    files = {
+        "base/globals.yml": GLOBALS,
+        "base/parameters.yml": b"a: 1\n",
+        "local/parameters.yml": b"a: 2\n",
+        "server/mlflow.yml": b"server: {}\n",
+    }
+    loader_of(tmp_path, files)
+    loader = reader(tmp_path / "conf", env=env)
+    assert loader.own_place == ""
+    assert loader["globals"]["reports"] == "data/08_reporting"
+
+
+def test_another_folder_of_configuration_has_folders_of_its_own(tmp_path: Path) -> None:
+    files = {
+        "base/globals.yml": GLOBALS,
+        "demo/globals.yml": b"reports: data/demo/08_reporting\n",
+        "demo/parameters.yml": b"a: 1\n",
+    }
+    for name in ("project", "copy"):
+        loader_of(tmp_path / name, files)
+    own, copy = (tmp_path / name / "conf" for name in ("project", "copy"))
+    first = reader(copy, of=own)["globals"]["reports"]
+    assert re.fullmatch(r"data/copy_[0-9a-f]{8}/08_reporting", first)
+    assert reader(copy, env="demo", of=own)["globals"]["reports"] == first.replace("data", "data/demo")
+    assert reader(copy, of=tmp_path / "missing")["globals"]["reports"] == "data/08_reporting"
+    other = GLOBALS.replace(b"data/08_reporting", b"elsewhere")
+    (copy / "base/globals.yml").write_bytes(other)
+    assert reader(copy, of=own)["globals"]["reports"] == "elsewhere"

@@ -114,6 +114,17 @@ def test_two_factors_give_a_heat_map_and_a_panel_of_seeds() -> None:
     assert "not from 0" in dots.get_ylabel()
 
 
+def test_a_heat_map_tells_ten_columns_apart() -> None:
+    levels = {
+        f"{rate} {size}": {"dropout_rate": rate, "kernel_size": size}
+        for rate in (0.0, 0.5)
+        for size in range(1, 11)
+    }
+    legend = compare(levels, dict.fromkeys(levels, [90.0, 91.0])).legends[0]
+    looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+    assert len(looks) == 10
+
+
 @pytest.mark.parametrize(
     "levels", [{"a": {}, "b": {}}, {"a": {"kernel_size": 3}, "b": {"kernel_size": 5}}]
 )

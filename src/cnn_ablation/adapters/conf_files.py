@@ -37,6 +37,7 @@ def mlflow_view(name: str, state: DictConfig) -> str:
 
 
 LOADER_ARGUMENTS: dict[str, Any] = {
+    "project_conf": PROJECT_ROOT / "conf",
     "base_env": "base",
     "default_run_env": "local",
     # Kedro would ignore a globals.yaml, and kedro-mlflow adds its own pattern only later.

@@ -1,5 +1,6 @@
 """Kedro's configuration loader, which reports unusable files by file, key and reason."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,16 +24,38 @@ SUFFIXES = (".yml", ".yaml", ".json")
 """Suffixes of the files that Kedro reads."""
 
 
+RESULTS = ("outputs", "model_input", "reports")
+"""Keys in globals.yml of the folders that each variant and environment has for itself."""
+
+LOOKS = "looks"
+"""Key in globals.yml of the folder of the looks at results, which variants share."""
+
+REGISTERED_MODEL = "registered_model"
+"""Key in globals.yml of the name of the winner in MLflow's registry."""
+
+
 class ProjectConfigLoader(OmegaConfigLoader):
     """Kedro's `OmegaConfigLoader`, which reports unusable files by file, key and reason.
 
     Each loader finds its own globals. With Kedro's, the newest loader of a process answers for all.
+
+    An environment with parameters or a catalog of its own, and another folder of configuration than the
+    project's, never write into the results of the project's configuration: `own_place` is the name of
+    their folders, or empty.
+
+    Args:
+        project_conf: The project's folder of configuration.
+        args: See `OmegaConfigLoader`.
+        kwargs: See `OmegaConfigLoader`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, project_conf: Path, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._project_conf = project_conf.resolve()
+        self.own_place = ""
         with suppress(MissingConfigException):
-            self["globals"] = self["globals"]
+            merged = self["globals"]
+            self["globals"] = merged | self._own_globals(merged)
 
     @click_errors()
     def __getitem__(self, key: str) -> dict[str, Any]:
@@ -82,6 +105,42 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def relative(self, file: Path) -> str:
         """A path as messages show it: relative to the folder that contains conf."""
         return os.path.relpath(file, Path(self.conf_source).absolute().parent)
+
+    def _own_globals(self, merged: Mapping[str, Any]) -> dict[str, Any]:
+        """Folders of results and a name of the model, if conf's apply although the settings differ."""
+        conf, source = self._conf_globals(), Path(self.conf_source).resolve()
+        digest = hashlib.sha256(str(source).encode()).hexdigest()[:8]
+        name = source.parent.name if source.name == self._project_conf.name else source.name
+        env, chosen = self._own_environment()
+        own: dict[str, Any] = {}
+        for key in (*RESULTS, LOOKS, REGISTERED_MODEL):
+            value = merged.get(key)
+            steps = [f"{name.partition('.')[0]}_{digest}"] if value == conf.get(key, MISSING) else []
+            steps += [env] if env and key not in chosen else []
+            if not steps or not isinstance(value, str) or not value.strip():
+                continue
+            self.own_place = "/".join(steps)
+            if key == REGISTERED_MODEL:
+                own[key] = "-".join([value, *steps]).replace("/", "-")
+            else:
+                own[key] = Path(value).parent.joinpath(*steps, Path(value).name).as_posix()
+        return own
+
+    def _conf_globals(self) -> dict[str, Any]:
+        """The globals of the project's own folder of configuration, if another one is read."""
+        if Path(self.conf_source).resolve() == self._project_conf:
+            return {}
+        folders = [self._project_conf / name for name in self.files("globals")]
+        files = [file for folder in folders for file in _files(folder, "globals")]
+        return {key: value for file in files for key, value in read_file(file).items()}
+
+    def _own_environment(self) -> tuple[str, set[str]]:
+        """The environment if it has settings of its own, and the globals that it gives."""
+        env = self.env or self.default_run_env
+        settings = [file for kind in ("parameters", "catalog") for file in self.files(kind)[env]]
+        if env in (self.base_env, self.default_run_env) or not settings:
+            return "", set()
+        return env, {key for file in self.files("globals")[env] for key in read_file(file)}
 
     def _explain(self, kind: str, error: Exception) -> str:
         by_environment = self.files(kind)

@@ -10,14 +10,12 @@ import yaml
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 
+from cnn_ablation.adapters.config_loader import RESULTS
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.study.variants import name_variant
 
 if TYPE_CHECKING:
     from cnn_ablation.adapters.context import ProjectContext
-
-RESULTS = ("outputs", "model_input", "reports")
-"""Keys in globals.yml of the folders that each variant has for itself."""
 
 FOLDER = "variants"
 """Folder of all variants, beside the folders of conf."""
@@ -121,13 +119,18 @@ class VariantHooks:
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self) -> None:
-        """Write the parameters to a file in the variant's folder, and tag the run in MLflow."""
+        """Write a variant's parameters to a file in its folder, and tag the run in MLflow."""
         import mlflow
 
-        if not self._context.changes:
-            return
-        globals_ = self._context.config_loader["globals"]
+        loader = self._context.config_loader
+        globals_ = loader["globals"]
         folder = Path(globals_["reports"]).parent
+        if not self._context.changes:
+            if loader.own_place:
+                click.echo(
+                    f"These are not the project's settings: the results go to {folder.as_posix()}"
+                )
+            return
         changed = ", ".join(self._context.changes)
         click.echo(f"Settings differ from conf ({changed}): the results go to {folder.as_posix()}")
         write_params(self._context.project_path / folder / "run.yml", self._context.changes)

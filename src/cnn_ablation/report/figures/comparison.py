@@ -127,14 +127,14 @@ class Comparison(Drawing):
             shrink=0.9,
         )
         for index, (value, text) in enumerate(zip(columns, column_texts, strict=True)):
-            color = style.color(index)
+            color, marker = style.color(index), style.marker(index)
             apart = min(0.24, 0.9 / len(columns))
             for condition, level in self.levels.items():
                 if level[across] == value:
                     position = rows.index(level[down]) + apart * (index - (len(columns) - 1) / 2)
                     accuracies = self._accuracies(condition)
-                    _plot_spread(dots, position, accuracies, 0.03, color)
-            dots.plot([], [], "o", color=color, label=text)
+                    _plot_spread(dots, position, accuracies, 0.03, color, marker=marker)
+            dots.plot([], [], marker, color=color, label=text)
         dots.set_xticks(range(len(rows)), row_texts)
         dots.set_xlim(-0.6, len(rows) - 0.4)
         dots.set_xlabel(style.axis_label(down))
@@ -220,6 +220,7 @@ def _plot_spread(
     width: float,
     color: str,
     *,
+    marker: str = "o",
     horizontal: bool = False,
 ) -> None:
     """Plot the mean as a full point with its 95 % interval, and each seed as a hollow one beside it."""
@@ -229,7 +230,7 @@ def _plot_spread(
     seeds = (position + offsets, accuracies)
     axes.plot(
         *(seeds[::-1] if horizontal else seeds),
-        "o",
+        marker,
         markersize=5,
         markerfacecolor="white",
         markeredgecolor=color,
@@ -243,7 +244,7 @@ def _plot_spread(
             position if horizontal else mean,
             xerr=error if horizontal else None,
             yerr=None if horizontal else error,
-            fmt="o",
+            fmt=marker,
             color=color,
             markersize=7,
             elinewidth=2,

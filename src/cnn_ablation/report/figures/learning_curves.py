@@ -23,8 +23,6 @@ PANELS = (
 )
 """Column and title of each panel."""
 
-MARKERS = "os^Dv<>"
-
 TOGETHER = 7
 """Most conditions that share a panel. More get a panel each, because they could not be told apart."""
 
@@ -104,7 +102,7 @@ def _plot_together(conditions: Mapping[str, pd.DataFrame]) -> "Figure":
     grid = figure.subplots(2, 2, sharex=True, sharey="row")
     for axes, (metric, label) in zip(grid.flat, PANELS, strict=True):
         for index, (condition, rows) in enumerate(conditions.items()):
-            _plot_curve(axes, rows, metric, style.color(index), MARKERS[index], condition)
+            _plot_curve(axes, rows, metric, style.color(index), style.marker(index), condition)
         axes.set_title(label)
         axes.tick_params(labelleft=True)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
+MARKERS = "os^Dv<>P"
+
 STYLE: Any = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
@@ -83,8 +85,16 @@ def caption(figure: "Figure", text: str) -> None:
 
 
 def color(index: int) -> str:
-    """The colour of the series with this index; colours repeat after the last one."""
+    """The colour of the series with this index.
+
+    Colours repeat after the seventh, and markers after the eighth: 56 series have different pairs.
+    """
     return COLORS[index % len(COLORS)]
+
+
+def marker(index: int) -> str:
+    """The marker of the series with this index; see `color`."""
+    return MARKERS[index % len(MARKERS)]
 
 
 def axis_label(setting: str) -> str:
