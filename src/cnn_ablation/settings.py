@@ -16,8 +16,8 @@ import yaml
 from kedro.framework.project import configure_logging
 
 from cnn_ablation.adapters.abandoned_runs import AbandonedRunHooks
-from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, PROJECT_ROOT
-from cnn_ablation.adapters.config_loader import ProjectConfigLoader
+from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS
+from cnn_ablation.adapters.config_loader import PROJECT_ROOT, ProjectConfigLoader
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
@@ -35,7 +35,12 @@ never_fail_to_print()
 _logging = PROJECT_ROOT / "conf" / "logging.yml"
 if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
     # Kedro looks for this file only in the working directory.
-    configure_logging(yaml.safe_load(_logging.read_text(encoding="utf-8")))
+    try:
+        configure_logging(yaml.safe_load(_logging.read_text(encoding="utf-8")))
+    # A wrong value gives any type of error.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise SystemExit(f"Error: conf/logging.yml: no configuration of logging: {reason}") from None
 
 _tracking = TrackingHooks()
 HOOKS = (StudyHooks(), AbandonedRunHooks(), _tracking, UntrackedHooks(_tracking), VariantHooks())

@@ -1,5 +1,6 @@
 """Options of a run that select nothing, and configurations that cannot be used."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from cnn_ablation.adapters.checks import (
     GLOBALS,
     check_catalog_entries,
     check_environment,
+    check_folders,
     check_globals,
     check_results,
     create_datasets,
@@ -187,3 +189,28 @@ def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> No
         check_results(middle, catalog, pipelines)
     file.write_text("{}")
     check_results(middle, catalog, pipelines)
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"), [("file/reports", "is no folder"), ("sealed/reports", "cannot be written")]
+)
+def test_a_folder_of_results_that_cannot_be_written_is_named(
+    tmp_path: Path, folder: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "sealed").mkdir()
+    # The superuser may write into any folder.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "sealed" and access(path, mode))
+    entries = {
+        name: {"type": "pandas.CSVDataset", "filepath": f"{tmp_path}/{place}/{name}.csv"}
+        for name, place in {"before": "new/folder", "runs": folder}.items()
+    }
+    configuration = configuration_of(tmp_path, entries)
+    catalog = DataCatalog.from_config(entries)
+    first, second = node(identity, "x", "before"), node(identity, "before", "runs")
+    check_folders(configuration, Pipeline([first]), catalog)
+    with pytest.raises(InputError) as raised:
+        check_folders(configuration, Pipeline([first, second]), catalog)
+    place = tmp_path / folder.partition("/")[0]
+    assert str(raised.value).startswith(f"conf/base/catalog.yml: runs: {place} {reason}; allowed: ")

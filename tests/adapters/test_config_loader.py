@@ -27,8 +27,7 @@ def reader(
     conf: Path, parameters: dict[str, Any] | None = None, env: str | None = None, of: Path | None = None
 ) -> ProjectConfigLoader:
     """A loader of a folder of configuration, in a project whose own is `of`, by default the same."""
-    arguments = LOADER_ARGUMENTS | {"project_conf": of or conf}
-    return ProjectConfigLoader(conf_source=str(conf), env=env, runtime_params=parameters, **arguments)
+    return ProjectConfigLoader(str(conf), env, parameters, project_conf=of or conf, **LOADER_ARGUMENTS)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """The configuration of tracking, and servers and databases that cannot be used."""
 
+import errno
 import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,25 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_a_database_that_another_process_creates_meanwhile_is_kept(
+def refuse_links(source: Path, target: Path) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted", str(source), None, str(target))
+
+
+def test_a_database_is_created_on_a_file_system_without_links(
     tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(os, "link", refuse_links)
+    file = tmp_path / "mlflow.db"
+    create_database(file)
+    assert mlflow.MlflowClient(f"sqlite:///{file}").search_experiments()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("link", [os.link, refuse_links])
+def test_a_database_that_another_process_creates_meanwhile_is_kept(
+    tmp_path: Path, empty: Path, link: Callable[[Path, Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", link)
     file = tmp_path / "mlflow.db"
     copy = shutil.copyfile
 

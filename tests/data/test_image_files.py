@@ -4,6 +4,8 @@ import base64
 import io
 import os
 import struct
+import subprocess
+import sys
 import weakref
 import zlib
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from cnn_ablation.serving.classifier import COLUMNS, Classifier
 from cnn_ablation.serving.served_classifier import ServedClassifier
 from cnn_ablation.study.parameters import PredictionParameters
 from cnn_ablation.training.initial_weights import seed_network
-from tests.conftest import JOURNAL_MODEL, ROOT
+from tests.conftest import JOURNAL_MODEL, ROOT, clean_environment
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (20, 30), dtype=np.uint8)
@@ -409,6 +411,32 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path, classifier: Classifier) -> Non
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9")).mkdir()
     with pytest.raises(ImageSetError, match=r"class folder \\xe9 needs a name in UTF-8"):
         image_sets.classes_in(tmp_path)
+
+
+def test_a_class_with_a_name_that_cannot_be_printed(tmp_path: Path) -> None:
+    for name in ("one", "oth\rer"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ImageSetError, match=r"the class folder 'oth\\rer' needs a name that can be"):
+        image_sets.classes_in(tmp_path)
+
+
+def test_classes_have_the_same_names_in_a_locale_without_utf8(tmp_path: Path) -> None:
+    for name in ("größe", "farbe", "ørn"):
+        (tmp_path / name).mkdir()
+    program = (
+        "import sys, pathlib; from cnn_ablation.data.image_sets import classes_in\n"
+        "assert sys.getfilesystemencoding() != 'utf-8'\n"
+        "print(ascii(list(classes_in(pathlib.Path(sys.argv[1])))))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", program, str(tmp_path)],
+        env=clean_environment()
+        | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": f"{ROOT}/src"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == ascii(["farbe", "größe", "ørn"]), result.stderr
 
 
 def test_a_class_that_is_a_dangling_link(tmp_path: Path) -> None:

@@ -550,6 +550,10 @@ def test_conf_applies_from_any_working_directory(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == []
     assert "Registering" not in result.stdout, "conf/logging.yml holds here too"
     assert len(children(project, last_parent(project))) == 1
+    (project / "conf/logging.yml").write_text("version: 1\nhandlers: {a: 3}\n")
+    result = kedro(folder, "registry", "list")
+    expected = "Error: conf/logging.yml: no configuration of logging: Unable to configure handler 'a'"
+    assert (result.returncode, result.stderr.splitlines()[-1]) == (1, expected)
 
 
 def test_holdout_scores_only_the_final_model_on_the_test_images(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_heat_map_tells_ten_columns_apart() -> None:
         for rate in (0.0, 0.5)
         for size in range(1, 11)
     }
-    legend = compare(levels, dict.fromkeys(levels, [90.0, 91.0])).legends[0]
+    legend = compare(levels, {name: [90.0, 91.0] for name in levels}).legends[0]
     looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
     assert len(looks) == 10
 
@@ -253,6 +253,17 @@ def test_bars_are_the_intervals_of_the_tables_and_means_lie_on_their_tick() -> N
     (segment,) = bars.get_segments()
     low, high = stats.t.interval(0.95, 2, np.mean(accuracies), stats.sem(accuracies))
     assert segment[:, 1].tolist() == pytest.approx([low, high])
+
+
+def test_a_condition_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    curve = {"train_accuracy": 1.0, "val_accuracy": 2.0, "train_loss": 3.0, "val_loss": 4.0}
+    histories = pd.DataFrame(
+        {"condition": name, "seed": 0, "epoch": epoch, **curve}
+        for name in ("_a", "b")
+        for epoch in (1, 2)
+    )
+    (legend,) = LearningCurves("T", histories).draw().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["_a", "b"]
 
 
 def test_many_conditions_have_a_panel_of_learning_curves_each() -> None:

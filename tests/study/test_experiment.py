@@ -103,6 +103,13 @@ def experiment(**settings: Any) -> ExperimentParameters:
             "braces hold the name of a setting",
         ),
         ({"factors": {"model": {"dropout_rate": [0.5]}}, "condition_name": "  "}, "match pattern"),
+        (
+            {
+                "factors": {"model": {"dropout_rate": [0.5]}},
+                "condition_name": "{dropout_rate:9999}",
+            },
+            "a format pads to at most 100 characters",
+        ),
     ],
 )
 def test_experiment_rejects(settings: dict[str, Any], reason: str) -> None:
@@ -138,6 +145,21 @@ def test_experiment_rejects(settings: dict[str, Any], reason: str) -> None:
             {"factors": {"model": {"dropout_rate": [0.1, 0.2]}}, "condition_name": "dropout"},
             "condition_name",
             "more than one condition the name dropout",
+        ),
+        (
+            {"factors": {"training": {"batch_size": [10_000_000]}}, "condition_name": "{batch_size:c}"},
+            "condition_name",
+            "{batch_size:c} cannot format 10000000",
+        ),
+        (
+            {"factors": {"training": {"batch_size": [13]}}, "condition_name": "a{batch_size:c}b"},
+            "condition_name",
+            r"the name 'a\rb' has characters that cannot be printed",
+        ),
+        (
+            {"conditions": {"a\rb": {}}},
+            "conditions",
+            r"the name 'a\rb' has characters that cannot be printed; allowed: a line of text",
         ),
     ],
 )

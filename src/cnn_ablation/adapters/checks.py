@@ -1,6 +1,7 @@
 """Checks of the configuration, before anything runs."""
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -140,4 +141,32 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         raise StudyError(
             f"{name} is missing: {file} does not exist. No run with these settings has come so far; "
             "start the run at an earlier node, or leave out the option that selects nodes"
+        )
+
+
+def check_folders(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Check that the results of a run can be written, before anything is trained.
+
+    Args:
+        conf_files: The configuration that describes the catalog.
+        pipeline: The nodes of the run.
+        catalog: The catalog, with all datasets of the pipeline.
+
+    Raises:
+        InputError: A result's folder cannot be written, or is no folder.
+    """
+    for name in sorted(pipeline.all_outputs()):
+        dataset = catalog.get(name)
+        file = getattr(dataset, "_filepath", None)
+        if file is None or getattr(dataset, "_protocol", "file") != "file":
+            continue
+        folder = next(parent for parent in Path(file).absolute().parents if os.path.lexists(parent))
+        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            continue
+        reason = "cannot be written" if folder.is_dir() else "is no folder"
+        entry = catalog.config_resolver.match_dataset_pattern(name) or name
+        place = conf_files.place_of([entry], "catalog") or "conf"
+        raise InputError(
+            f"{place}: {entry}: {folder} {reason}; allowed: a folder that can be written. "
+            "conf/base/globals.yml names the folders of results"
         )

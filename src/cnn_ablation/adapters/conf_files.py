@@ -15,14 +15,15 @@ from kedro.config import MissingConfigException
 from kedro.framework.project import pipelines
 from omegaconf import DictConfig, OmegaConf
 
-from cnn_ablation.adapters.config_loader import ProjectConfigLoader, reaches, read_file
+from cnn_ablation.adapters.config_loader import (
+    PROJECT_ROOT,
+    ProjectConfigLoader,
+    reaches,
+    read_file,
+)
 from cnn_ablation.errors import InputError, ParameterError
 from cnn_ablation.study.groups import Experiment, find_experiments
 from cnn_ablation.study.variants import find_changes
-
-_checkout = Path(__file__).resolve().parents[3]
-PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
-"""Folder of the project. For an installed package, it is the working directory."""
 
 
 def project_uri() -> str:
@@ -37,7 +38,6 @@ def mlflow_view(name: str, state: DictConfig) -> str:
 
 
 LOADER_ARGUMENTS: dict[str, Any] = {
-    "project_conf": PROJECT_ROOT / "conf",
     "base_env": "base",
     "default_run_env": "local",
     # Kedro would ignore a globals.yaml, and kedro-mlflow adds its own pattern only later.

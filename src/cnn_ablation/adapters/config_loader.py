@@ -18,6 +18,10 @@ from yaml.reader import ReaderError
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.errors import InputError, suggestion
 
+_checkout = Path(__file__).resolve().parents[3]
+PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
+"""Folder of the project. For an installed package, it is the working directory."""
+
 MISSING = object()
 
 SUFFIXES = (".yml", ".yaml", ".json")
@@ -49,7 +53,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         kwargs: See `OmegaConfigLoader`.
     """
 
-    def __init__(self, *args: Any, project_conf: Path, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, project_conf: Path = PROJECT_ROOT / "conf", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._project_conf = project_conf.resolve()
         self.own_place = ""

@@ -62,6 +62,7 @@ class StudyHooks:
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.check_results(pipeline, catalog, pipelines)
+        checks.check_folders(self._context.conf_files, pipeline, catalog)
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return

@@ -56,7 +56,8 @@ def tracking(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     for view in ("runs", "trials"):
         click.echo(f"{view.capitalize()}: {page_address(base, experiment, view)}")
     if local:
-        _start("ui", f"--backend-store-uri={server}", f"--host={HOST}", f"--port={port}")
+        # Other users can read the arguments of a process, and the address can hold a password.
+        _start("ui", f"--host={HOST}", f"--port={port}", MLFLOW_BACKEND_STORE_URI=server)
 
 
 def page_address(base: str, experiment: str, view: str) -> str:
@@ -79,11 +80,11 @@ def load_context(metadata: ProjectMetadata, env: str | None) -> Any:
     return KedroSession.create(Path(metadata.project_path), env=env).load_context()
 
 
-def _start(*arguments: str) -> NoReturn:
+def _start(*arguments: str, **variables: str) -> NoReturn:
     import mlflow
 
     # MLflow starts other programs by name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    variables |= {"PATH": path, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
     # The server takes the place of this process, so that a signal that ends the command ends the server.
-    os.execve(sys.executable, [sys.executable, "-m", "mlflow", *arguments], environment)
+    os.execve(sys.executable, [sys.executable, "-m", "mlflow", *arguments], {**os.environ, **variables})

@@ -1,5 +1,6 @@
 """The tracking server or database of a run, checked and prepared before kedro-mlflow opens it."""
 
+import errno
 import os
 import re
 import shutil
@@ -12,11 +13,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import click
+from filelock import SoftFileLock
 from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
-from cnn_ablation.adapters.conf_files import PROJECT_ROOT, ConfFiles, project_uri
+from cnn_ablation.adapters.conf_files import ConfFiles, project_uri
+from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import InputError, suggestion
@@ -35,6 +38,9 @@ SERVER_TIMEOUT = 5
 
 LOCK_TIMEOUT = 20.0
 """Seconds to wait while another process has locked the database, as MLflow waits."""
+
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""Error numbers of file systems without hard links, such as FAT and some network file systems."""
 
 FAULTY = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3", "sqlite3")
 """Packages whose errors are those of a server or a database."""
@@ -252,11 +258,23 @@ def create_database(file: Path) -> None:
         copy = file.with_name(f".{file.name}-{os.getpid()}")
         try:
             shutil.copyfile(created, copy)
-            # Unlike a rename, a link never replaces what another process has created meanwhile.
-            with suppress(FileExistsError):
-                os.link(copy, file)
+            _place(copy, file)
         finally:
             copy.unlink(missing_ok=True)
+
+
+def _place(copy: Path, file: Path) -> None:
+    """Give a file its name, unless another process has created a file with that name meanwhile."""
+    try:
+        # Unlike a rename, a link never replaces a file.
+        with suppress(FileExistsError):
+            os.link(copy, file)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        with SoftFileLock(file.with_name(f".{file.name}.lock"), timeout=LOCK_TIMEOUT):
+            if not file.exists():
+                copy.replace(file)
 
 
 def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]) -> None:

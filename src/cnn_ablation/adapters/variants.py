@@ -10,8 +10,9 @@ import yaml
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 
+from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.config_loader import RESULTS
-from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.errors import InputError, StudyError, suggestion
 from cnn_ablation.study.variants import name_variant
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class VariantHooks:
         self._context = context
 
     @hook_impl(trylast=True)
+    @click_errors()
     def before_pipeline_run(self) -> None:
         """Write a variant's parameters to a file in its folder, and tag the run in MLflow."""
         import mlflow
@@ -133,7 +135,11 @@ class VariantHooks:
             return
         changed = ", ".join(self._context.changes)
         click.echo(f"Settings differ from conf ({changed}): the results go to {folder.as_posix()}")
-        write_params(self._context.project_path / folder / "run.yml", self._context.changes)
+        file = self._context.project_path / folder / "run.yml"
+        try:
+            write_params(file, self._context.changes)
+        except OSError as error:
+            raise StudyError(f"{file} cannot be written: {error.strerror}") from None
         if mlflow.active_run() is not None:
             mlflow.set_tag(TAG, globals_[TAG])
 

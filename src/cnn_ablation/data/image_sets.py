@@ -164,26 +164,34 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def classes_in(folder: Path) -> list[str]:
-    """The names of a folder's subfolders, sorted. Each subfolder is a class.
+def classes_in(folder: Path) -> dict[str, Path]:
+    """A folder's subfolders by name, sorted. Each subfolder is a class.
 
     Raises:
-        ImageSetError: There are fewer than two subfolders, a name is not UTF-8, or a link leads nowhere.
+        ImageSetError: There are fewer than two subfolders, a name is not UTF-8 or cannot be printed, or
+            a link leads nowhere.
     """
-    entries = [path for path in sorted(folder.glob("*")) if not path.name.startswith(".")]
-    for path in entries:
+    classes = {}
+    for path in sorted(folder.glob("*")):
+        # The locale's encoding, in which Python reads names, need not be UTF-8.
         name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
+        if name.startswith("."):
+            continue
         if path.is_symlink() and not path.exists():
             raise ImageSetError(f"{folder}: {name} is a link to a folder that is not there")
-        if path.is_dir() and name != path.name:
+        if not path.is_dir():
+            continue
+        if os.fsencode(path.name) != name.encode("utf-8"):
             raise ImageSetError(f"{folder}: the class folder {name} needs a name in UTF-8")
-    names = [path.name for path in entries if path.is_dir()]
-    if len(names) < 2:
+        if not name.isprintable():
+            raise ImageSetError(f"{folder}: the class folder {name!r} needs a name that can be printed")
+        classes[name] = path
+    if len(classes) < 2:
         raise ImageSetError(
-            f"{folder} has {len(names)} subfolders: it needs one per class, named after the class, for "
-            "at least two classes"
+            f"{folder} has {len(classes)} subfolders: it needs one per class, named after the class, "
+            "for at least two classes"
         )
-    return names
+    return classes
 
 
 def load_folder(
@@ -215,12 +223,13 @@ def load_folder(
     from cnn_ablation.data.image_files import files_in, prepare
 
     shape = shape_of(size, mode)
-    names = classes_in(folder)
+    classes = classes_in(folder)
+    names = list(classes)
     images: list[np.ndarray] = []
     labels: list[int] = []
     unreadable = {}
-    for label, name in enumerate(names):
-        for file in files_in(folder / name):
+    for label, (name, path) in enumerate(classes.items()):
+        for file in files_in(path):
             try:
                 images.append(prepare(file.read(), shape, dark_on_light=dark_on_light))
                 labels.append(label)

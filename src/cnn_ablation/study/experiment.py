@@ -1,6 +1,7 @@
 """Experiments: their parameters, and the conditions and trials that follow from these."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,6 +32,9 @@ MAX_CONDITIONS = 1_000
 
 MAX_TRIALS = 100_000
 """Largest number of trials that an experiment may have."""
+
+LONGEST_NUMBER = 100
+"""Largest width and precision of a format in a condition_name."""
 
 Change = tuple[SettingPath, Any]
 """Path and new value of a setting."""
@@ -239,7 +243,7 @@ class ExperimentParameters(Parameters):
                     f"unknown setting {{{field}}}; allowed: num_conv_layers, {', '.join(allowed)}."
                     f"{suggestion(field, allowed)}",
                 ) from None
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 raise ParameterError(
                     "condition_name", f"{{{field}:{spec}}} cannot format {value!r}: {error}"
                 ) from None
@@ -256,6 +260,12 @@ class ExperimentParameters(Parameters):
                 f"gives more than one condition the name {', '.join(shared)}; name each varied "
                 "setting in it",
             )
+        for name in conditions:
+            if not name.isprintable():
+                raise ParameterError(
+                    "conditions" if self.conditions else "condition_name",
+                    f"the name {name!r} has characters that cannot be printed; allowed: a line of text",
+                )
 
     def _check_claims(self, resolved: Sequence[Condition]) -> None:
         identities = {condition.name: identify_configuration(condition) for condition in resolved}
@@ -353,6 +363,10 @@ def _fields_of(template: str) -> list[str]:
             raise ValueError(
                 f"condition_name: {template!r}: braces hold the name of a setting and at most a format, "
                 "such as {dropout_rate} or {learning_rate:.0e}"
+            )
+        if any(int(number) > LONGEST_NUMBER for number in re.findall(r"\d+", spec or "")):
+            raise ValueError(
+                f"condition_name: {template!r}: a format pads to at most {LONGEST_NUMBER} characters"
             )
     return [field for _, field, _, _ in parsed if field is not None]
 

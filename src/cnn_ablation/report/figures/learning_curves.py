@@ -108,8 +108,9 @@ def _plot_together(conditions: Mapping[str, pd.DataFrame]) -> "Figure":
         axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in grid[1]:
         axes.set_xlabel("Epoch")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", title="Condition")
+    # Matplotlib would leave out names that begin with an underscore.
+    lines, names = grid[0, 0].get_lines(), list(conditions)
+    figure.legend(lines, names, loc="outside right upper", title="Condition")
     return figure
 
 
