@@ -130,7 +130,8 @@ class VariantHooks:
         if not self._context.changes:
             if loader.own_place:
                 click.echo(
-                    f"These are not the project's settings: the results go to {folder.as_posix()}"
+                    "The settings are not those of the project's conf: "
+                    f"the results go to {folder.as_posix()}"
                 )
             return
         changed = ", ".join(self._context.changes)
