@@ -1,5 +1,6 @@
 """Fixtures and helpers. The main one is a small project: the real code and conf with 600 real images."""
 
+import atexit
 import logging
 import os
 import random
@@ -9,16 +10,19 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from cnn_ablation.adapters.tracking_store import create_database
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.parts.architectures import ConvNet
@@ -208,6 +212,15 @@ def write_yaml(file: Path, content: object) -> None:
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
+@cache
+def empty_database() -> Path:
+    """MLflow's database without runs. MLflow takes seconds to create its tables."""
+    file = Path(tempfile.mkdtemp()) / "mlflow.db"
+    atexit.register(shutil.rmtree, file.parent)
+    create_database(file)
+    return file
+
+
 def make_project(folder: Path) -> Path:
     """Copy the project to a folder, set up to train one epoch on the fixture's images."""
     for part in ("conf", "src"):
@@ -220,6 +233,7 @@ def make_project(folder: Path) -> Path:
     (folder / "src/cnn_ablation/kernels/__pycache__").symlink_to(compiled)
     for file in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / file, folder / file)
+    shutil.copy(empty_database(), folder / "mlflow.db")
     shutil.copytree(ROOT / "data/01_raw/journal", folder / "data/01_raw/journal")
     write_yaml(
         folder / "conf/local/catalog.yml",

@@ -1,6 +1,7 @@
 """Runs are marked as killed if their process has ended. All other runs are left alone."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ import mlflow
 import pytest
 
 from cnn_ablation.adapters.abandoned_runs import INITIAL_NAMESPACE, Process, mark_abandoned
+from tests.conftest import empty_database
 
 HERE = Process.current()
 EARLIER_BOOT = replace(HERE, boot="earlier", machine="ours", namespace=INITIAL_NAMESPACE)
@@ -81,7 +83,7 @@ def test_a_process_of_unknown_state_is_left_alone(
 
 @needs_proc
 def test_only_runs_of_ended_processes_are_marked(tmp_path: Path, ended: Process) -> None:
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{shutil.copy(empty_database(), tmp_path)}")
     experiments = [client.create_experiment(name) for name in ("one", "another")]
 
     def started(process: Process | None, experiment: str, parent: str | None = None) -> str:

@@ -16,7 +16,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT, clean_environment, kedro, make_project, variant
+from tests.conftest import (
+    ROOT,
+    clean_environment,
+    empty_database,
+    kedro,
+    make_project,
+    variant,
+)
 from tests.execution.test_store import age
 from tests.reliability.harness import (
     Disturbance,
@@ -53,6 +60,7 @@ def copy_untracked(project: Path, copy: Path) -> Path:
     """Copy a project with its trials, but without MLflow's database, which knows where it is."""
     ignored = shutil.ignore_patterns("mlflow.db", "mlartifacts")
     shutil.copytree(project, copy, symlinks=True, ignore=ignored)
+    shutil.copy(empty_database(), copy)
     return copy
 
 
@@ -194,7 +202,7 @@ def run():
 
 
 def test_an_interrupt_in_the_middle_of_a_write_marks_the_run_as_killed(tmp_path: Path) -> None:
-    store = tmp_path / "mlflow.db"
+    store = shutil.copy(empty_database(), tmp_path)
     process = script(INTERRUPTED_WRITE, str(store))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

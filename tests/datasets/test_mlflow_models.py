@@ -1,6 +1,7 @@
 """Networks in MLflow's model registry."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
 from cnn_ablation.evidence.champion import UNREAD
+from tests.conftest import empty_database
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]
     """A registry with the model `cnn`, which has a version that no study has made."""
     folder = tmp_path_factory.mktemp("registry")
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{shutil.copy(empty_database(), folder)}")
     client = MlflowClient()
     client.create_registered_model("cnn")
     (folder / "MLmodel").write_text("flavors: {}\n")

@@ -3,21 +3,28 @@
 import base64
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 import nbformat
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from mlflow.entities import Run
@@ -30,7 +37,17 @@ from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.report.journal import SIGNS
 from cnn_ablation.serving.served_classifier import encode
-from tests.conftest import JOURNAL, ROOT, STUDY, kedro, make_project, served, variant, write_yaml
+from tests.conftest import (
+    JOURNAL,
+    ROOT,
+    STUDY,
+    empty_database,
+    kedro,
+    make_project,
+    served,
+    variant,
+    write_yaml,
+)
 
 FIGURES = {
     "dropout": "dropout_impact.png",
@@ -584,6 +601,7 @@ def certificate(tmp_path: Path) -> Path:
 def server(tmp_path: Path, certificate: Path) -> Iterator[str]:
     """Address of a tracking server on loopback, which encrypts."""
     key = certificate.with_suffix(".key")
+    shutil.copy(empty_database(), tmp_path / "server.db")
     options = {
         "--workers": "1",
         "--backend-store-uri": f"sqlite:///{tmp_path}/server.db",
@@ -595,8 +613,11 @@ def server(tmp_path: Path, certificate: Path) -> Iterator[str]:
         yield url
 
 
-def test_tracks_on_the_server_in_conf(tmp_path: Path, server: str, certificate: Path) -> None:
+def test_tracks_on_the_server_in_conf_while_it_answers(
+    tmp_path: Path, server: str, certificate: Path
+) -> None:
     project = make_project(tmp_path / "project")
+    (project / "mlflow.db").unlink()
     configuration: dict[str, Any] = {
         "server": {"mlflow_tracking_uri": server},
         "tracking": {"experiment": {"create_experiment_kwargs": {"artifact_location": None}}},
@@ -610,7 +631,46 @@ def test_tracks_on_the_server_in_conf(tmp_path: Path, server: str, certificate: 
     result = kedro(project, *run, MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate))
     assert result.returncode == 0, result.stderr
     assert not (project / "mlflow.db").exists()
-    with sqlite3.connect(tmp_path / "server.db") as database:
-        names = [name for (name,) in database.execute("select name from runs")]
-    assert sorted(names) == ["batchnorm", "batchnorm_False seed 0", "batchnorm_True seed 0"]
+    assert sorted(run_names(tmp_path / "server.db")) == [
+        "batchnorm",
+        "batchnorm_False seed 0",
+        "batchnorm_True seed 0",
+    ]
     assert list((tmp_path / "artifacts").rglob("batchnorm_comparison.png"))
+
+    def run_impatiently() -> "subprocess.CompletedProcess[str]":
+        return kedro(
+            project,
+            *("run", "--pipeline=pooling", "--params=seeds=1"),
+            MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate),
+            MLFLOW_HTTP_REQUEST_TIMEOUT="2",
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+        )
+
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(run_impatiently)
+        while not running.done() and "pooling" not in run_names(tmp_path / "server.db"):
+            time.sleep(0.1)
+        stop_server(server)
+        result = running.result()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "This run was not tracked to its end" in " ".join(result.stdout.split())
+    reports = project / "data/08_reporting/pooling"
+    assert (reports / "pooling_comparison.png").is_file()
+    assert len(pd.read_csv(reports / "trial_metrics.csv")) == 2
+
+
+def run_names(database: Path) -> list[str]:
+    """Names of the runs that a tracking server has stored."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [name for (name,) in connection.execute("select name from runs")]
+
+
+def stop_server(address: str) -> None:
+    """Stop the processes of a server, which then accepts connections and never answers."""
+    port = urlsplit(address).port
+    listening = [
+        each for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port == port
+    ]
+    for process in {each.pid for each in listening if each.status == psutil.CONN_LISTEN}:
+        os.kill(process, signal.SIGSTOP)
