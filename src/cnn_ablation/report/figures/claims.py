@@ -26,6 +26,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
 """Colour and marker of each verdict."""
 
 UNIT_ORDER = [*dict.fromkeys(UNITS.values()), "%", "ratio"]
+"""Order of the panels. Those of other units follow."""
 
 REACH = 1.5
 """How far an axis reaches, in multiples of the largest estimate, claimed size or margin."""
@@ -47,7 +48,8 @@ class Claims(Drawing):
         """See base class."""
         differences = self.verdicts[self.verdicts["is_difference"].astype(bool)]
         drawn = differences.dropna(subset="estimate")
-        units = sorted(drawn["unit"].unique(), key=UNIT_ORDER.index)
+        found = set(drawn["unit"])
+        units = [*(unit for unit in UNIT_ORDER if unit in found), *sorted(found - {*UNIT_ORDER})]
         panels = {unit: drawn[drawn["unit"] == unit] for unit in units} or {"points": drawn}
         counts = [max(len(rows), 1) for rows in panels.values()]
         with style.applied():
