@@ -17,8 +17,6 @@ def describe_network(
 ) -> pd.DataFrame:
     """A row per layer, in the order in which they run.
 
-    Nothing is computed: the network runs on PyTorch's meta device.
-
     Returns:
         Columns: layer (name), kind (class), output_shape, parameters, and multiply_adds per image, which
         are those of convolutions and matrix products.
@@ -45,10 +43,13 @@ def describe_network(
 
     with torch.device("meta"):
         network = architecture.build(image_shape, num_classes).eval()
-        for name, layer in network.named_modules():
-            if not [*layer.children()]:
-                layer.register_forward_hook(
-                    lambda layer, _, output, name=name: describe(name, layer, output)
-                )
-        network(torch.empty(1, *image_shape))
+    for name, layer in network.named_modules():
+        if not [*layer.children()]:
+            layer.register_forward_hook(
+                lambda layer, _, output, name=name: describe(name, layer, output)
+            )
+    # Only shapes are of interest, so the weights stay undefined. On the meta device, batch normalization
+    # would import PyTorch's compiler, which takes longer than all else here.
+    with torch.inference_mode():
+        network.to_empty(device="cpu")(torch.empty(1, *image_shape))
     return pd.DataFrame(rows.values())

@@ -94,7 +94,7 @@ def describe_networks(trials: list[Trial], data_summary: dict[str, Any]) -> pd.D
         total = layers[["parameters", "multiply_adds"]].sum().to_dict()
         layers.loc[len(layers)] = {
             "layer": "total",
-            "kind": "ConvNet",
+            "kind": type(condition.model).__name__,
             "output_shape": layers["output_shape"].iloc[-1],
             **total,
         }
