@@ -95,6 +95,23 @@ def test_malformed_params_give_one_line(text: str, reason: str) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--runner=ParallelRunner", "'ParallelRunner' cannot run the pipelines"),
+        ("--runner=kedro.runner.ParallelRunner", "ParallelRunner' cannot run the pipelines"),
+        ("--runner=kedro.runner.Nope", "'kedro.runner.Nope' is no class of a runner"),
+        ("--runner=pathlib.Path", "'pathlib.Path' is no class of a runner"),
+        ("--runner-params=foo=1", "Invalid value for --runner-params:"),
+        ("--async", "--async: not supported, because nodes save each trial when it ends"),
+    ],
+)
+def test_an_option_that_does_not_fit_gives_one_line(option: str, expected: str) -> None:
+    result = CliRunner().invoke(run, [option])
+    assert result.exit_code == 2
+    assert expected in result.output
+
+
 def test_without_params_there_are_none() -> None:
     assert not run.make_context("run", []).params["params"]
 

@@ -60,7 +60,7 @@ def test_replaces_a_corrupt_file(tmp_path: Path, damage: str) -> None:
     shutil.copytree(IMAGES, tmp_path, dirs_exist_ok=True)
     victim = tmp_path / "train-images-idx3-ubyte.gz"
     whole = victim.read_bytes()
-    altered = gzip.compress(bytes(10) + gzip.decompress(whole)[10:])
+    altered = whole[:1000] + bytes(10) + whole[1010:]
     victim.write_bytes({"truncated": whole[:1000], "altered": altered, "empty": b""}[damage])
     fashion_mnist.load(tmp_path, SHA256, package_folders=[IMAGES], mirrors=[])
     assert victim.read_bytes() == whole
@@ -69,16 +69,26 @@ def test_replaces_a_corrupt_file(tmp_path: Path, damage: str) -> None:
 def test_the_error_names_every_place_tried_and_a_remedy(tmp_path: Path, mirror: str) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()
-    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"no archive")
     with pytest.raises(DataUnavailableError) as failure:
         fashion_mnist.load(
             folder, SHA256, package_folders=[tmp_path / "package"], mirrors=[mirror + "missing/"]
         )
     message = str(failure.value)
-    assert f"{folder}/train-images-idx3-ubyte.gz: its content does not match the checksum" in message
+    assert f"{folder}/train-images-idx3-ubyte.gz: Not a gzipped file" in message
     assert f"{tmp_path}/package/train-images-idx3-ubyte.gz: No such file" in message
     assert f"{mirror}missing/train-images-idx3-ubyte.gz: HTTP Error 404" in message
     assert "dataset-fashion-mnist" in message
+
+
+def test_never_replaces_the_files_of_another_set(tmp_path: Path) -> None:
+    name = "train-images-idx3-ubyte.gz"
+    other = gzip.compress(b"of another set")
+    (tmp_path / name).write_bytes(other)
+    with pytest.raises(DataUnavailableError, match=rf"{tmp_path}/{name} has another content: .* sha256"):
+        fashion_mnist.load(tmp_path, SHA256, package_folders=[IMAGES], mirrors=[])
+    assert (tmp_path / name).read_bytes() == other
+    assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.full_data

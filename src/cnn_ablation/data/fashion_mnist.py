@@ -60,9 +60,9 @@ def load(
 ) -> dict[str, np.ndarray]:
     """The images, uint8 (N, 28, 28), and labels, uint8 (N,), by the keys of `FILES`.
 
-    A file that is missing from the folder, or whose content does not match its checksum, is copied from
-    a package of the operating system or downloaded from a mirror, in this order. It is checked before it
-    is written to the folder.
+    A file that is missing from the folder, or is damaged, is copied from a package of the operating
+    system or downloaded from a mirror, in this order. It is checked before it is written to the folder.
+    An undamaged file with another content belongs to another data set, and is never replaced.
 
     Args:
         folder: Folder of the four `.gz` files.
@@ -71,7 +71,8 @@ def load(
         mirrors: Base URLs to download from; None: those that torchvision knows.
 
     Raises:
-        DataUnavailableError: No source has a valid copy of a file.
+        DataUnavailableError: No source has a valid copy of a file, or the folder has another file with
+            the same name.
     """
     return {
         key: _parse_idx(_content(folder, key, sha256[key], package_folders, mirrors)) for key in FILES
@@ -95,6 +96,12 @@ def _content(
             tried.append(f"{place}: {getattr(error, 'strerror', None) or error}")
             continue
         if hashlib.sha256(content).hexdigest() != sha256:
+            if content and place == str(folder / name):
+                raise DataUnavailableError(
+                    f"Fashion-MNIST: {place} has another content: it does not match the checksum "
+                    "(SHA-256). What to do: move it away, or name another folder in the catalog. For "
+                    "files of your own, give their checksums there as sha256."
+                )
             tried.append(f"{place}: its content does not match the checksum (SHA-256)")
             continue
         if place != str(folder / name):
