@@ -44,6 +44,18 @@ def test_shows_trials_done_running_reused_and_failed_with_epoch_and_accuracy() -
     assert "epoch 1: validation accuracy 81.25 %" in shown
 
 
+def test_names_are_text_and_no_markup() -> None:
+    screen = io.StringIO()
+    progress = StudyProgress(Console(file=screen, force_terminal=True, width=160))
+    trial = make_trial()
+    named = trial.condition.model_copy(update={"name": "a[/b] [red]"})
+    trial = trial.model_copy(update={"condition": named})
+    with progress.shown():
+        progress.begin({"k": trial}, GREY)
+        progress.epoch("k", row(1))
+    assert "a[/b] [red] seed 0" in screen.getvalue()
+
+
 def test_repeated_epochs_and_late_events_count_once() -> None:
     progress = StudyProgress(Console(file=io.StringIO()))
     progress.begin({"k": make_trial()}, GREY)

@@ -25,6 +25,13 @@ def printed(verdicts: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+def test_names_are_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary("Effect [/x] [b]", SUMMARY.assign(condition="opt[red]:smile:"), None, "folder")
+    output = capsys.readouterr().out
+    assert "Effect [/x] [b]" in output
+    assert "opt[red]:smile:" in "".join(output.replace("│", "").split())
+
+
 CLAIMS = pd.DataFrame(
     {
         "claim": ["moderate_best", "half_too_much", "deeper_overfits", "neutral"],

@@ -82,7 +82,7 @@ def list_trials(
             "diverged" if row["status"] == "diverged" else f"{row['mean_val_accuracy']:.2f}",
             row["code"],
         )
-    console = Console()
+    console = Console(markup=False, emoji=False)
     console.print(table)
     console.print(f"{len(listed)} trials in {store.root}", highlight=False)
     if leftovers := store.leftovers():
@@ -113,7 +113,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     entry = store.get(matches[0])
     if entry is None:
         raise click.ClickException(f"{matches[0]} is damaged and was set aside")
-    console = Console()
+    console = Console(markup=False, emoji=False)
     for name, value in settings_of(entry.identity).items():
         console.print(f"{name}: {value}")
     table = Table(*entry.history[0])

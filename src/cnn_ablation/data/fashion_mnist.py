@@ -6,16 +6,17 @@
 import gzip
 import hashlib
 import sys
-import tempfile
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
 
 from cnn_ablation.errors import DataUnavailableError
+from cnn_ablation.whole_files import write_whole
 
 NAME = "Fashion-MNIST"
 IMAGE_SHAPE = (1, 28, 28)
@@ -105,7 +106,7 @@ def _content(
             tried.append(f"{place}: its content does not match the checksum (SHA-256)")
             continue
         if place != str(folder / name):
-            _write(folder / name, packed)
+            write_whole(folder / name, methodcaller("write_bytes", packed))
         return content
     raise DataUnavailableError(
         "\n  ".join(
@@ -137,16 +138,6 @@ def _download(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
         content: bytes = answer.read()
         return content
-
-
-def _write(path: Path, packed: bytes) -> None:
-    """Write a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(packed)
-    unfinished = Path(file.name)
-    unfinished.chmod(0o644)
-    unfinished.replace(path)
 
 
 def _parse_idx(content: bytes) -> np.ndarray:

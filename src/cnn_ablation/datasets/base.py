@@ -1,6 +1,5 @@
 """Base classes of datasets."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,17 +20,6 @@ class FileDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
     def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath = Path(filepath)
         self.metadata = metadata
-
-    def _replace(self, write: Callable[[Path], object]) -> None:
-        """Write the file. An interrupted write leaves the previous file as it was.
-
-        Args:
-            write: Writes the file at a path.
-        """
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._filepath.with_suffix(".unfinished")
-        write(unfinished)
-        unfinished.replace(self._filepath)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

@@ -10,6 +10,7 @@ from kedro_datasets.json import JSONDataset
 from cnn_ablation.datasets.base import FileDataset, ReadOnlyDataset
 from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.study.trials import Trial
+from cnn_ablation.whole_files import write_whole
 
 # Kedro-Viz recognizes the kind of a preview only by the name of its type.
 JSONPreview = NewType("JSONPreview", str)
@@ -29,7 +30,7 @@ class ArraysDataset(FileDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
         """Write all arrays. An interrupted write leaves the previous file as it was."""
         from safetensors.numpy import save_file
 
-        self._replace(lambda path: save_file(data, path))
+        write_whole(self._filepath, lambda path: save_file(data, path))
 
 
 class TrialsDataset(JSONDataset):  # type: ignore[misc]

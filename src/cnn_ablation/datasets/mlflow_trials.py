@@ -1,7 +1,6 @@
 """Trials as nested MLflow runs."""
 
 import math
-import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from kedro.io import AbstractDataset
 
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.execution.outcomes import TrialRun
+from cnn_ablation.whole_files import write_whole
 from cnn_ablation.workarounds import TrackingSwitch
 
 CURVES = "curves"
@@ -62,11 +62,10 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
                 "mlflow_run_id": self._track_if_possible(data),
             }
         )
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
         self._table = pd.DataFrame(self._rows).sort_values("position").to_csv(index=False)
-        unfinished = self._filepath.with_name(f".{self._filepath.name}-{os.getpid()}")
-        unfinished.write_text(self._table, encoding="utf-8", newline="")
-        unfinished.replace(self._filepath)
+        write_whole(
+            self._filepath, lambda path: path.write_text(self._table, encoding="utf-8", newline="")
+        )
 
     def load(self) -> pd.DataFrame:
         """Return this session's table, or else that of the session that saved last.

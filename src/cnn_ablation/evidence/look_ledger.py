@@ -12,6 +12,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from cnn_ablation.errors import StudyError
+from cnn_ablation.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +66,7 @@ class LookLedger:
         try:
             looks = self.read()
             yield looks
-            unfinished = self._file.with_suffix(".unfinished")
-            unfinished.write_text(json.dumps(looks), encoding="utf-8")
-            unfinished.replace(self._file)
+            write_whole(self._file, lambda path: path.write_text(json.dumps(looks), encoding="utf-8"))
         finally:
             lock.release()
 

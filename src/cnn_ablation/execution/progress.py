@@ -73,12 +73,12 @@ class StudyProgress:
         self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn("left"),
             _TimeLeft(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             console=console,
             transient=True,
             get_time=clock,

@@ -267,7 +267,7 @@ def print_comparison(
         every_claim: Whether to print also the claims whose verdict is the same.
         console: Where to print; None: standard output.
     """
-    console = console or Console()
+    console = console or Console(markup=False, emoji=False)
     if len(conditions):
         metric = conditions["metric"].iloc[0]
         unit = UNITS[metric]

@@ -44,7 +44,7 @@ def print_summary(
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,.0f}",
         )
-    console = console or Console()
+    console = console or Console(markup=False, emoji=False)
     console.print(table)
     if not condition_summary["seeds"].any():
         console.print("No trial has finished: there are no results to compare.", highlight=False)
