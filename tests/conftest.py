@@ -29,6 +29,7 @@ from cnn_ablation.parts.architectures import ConvNet
 from cnn_ablation.parts.optimizers import Adam
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters
+from tests.warm_start import run_kedro
 
 # Trials train in one thread, as they do in workers. With more, the processes of pytest-xdist compete for
 # the cores, and trainings take three times as long.
@@ -120,6 +121,9 @@ def kedro(
 
     kedro-mlflow's hooks are singletons: sessions in one process would affect each other's runs.
     """
+    if not environment:
+        return run_kedro(arguments, project, clean_environment(), timeout)
+    # The interpreter reads some variables when it starts.
     return subprocess.run(
         [sys.executable, "-m", "kedro", *arguments],
         cwd=project,
