@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 
+LONGEST_MESSAGE = 500
+"""Largest number of characters of another library's message that is shown."""
+
 
 class AblationError(Exception):
     """Base of all errors of this package. Its message says what is wrong and what to do about it."""
@@ -75,3 +78,9 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?` for a misspelt name, or an empty string if no allowed name is close."""
     close = get_close_matches(str(name), [str(other) for other in allowed], n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error of any library in one line, without PyTorch's stack of C++ functions."""
+    message = str(error).partition("\nException raised from")[0]
+    return " ".join(message.split())[:LONGEST_MESSAGE] or type(error).__name__

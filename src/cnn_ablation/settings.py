@@ -25,6 +25,7 @@ from cnn_ablation.adapters.terminal import never_fail_to_print
 from cnn_ablation.adapters.tracking import TrackingHooks
 from cnn_ablation.adapters.tracking_store import UntrackedHooks
 from cnn_ablation.adapters.variants import VariantHooks
+from cnn_ablation.errors import one_line
 
 # Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
 # scans them again and again, which takes a seventh of the time of a run that trains nothing.
@@ -39,7 +40,7 @@ if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
         configure_logging(yaml.safe_load(_logging.read_text(encoding="utf-8")))
     # A wrong value gives any type of error.
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise SystemExit(f"Error: conf/logging.yml: no configuration of logging: {reason}") from None
 
 _tracking = TrackingHooks()

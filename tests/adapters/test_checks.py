@@ -12,8 +12,8 @@ from cnn_ablation.adapters.checks import (
     GLOBALS,
     check_catalog_entries,
     check_environment,
-    check_folders,
     check_globals,
+    check_places,
     check_results,
     create_datasets,
     warn_of_unread_files,
@@ -191,6 +191,23 @@ def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> No
     check_results(middle, catalog, pipelines)
 
 
+def test_unknown_credentials_of_a_dataset_are_named(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/local/credentials.yml", {"store": {"key": "k"}})
+    entry = {"type": "pandas.CSVDataset", "filepath": "x.csv", "credentials": "stroe"}
+    check_catalog_entries(configuration_of(tmp_path, {"a": {**entry, "credentials": "store"}}))
+    message = r"^conf/base/catalog\.yml: a: credentials: 'stroe' is not in .* Did you mean 'store'"
+    with pytest.raises(InputError, match=message):
+        check_catalog_entries(configuration_of(tmp_path, {"a": entry}))
+
+
+@pytest.mark.parametrize("name", ["a/b", "my-cnn-1.0", "a:b", "100%"])
+def test_a_name_that_mlflow_refuses_for_a_model_is_refused(tmp_path: Path, name: str) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "registered_model": name})
+    message = r"^conf/base/globals\.yml: registered_model: '.*' contains [/.:%]; allowed: a name without"
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
+
+
 @pytest.mark.parametrize(
     ("folder", "reason"), [("file/reports", "is no folder"), ("sealed/reports", "cannot be written")]
 )
@@ -209,8 +226,28 @@ def test_a_folder_of_results_that_cannot_be_written_is_named(
     configuration = configuration_of(tmp_path, entries)
     catalog = DataCatalog.from_config(entries)
     first, second = node(identity, "x", "before"), node(identity, "before", "runs")
-    check_folders(configuration, Pipeline([first]), catalog)
+    check_places(configuration, Pipeline([first]), catalog)
     with pytest.raises(InputError) as raised:
-        check_folders(configuration, Pipeline([first, second]), catalog)
+        check_places(configuration, Pipeline([first, second]), catalog)
     place = tmp_path / folder.partition("/")[0]
     assert str(raised.value).startswith(f"conf/base/catalog.yml: runs: {place} {reason}; allowed: ")
+
+
+def test_a_folder_in_place_of_a_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").mkdir()
+    entries = {"runs": {"type": "pandas.CSVDataset", "filepath": f"{tmp_path}/runs.csv"}}
+    pipeline = Pipeline([node(identity, "x", "runs")])
+    with pytest.raises(InputError, match=r"runs: .*/runs\.csv is a folder; allowed: a file in a folder"):
+        check_places(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))
+
+
+def test_looks_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    looks = {
+        "type": "cnn_ablation.datasets.LookLedgerDataset",
+        "filepath": f"{tmp_path}/file/looks.json",
+    }
+    entries = {"looks": looks}
+    pipeline = Pipeline([node(identity, "looks", "runs")])
+    with pytest.raises(InputError, match=r"looks: .*/file is no folder; allowed: a file in a folder"):
+        check_places(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))

@@ -125,6 +125,42 @@ def test_each_loader_finds_its_own_globals(tmp_path: Path) -> None:
     assert second["catalog"]["a"]["type"] == "second"
 
 
+@pytest.mark.parametrize(
+    ("local", "parameters", "message"),
+    [
+        (
+            b"a: {b: []}",
+            {},
+            "conf/local/parameters.yml: a.b: is a list, but conf/base/",
+        ),
+        (
+            b"a: []",
+            {},
+            "conf/local/parameters.yml: a: is a list, but conf/base/",
+        ),
+        (
+            b"x: {y: 1}",
+            {},
+            "conf/local/parameters.yml: x: is a mapping, but conf/base/",
+        ),
+        (
+            b"",
+            {"x": {0: 3}},
+            "--params: x: is a mapping, but conf/base/parameters.yml has a list",
+        ),
+        (b"", {"a": {"b": [1]}}, "--params: a.b: is a list, but conf/base/parameters.yml has a mapping"),
+    ],
+)
+def test_a_list_in_place_of_a_mapping_is_named(
+    tmp_path: Path, local: bytes, parameters: dict[str, Any], message: str
+) -> None:
+    files = {"base/parameters.yml": b"a: {b: {c: 1}}\nx: [1]\n", "local/parameters.yml": local}
+    loader = loader_of(tmp_path, files, parameters)
+    with pytest.raises(InputError) as raised:
+        loader["parameters"]
+    assert str(raised.value).startswith(message)
+
+
 GLOBALS = b"""
 models: data/06_models
 looks: data/07_model_output

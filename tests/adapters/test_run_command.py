@@ -84,6 +84,8 @@ def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
         ("seeds=", "'seeds=': the value is missing; write null for none"),
         ("seeds=[0],,b=1", "a parameter is empty"),
         ("", "a parameter is empty; write key=value pairs, such as seeds=[0,1]"),
+        ("seeds=2,a=1,seeds=3", "seeds is given more than once; allowed: one value"),
+        ("a.b=!!binary aGk=", "bytes is not JSON serializable; allowed: numbers, texts"),
     ],
 )
 def test_malformed_params_give_one_line(text: str, reason: str) -> None:

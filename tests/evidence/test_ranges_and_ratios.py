@@ -31,7 +31,12 @@ def row_of(means: dict[str, float], **fields: Any) -> dict[str, Any]:
     claim: Claim = TypeAdapter(Claim).validate_python({"text": "So it is.", **fields})
     rng = np.random.default_rng(0)
     rows = [
-        {"condition": name, "seed": seed, "status": "finished", claim.metric: mean + rng.normal(0, 0.02)}
+        {
+            "condition": name,
+            "seed": seed,
+            "status": "finished",
+            claim.metric: (mean + rng.normal(0, 0.02)) if mean else 0.0,
+        }
         for name, mean in means.items()
         for seed in range(8)
     ]
@@ -121,3 +126,25 @@ def test_growth_is_compared_by_the_same_rule_on_any_machine(
     assert row["estimate"] == pytest.approx((slowest - 18 - 3) / 18, abs=0.005)
     assert row["comparison"] == "((high − middle) − (middle − low)) / middle"
     assert row["unit"] == "ratio"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {**TIME, "metric": "val_accuracy_spread"},
+        {
+            "kind": "above",
+            "metric": "val_accuracy_spread",
+            "condition": "high",
+            "than": "middle",
+            "relative": True,
+            "smallest_effect": 1.0,
+        },
+    ],
+    ids=["ratio", "relative"],
+)
+def test_a_ratio_to_zero_decides_nothing(claim: dict[str, Any]) -> None:
+    row = row_of({"low": 1.0, "middle": 0.0, "high": 2.0}, **claim)
+    assert row["verdict"] == "undecided"
+    assert np.isnan(row["estimate"])
+    assert "inf" not in row["finding"]

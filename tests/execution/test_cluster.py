@@ -28,7 +28,7 @@ from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.execution.worker import TrialData
 from cnn_ablation.study.configuration import TrainingParameters
-from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.parameters import ExecutionParameters, TlsParameters
 from cnn_ablation.study.trials import Condition, Trial
 from cnn_ablation.training.results import TrainedTrial
 from tests.conftest import ALL_IMAGES, EVALUATION, JOURNAL_MODEL, QUICK_TRAINING, ROOT, clean_environment
@@ -146,6 +146,25 @@ def test_a_cluster_that_cannot_start_is_a_clear_error(
         connect(LOCAL, "cpu", trials=1)
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "tls", "message"),
+    [
+        ("tcp://[::1:80", None, r"execution\.scheduler: 'tcp://\[::1:80' is no address"),
+        (
+            "tls://127.0.0.1:8786",
+            TlsParameters(ca_file="nowhere.pem", cert="c.pem", key="k.pem"),
+            r"execution\.tls\.ca_file: there is no file nowhere\.pem",
+        ),
+    ],
+)
+def test_a_scheduler_that_cannot_be_addressed_is_named(
+    scheduler: str, tls: TlsParameters | None, message: str
+) -> None:
+    remote = LOCAL.model_copy(update={"scheduler": scheduler, "tls": tls, "workers": None})
+    with pytest.raises(ClusterError, match=message):
+        connect(remote, "cpu", trials=1)
+
+
 def spawned() -> list[psutil.Process]:
     found = []
     # Direct children only: a worker forks for a moment, and its copy has the same command line.
@@ -186,7 +205,7 @@ SCRIPT = """
 import os
 from cnn_ablation.execution import engine as engine_module
 from cnn_ablation.execution.cluster import connect
-from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.parameters import ExecutionParameters, TlsParameters
 
 def twice(number):
     return 2 * number

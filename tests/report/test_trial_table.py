@@ -39,6 +39,12 @@ def test_order() -> None:
     assert select_trials(TABLE, {}, "-mean_val_accuracy")["key"].tolist() == ["b", "c", "a"]
 
 
+def test_order_of_a_setting_that_is_a_value_or_a_list() -> None:
+    table = TABLE.assign(use_pooling=pd.Series([[True, False], None, True], dtype=object))
+    assert select_trials(table, {}, "use_pooling")["key"].tolist() == ["c", "a", "b"]
+    assert select_trials(table, {}, "-use_pooling")["key"].tolist() == ["a", "c", "b"]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kedro.config import MissingConfigException
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import SUFFIXES
-from cnn_ablation.errors import InputError, StudyError, suggestion
+from cnn_ablation.datasets import LookLedgerDataset
+from cnn_ablation.errors import InputError, StudyError, one_line, suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,10 @@ GLOBALS = {
     "predict_with": "champion",
 }
 """Keys of globals.yml that the catalog needs, with examples."""
+
+
+NOT_IN_MODEL_NAMES = "/:.%\"'"
+"""Characters that MLflow refuses in the name of a model."""
 
 
 def check_environment(conf_files: ConfFiles) -> None:
@@ -62,6 +68,13 @@ def check_globals(conf_files: ConfFiles) -> None:
                 f"{place or 'conf/base/globals.yml'}: {key}: {found}; allowed: a folder or "
                 f"a name, such as {GLOBALS[key]}"
             )
+    name = values["registered_model"]
+    if refused := [character for character in NOT_IN_MODEL_NAMES if character in name]:
+        place = conf_files.place_of(["registered_model"], "globals")
+        raise InputError(
+            f"{place}: registered_model: {name!r} contains {' '.join(refused)}; allowed: a name "
+            f"without {' '.join(NOT_IN_MODEL_NAMES)}, such as {GLOBALS['registered_model']}"
+        )
 
 
 def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
@@ -94,12 +107,23 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
-        InputError: An entry is not a mapping, or has no type.
+        InputError: An entry is not a mapping, or has no type or unknown credentials.
     """
+    try:
+        known = conf_files.loader["credentials"]
+    except MissingConfigException:
+        known = {}
     for name, entry in conf_files.loader["catalog"].items():
         if not (isinstance(entry, Mapping) and "type" in entry) and not name.startswith("_"):
             place = conf_files.place_of([name], "catalog")
             raise InputError(f"{place}: {name}: needs a mapping with a type, the class of the dataset")
+        credentials = entry.get("credentials") if isinstance(entry, Mapping) else None
+        if isinstance(credentials, str) and credentials not in known:
+            place = conf_files.place_of([name], "catalog")
+            raise InputError(
+                f"{place}: {name}: credentials: {credentials!r} is not in credentials.yml; found there: "
+                f"{', '.join(map(str, known)) or 'nothing'}.{suggestion(credentials, known)}"
+            )
 
 
 def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable[str]) -> None:
@@ -116,8 +140,7 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
         except DatasetError as error:
             entry = catalog.config_resolver.match_dataset_pattern(name) or name
             place = conf_files.place_of([entry], "catalog")
-            reason = " ".join(str(error.__cause__ or error).split())
-            raise InputError(f"{place}: {entry}: {reason}") from None
+            raise InputError(f"{place}: {entry}: {one_line(error.__cause__ or error)}") from None
 
 
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
@@ -144,7 +167,7 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         )
 
 
-def check_folders(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog) -> None:
+def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog) -> None:
     """Check that the results of a run can be written, before anything is trained.
 
     Args:
@@ -153,20 +176,33 @@ def check_folders(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalo
         catalog: The catalog, with all datasets of the pipeline.
 
     Raises:
-        InputError: A result's folder cannot be written, or is no folder.
+        InputError: A result's file or folder cannot be written, or is a folder or no folder.
     """
-    for name in sorted(pipeline.all_outputs()):
+    for name in sorted(pipeline.datasets()):
         dataset = catalog.get(name)
+        if name not in pipeline.all_outputs() and not isinstance(dataset, LookLedgerDataset):
+            continue
         file = getattr(dataset, "_filepath", None)
         if file is None or getattr(dataset, "_protocol", "file") != "file":
             continue
-        folder = next(parent for parent in Path(file).absolute().parents if os.path.lexists(parent))
-        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-            continue
-        reason = "cannot be written" if folder.is_dir() else "is no folder"
-        entry = catalog.config_resolver.match_dataset_pattern(name) or name
-        place = conf_files.place_of([entry], "catalog") or "conf"
-        raise InputError(
-            f"{place}: {entry}: {folder} {reason}; allowed: a folder that can be written. "
-            "conf/base/globals.yml names the folders of results"
-        )
+        if reason := _cannot_be_written(Path(file).absolute()):
+            entry = catalog.config_resolver.match_dataset_pattern(name) or name
+            place = conf_files.place_of([entry], "catalog") or "conf"
+            raise InputError(
+                f"{place}: {entry}: {reason}; allowed: a file in a folder that can be written. "
+                "conf/base/globals.yml names the folders of results"
+            )
+
+
+def _cannot_be_written(file: Path) -> str:
+    """The reason why a file cannot be written; empty if it can."""
+    folder = next(parent for parent in file.parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} cannot be written"
+    if file.is_dir():
+        return f"{file} is a folder"
+    if file.exists() and not os.access(file, os.W_OK):
+        return f"{file} cannot be written"
+    return ""

@@ -77,7 +77,8 @@ class ConfFiles(NamedTuple):
             A file, relative to the project, or `--params`; None if not even the first step is found.
         """
         loader = self.loader
-        if kind == "parameters" and reaches(loader.runtime_params or {}, path) == len(path):
+        given = reaches(loader.runtime_params or {}, path) if kind == "parameters" else 0
+        if given == len(path):
             return "--params"
         best, place = 0, None
         for files in loader.files(kind).values():
@@ -86,7 +87,8 @@ class ConfFiles(NamedTuple):
                 # If several files contain equally many steps, the last one overrides the others.
                 if depth and depth >= best:
                     best, place = depth, os.path.relpath(file, self.project_path)
-        return place
+        # A key that is missing belongs where the group is that lacks it.
+        return "--params" if given > best else place
 
     def find_changes(self) -> dict[str, Any]:
         """The parameters given by `--params` that make a variant; see `study.variants.find_changes`.

@@ -158,6 +158,11 @@ class ProjectConfigLoader(OmegaConfigLoader):
             duplicate = self._duplicate(kind, [(file, contents[file]) for file in files])
             if duplicate is not None:
                 return duplicate
+        sources = [(self.relative(file), content) for file, content in contents.items()]
+        if kind == "parameters":
+            sources.append(("--params", self.runtime_params or {}))
+        if mismatch := _mismatch(sources):
+            return mismatch
         reason = _reason(error)
         if "nterpolation" in reason:
             reason += "; allowed: a key of the same configuration. Write \\${ for the text ${"
@@ -257,6 +262,25 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
+
+
+def _mismatch(sources: Sequence[tuple[str, Any]], key: str = "") -> str | None:
+    """The first key that is a list in one source and a mapping in another, which cannot be merged."""
+    kinds: dict[type, str] = {dict: "a mapping", list: "a list"}
+    (first, content), *others = sources
+    for place, other in others:
+        if type(other) is not type(content) and {type(other), type(content)} <= {*kinds}:
+            wanted = kinds[type(content)]
+            return (
+                f"{place}: {key}: is {kinds[type(other)]}, but {first} has {wanted} there; "
+                f"allowed: {wanted}"
+            )
+    groups = [(place, tree) for place, tree in sources if isinstance(tree, dict)]
+    for name in dict.fromkeys(name for _, tree in groups for name in tree):
+        found = [(place, tree[name]) for place, tree in groups if tree.get(name) is not None]
+        if found and (mismatch := _mismatch(found, f"{key}.{name}".lstrip("."))):
+            return mismatch
+    return None
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:

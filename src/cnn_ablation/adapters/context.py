@@ -62,9 +62,8 @@ class ProjectContext(KedroContext):
     def _problems(self) -> Iterator[str]:
         groups = self.config_loader["parameters"]
         for key, kind in TypeExtractor(dict(pipelines)).extract_types_from_pipelines().items():
-            value = groups.get(key)
-            if not issubclass(kind, BaseModel) or value is None:
+            if not issubclass(kind, BaseModel) or key not in groups:
                 continue
-            for steps, reason in invalid_keys(kind, value):
+            for steps, reason in invalid_keys(kind, groups[key]):
                 where = ".".join([key, *steps])
                 yield f"{self.place_of(where)}: {where}: {reason}"

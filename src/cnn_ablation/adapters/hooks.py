@@ -3,19 +3,19 @@
 import errno
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import click
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.adapters import checks, relocation, tracking_store
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.context import ProjectContext
-from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError
+from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError, one_line
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
 from cnn_ablation.study.groups import SHARED_GROUPS
 from cnn_ablation.study.parameters import ExecutionParameters, SeedParameters
@@ -62,7 +62,7 @@ class StudyHooks:
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.check_results(pipeline, catalog, pipelines)
-        checks.check_folders(self._context.conf_files, pipeline, catalog)
+        checks.check_places(self._context.conf_files, pipeline, catalog)
         self._check_groups(self._context.params)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
@@ -87,15 +87,20 @@ class StudyHooks:
     def on_pipeline_error(self, error: Exception) -> None:
         """Stop the workers. Raise the cause of Kedro's error instead if a user can correct it."""
         self._close_engine()
-        cause: BaseException | None = error
-        while cause is not None:
+        for cause in _causes(error):
             if isinstance(cause, ParameterError):
                 raise self._invalid(cause.key, cause.reason) from None
             if isinstance(cause, AblationError):
                 raise cause from None
             if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
                 raise StudyError(f"Results cannot be written: {cause}. {STORED_IS_KEPT}") from None
-            cause = cause.__cause__
+        for cause in _causes(error):
+            file = re.search(r"^Failed while loading data .*?filepath=([^,)]+)", str(cause))
+            if isinstance(cause, DatasetError) and file is not None:
+                raise StudyError(
+                    f"{file[1]} cannot be read: {one_line(cause.__cause__ or cause)}. Start the run at "
+                    "an earlier node, which writes this file, or leave out the option that selects nodes"
+                ) from None
 
     @hook_impl(trylast=True)
     @click_errors()
@@ -111,14 +116,15 @@ class StudyHooks:
         outputs = pipeline.all_outputs()
         reports = self._context.config_loader["globals"]["reports"]
         evaluated = [name for name in _experiments(pipeline) if f"{name}.condition_summary" in outputs]
-        judged_alone = _judged_alone(pipeline)
+        claims = 0
         for name in evaluated:
             title = catalog.load(f"params:{name}").title
             summary = catalog.load(f"{name}.condition_summary")
             judged = f"conclusions.{name}.verdicts" in outputs
             verdicts = catalog.load(f"conclusions.{name}.verdicts") if judged else None
+            claims += 0 if verdicts is None else len(verdicts)
             print_summary(title, summary, verdicts, f"{reports}/{name}")
-        if judged_alone:
+        if claims and (judged_alone := _judged_alone(pipeline)):
             click.echo(
                 "These verdicts are preliminary. The level allows for all claims of the study, but the "
                 f"study's other experiments ({', '.join(judged_alone)}) also help to estimate spreads."
@@ -219,6 +225,10 @@ class StudyHooks:
                 origin = experiment.origin(condition.name, error.key)
                 key = f"{name}.{origin}" if origin else f"baseline.{error.key}"
                 raise self._invalid(key, f"{condition.name}: {error.reason}") from None
+            # PyTorch raises these if a number of weights does not fit its integers.
+            except (RuntimeError, TypeError, OverflowError) as error:
+                reason = f"no network can be built from these settings of the model: {one_line(error)}"
+                raise self._invalid(name, f"{condition.name}: {reason}") from None
         return trials
 
     def _check_plan(self, key: str, seeds: int) -> None:
@@ -232,6 +242,14 @@ class StudyHooks:
 
     def _invalid(self, key: str, reason: str) -> InputError:
         return InputError(f"{self._context.place_of(key)}: {key}: {reason}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and the errors that caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _judged_alone(pipeline: Pipeline) -> list[str]:

@@ -1,6 +1,7 @@
 """`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
 import copy
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -55,7 +56,15 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
                 items.append(f"{key}={text}")
         if unfinished:
             self.fail(f"{unfinished[:-1].strip()!r} does not end as YAML: {reason}", param, ctx)
-        return OmegaConf.to_container(OmegaConf.from_dotlist(items))
+        keys = [item.partition("=")[0] for item in items]
+        if repeated := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+            self.fail(f"{', '.join(repeated)} is given more than once; allowed: one value", param, ctx)
+        values = OmegaConf.to_container(OmegaConf.from_dotlist(items))
+        try:
+            json.dumps(values)
+        except TypeError as error:
+            self.fail(f"{error}; allowed: numbers, texts, true, false, null, lists of them", param, ctx)
+        return values
 
 
 def _fault(key: str, separator: str, text: str) -> str | None:

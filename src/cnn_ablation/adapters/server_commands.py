@@ -1,6 +1,7 @@
 """`kedro serve` and `kedro tracking`: servers for an environment of conf."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -12,6 +13,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.relocation import check_place
+from cnn_ablation.errors import InputError
 from cnn_ablation.secret_texts import hide_secrets
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ PORT = click.IntRange(1, 65535)
 @click_errors()
 def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     """Serve the registered model on this machine. The champion answers, unless conf says otherwise."""
+    _check_port(port)
     context = load_context(metadata, env)
     check_place(context.conf_files)
     dataset = context.catalog.get("classifier")
@@ -51,6 +54,8 @@ def tracking(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     context = load_context(metadata, env)
     server = context.mlflow.server.mlflow_tracking_uri
     local = not server.startswith(("http://", "https://"))
+    if local:
+        _check_port(port)
     base = f"http://{HOST}:{port}" if local else hide_secrets(server).rstrip("/")
     experiment = context.mlflow.tracking.experiment._experiment.experiment_id
     for view in ("runs", "trials"):
@@ -73,6 +78,18 @@ def page_address(base: str, experiment: str, view: str) -> str:
     """
     state = f"workflowType=machine_learning&viewStateShareKey={view}"
     return f"{base}/#/experiments/{experiment}/runs?{state}"
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        # Servers also do this: a port is free at once when its server has ended.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise InputError(
+                f"--port: {port} cannot be used ({error.strerror}); allowed: a free port"
+            ) from None
 
 
 def load_context(metadata: ProjectMetadata, env: str | None) -> Any:

@@ -172,7 +172,12 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     server = settings.setdefault("server", {})
     tracking = settings.setdefault("tracking", {})
     experiment = tracking.setdefault("experiment", {})
-    experiment.setdefault("name", "cnn_ablation")
+    if not experiment.setdefault("name", "cnn_ablation").strip():
+        key = ("tracking", "experiment", "name")
+        raise InputError(
+            f"{conf_files.place_of(key, 'mlflow') or 'conf'}: {'.'.join(key)}: is empty; allowed: a "
+            "name, such as fashion_mnist_cnn_tuning"
+        )
     # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
     tracking["run"] = {**tracking.get("run", {}), "nested": False}
     if tracking.get("params", {}).get("long_params_strategy", "fail") == "fail":

@@ -135,7 +135,7 @@ class MeasuredExperiment:
         return means
 
     def _measure(self, quantity: Quantity) -> Measured:
-        values = self._by_metric(quantity)
+        values = self._by_metric(quantity).replace([np.inf, -np.inf], np.nan)
         results = self._results
         compared = [each for each in results.conditions if each.name in quantity.conditions]
         step = rounding_step(quantity.metric, compared, results.images, results.moments)
@@ -143,10 +143,12 @@ class MeasuredExperiment:
         if quantity.divisor is not None:
             step *= float(np.linalg.norm([*weights.values()])) / abs(values[quantity.divisor]).mean()
             total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
-            values, weights = (total / values[quantity.divisor]).to_frame("ratio"), {"ratio": 1.0}
+            # A ratio to 0 is unknown.
+            divisors = values[quantity.divisor].where(values[quantity.divisor] != 0)
+            values, weights = (total / divisors).to_frame("ratio"), {"ratio": 1.0}
         elif quantity.relative:
             step /= values.abs().stack().mean()
-            values = values.apply(np.log)
+            values = np.log(values.where(values > 0))
         effect = contrast(values, weights, step)
         columns = values[list(weights)]
         samples = columns.dropna() @ np.array(list(weights.values()))

@@ -5,6 +5,7 @@ import math
 import shutil
 import tempfile
 from multiprocessing.util import Finalize
+from pathlib import Path
 
 import dask
 import torch
@@ -80,6 +81,9 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         tls = execution.tls
         security = None
         if tls is not None:
+            for key, file in tls:
+                if not Path(file).is_file():
+                    raise ClusterError(f"execution.tls.{key}: there is no file {file}")
             security = Security(
                 tls_ca_file=tls.ca_file,
                 tls_client_cert=tls.cert,
@@ -89,6 +93,11 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
         try:
             client = Client(execution.scheduler, security=security, timeout=CONNECT_TIMEOUT)
             client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
+        except ValueError as error:
+            raise ClusterError(
+                f"execution.scheduler: {execution.scheduler!r} is no address: {error}; allowed: for "
+                "example tcp://10.0.0.5:8786"
+            ) from None
         except (OSError, TimeoutError) as error:
             raise ClusterError(
                 f"execution.scheduler: no workers at {execution.scheduler} ({error}). Start the "

@@ -154,7 +154,7 @@ class ResNet(Architecture):
     draws_from_process: ClassVar[bool] = False
 
     kind: Literal["resnet"] = Field(default="resnet", description="Name of the part.")
-    depth: Annotated[int, Field(ge=8), AfterValidator(_resnet_depth)] = Field(
+    depth: Annotated[int, Field(ge=8, le=1202), AfterValidator(_resnet_depth)] = Field(
         default=20,
         description="Number of layers with weights: 6n + 2 for n blocks per stage, such as 8, 14, 20.",
     )

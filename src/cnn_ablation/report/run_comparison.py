@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -75,7 +74,7 @@ class ComparedExperiment(NamedTuple):
                 {"data": chapter["data_fingerprint"], "moments": chapter["moments"]},
                 chapter["images"],
             )
-        except (KeyError, TypeError, ValidationError):
+        except (KeyError, TypeError, ValueError):
             raise InputError(
                 f"{name}: its results were written by another version of this package; run it again"
             ) from None

@@ -1,6 +1,8 @@
 """The stored trials as a table."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
 
 import pandas as pd
 
@@ -57,9 +59,12 @@ def select_trials(
         table = table[same | (pd.to_numeric(column, errors="coerce") == _number(value))]
     if sort is None:
         return table
-    return table.sort_values(
-        _column(table, sort.removeprefix("-")), ascending=not sort.startswith("-"), kind="stable"
+    column = table[_column(table, sort.removeprefix("-"))]
+    missing = column.isna()
+    ordered = sorted(
+        table.index[~missing], key=lambda row: _sort_key(column[row]), reverse=sort.startswith("-")
     )
+    return table.loc[[*ordered, *table.index[missing]]]
 
 
 def differing_settings(table: pd.DataFrame) -> list[str]:
@@ -70,6 +75,12 @@ def differing_settings(table: pd.DataFrame) -> list[str]:
         ", ".join(f"{name}={value}" for name, value in row.items() if value != commonest[name])
         for _, row in texts.iterrows()
     ]
+
+
+def _sort_key(value: Any) -> tuple[bool, float, str]:
+    """Numbers first, then texts: a setting such as use_pooling is either a value or a list."""
+    is_number = isinstance(value, Real)
+    return not is_number, float(value) if is_number else 0.0, str(value)
 
 
 def _number(text: str) -> float:

@@ -57,8 +57,11 @@ def _place_or_reference(source: str) -> str:
     return source
 
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LARGEST = 1e15
+"""Largest number in a claim: beyond it, figures and sums of squares exceed what a float can hold."""
+
+Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+PositiveFinite = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 Metric = Annotated[str, AfterValidator(_known)]
 Conditions = Annotated[list[str], AfterValidator(_distinct)]
 Source = Annotated[str, AfterValidator(_place_or_reference)]

@@ -139,7 +139,7 @@ class ExperimentParameters(Parameters):
         description="Position in the journal and in tables. Experiments with the same position are "
         "sorted by name.",
     )
-    figure: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")] | None = Field(
+    figure: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$", max_length=100)] | None = Field(
         default=None,
         description="File name of the comparison figure, without .png; null: <experiment>_comparison.",
     )

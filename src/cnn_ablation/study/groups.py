@@ -38,7 +38,7 @@ OTHER_FIGURES = ("claims", "learning_curves", "confusion_matrix")
 """File names of the figures that an experiment has besides its comparison figure."""
 
 _REQUIRED = [name for name, field in ExperimentParameters.model_fields.items() if field.is_required()]
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 
 
 class Experiment(NamedTuple):
@@ -131,7 +131,7 @@ def _check_name(key: str, name: Any, taken: Collection[str]) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ParameterError(
             key,
-            f"{name!r} is not a valid name; allowed: letters, digits and underscores, "
+            f"{name!r} is not a valid name; allowed: at most 100 letters, digits and underscores, "
             "beginning with a letter",
         )
     if name in taken:

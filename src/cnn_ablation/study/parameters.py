@@ -106,7 +106,7 @@ class EvidenceParameters(Parameters):
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         description="Significance level: probability of any false verdict in a study, over all looks."
     )
-    smallest_effect: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+    smallest_effect: Annotated[float, Field(gt=0, le=100)] = Field(
         description="Smallest difference of accuracy that matters, points."
     )
     planned_seeds: Annotated[int, Field(ge=2, le=MAX_SEEDS)] = Field(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 ACCURACY = "Validation accuracy in the last epoch (%)"
 
 
+LARGEST_LEVEL = 1e300
+"""Matplotlib needs the distance between two ends of an axis to be a finite number."""
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison(Drawing):
     """Validation accuracy of each condition, in a form that suits the experiment's factors.
@@ -62,7 +66,10 @@ class Comparison(Drawing):
 
     def _plot_levels(self, factor: str, summary: pd.DataFrame) -> "Figure":
         values = [self.levels[condition][factor] for condition in summary.index]
-        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        numeric = all(
+            isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_LEVEL
+            for value in values
+        )
         positions = (
             [float(value) for value in values] if numeric else list(map(float, range(len(values))))
         )
