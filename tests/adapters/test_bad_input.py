@@ -234,6 +234,12 @@ def test_more_seeds_than_planned(project: Path, pipeline: str, key: str, value: 
     ) in " ".join(message.split())
 
 
+def test_a_network_that_cannot_be_built(project: Path) -> None:
+    sizes = "baseline.model.conv_channels=[32,10000000000000000000]"
+    message = error_of(project, "--pipeline=pooling", f"--params={sizes}")
+    assert "pooling: pooling_True: no network can be built from these settings of the model" in message
+
+
 def test_an_error_in_one_experiment_stops_the_study_before_any_training(project: Path) -> None:
     error_of(project, "--params=pooling.factors.model.use_pooling=[1]")
 

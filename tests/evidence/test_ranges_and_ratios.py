@@ -131,7 +131,7 @@ def test_growth_is_compared_by_the_same_rule_on_any_machine(
 @pytest.mark.parametrize(
     "claim",
     [
-        {**TIME, "metric": "val_accuracy_spread"},
+        {**TIME, "metric": "val_accuracy_spread", "expected": "larger"},
         {
             "kind": "above",
             "metric": "val_accuracy_spread",

@@ -515,6 +515,19 @@ def test_a_run_can_start_at_any_node_and_be_limited_to_a_stage(project: Path, st
     assert summary.read_text() == before
 
 
+def test_a_damaged_result_of_an_earlier_node_is_named(project: Path, study: str) -> None:
+    file = project / "data/05_model_input/batchnorm/trials.json"
+    whole = file.read_bytes()
+    file.write_bytes(b"")
+    result = kedro(project, "run", "--pipeline=batchnorm", "--from-nodes=batchnorm.train_trials")
+    file.write_bytes(whole)
+    assert result.returncode == 1
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("Error: "))
+    assert f"{file} cannot be read: " in line
+    assert "Start the run at an earlier node" in line
+    assert "Traceback" not in result.stdout + result.stderr
+
+
 def test_the_notebooks_run_on_the_results(project: Path, study: str) -> None:
     notebooks = project / "notebooks"
     shutil.copytree(ROOT / "notebooks", notebooks)

@@ -95,7 +95,7 @@ class StudyHooks:
             if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
                 raise StudyError(f"Results cannot be written: {cause}. {STORED_IS_KEPT}") from None
         for cause in _causes(error):
-            file = re.search(r"^Failed while loading data .*?filepath=([^,)]+)", str(cause))
+            file = re.search(r"^Failed while loading data .*?filepath=(?:\w+\(')?([^,)']+)", str(cause))
             if isinstance(cause, DatasetError) and file is not None:
                 raise StudyError(
                     f"{file[1]} cannot be read: {one_line(cause.__cause__ or cause)}. Start the run at "

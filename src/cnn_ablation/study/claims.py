@@ -58,10 +58,17 @@ def _place_or_reference(source: str) -> str:
 
 
 LARGEST = 1e15
-"""Largest number in a claim: beyond it, figures and sums of squares exceed what a float can hold."""
+"""Largest number in a claim: far beyond it, axes and sums of squares exceed what a float can hold."""
 
-Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
-PositiveFinite = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+
+def _moderate(number: float) -> float:
+    if abs(number) > LARGEST:
+        raise ValueError(f"must be at most {LARGEST:g}, and at least {-LARGEST:g}")
+    return number
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_moderate)]
+PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_moderate)]
 Metric = Annotated[str, AfterValidator(_known)]
 Conditions = Annotated[list[str], AfterValidator(_distinct)]
 Source = Annotated[str, AfterValidator(_place_or_reference)]
