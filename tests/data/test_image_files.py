@@ -87,7 +87,10 @@ def grey_with_transparent_value(bits: int) -> tuple[bytes, np.ndarray]:
     values[:, 15:20] = values[:, :5]
     digits = np.unpackbits(values.astype(np.uint8)[..., np.newaxis], axis=2)[..., -bits:]
     rows = b"".join(b"\0" + np.packbits(row.ravel()).tobytes() for row in digits)
-    content = png(30, 20, bits, 0, rows, chunk(b"tRNS", struct.pack(">H", largest - 1)))
+    # The format ignores bits of the key that pixels do not have.
+    unused = 2**15 if bits in (2, 4) else 0
+    key = struct.pack(">H", unused + largest - 1)
+    content = png(30, 20, bits, 0, rows, chunk(b"tRNS", key))
     return content, (values * 255 // largest).astype(np.uint8)
 
 

@@ -314,6 +314,11 @@ def test_too_few_classes_or_images_are_an_error(tmp_path: Path) -> None:
     write_classes(tmp_path, ("one", "other"), 1)
     with pytest.raises(ImageSetError, match=r"too few images .*: one 1, other 1"):
         load_own(tmp_path)
+    for number in range(2, 9):
+        for name in ("one", "other"):
+            Image.new("L", (9, 9)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(ImageSetError, match=r"of each class \(test_share: 0\.01\): 16 in 2 classes"):
+        image_sets.load_folder(tmp_path, [8, 8], "grey", dark_on_light=False, test_share=0.01)
 
 
 def test_a_file_that_is_not_an_image_is_an_error(tmp_path: Path) -> None:

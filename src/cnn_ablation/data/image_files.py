@@ -239,7 +239,8 @@ def _scale_transparent_colour(image: PillowFile) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in key)
     elif isinstance(key, int) and packing in ("L;2", "L;4"):
         largest = 2 ** int(packing[-1]) - 1
-        image.info["transparency"] = key * 255 // largest
+        # Of the two bytes of the key, bits that pixels do not have are to be ignored.
+        image.info["transparency"] = (key & largest) * 255 // largest
 
 
 def _decode_tiff(image: PillowFile) -> Image.Image:

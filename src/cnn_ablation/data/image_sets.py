@@ -241,9 +241,10 @@ def load_folder(
     counts = np.bincount(labels, minlength=len(names))
     few = [f"{name} {count}" for name, count in zip(names, counts, strict=True) if count < 2]
     if few or not len(names) <= test_share * len(labels) <= len(labels) - len(names):
+        found = ", ".join(few) or f"{len(labels)} in {len(names)} classes"
         raise ImageSetError(
             f"{folder} has too few images to train on {1 - test_share:.0%} and test on {test_share:.0%} "
-            f"of each class: {', '.join(few) or f'{len(labels)} in {len(names)} classes'}"
+            f"of each class (test_share: {test_share}): {found}"
         )
     pixels = np.stack(images).transpose(0, 2, 3, 1)
     split: list[Any] = train_test_split(
