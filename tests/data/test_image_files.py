@@ -80,6 +80,20 @@ def rows_of(fine: np.ndarray) -> bytes:
     return b"".join(b"\0" + row.astype(">u2").tobytes() for row in fine)
 
 
+def grey_with_transparent_value(bits: int) -> tuple[bytes, np.ndarray]:
+    """A grey PNG file of few bits in which one value is transparent, and its pixels in 8 bits."""
+    largest = 2**bits - 1
+    values = np.where(ALPHA, largest, largest - 1)
+    values[:, 15:20] = values[:, :5]
+    digits = np.unpackbits(values.astype(np.uint8)[..., np.newaxis], axis=2)[..., -bits:]
+    rows = b"".join(b"\0" + np.packbits(row.ravel()).tobytes() for row in digits)
+    # The format ignores bits of the key that pixels do not have.
+    unused = 2**15 if bits in (2, 4) else 0
+    key = struct.pack(">H", unused + largest - 1)
+    content = png(30, 20, bits, 0, rows, chunk(b"tRNS", key))
+    return content, (values * 255 // largest).astype(np.uint8)
+
+
 def twelve_bits() -> bytes:
     values = (FINE >> 4).ravel().astype(int)
     pairs = zip(values[::2], values[1::2], strict=True)
@@ -206,6 +220,14 @@ def test_transparent_parts_become_background(kind: str) -> None:
     array = prepare(read(content), (channels, 20, 30), dark_on_light=False).transpose(1, 2, 0).squeeze()
     np.testing.assert_array_equal(array[:, :15], pixels[:, :15])
     assert (array[:, 15:] == 0).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_value_of_few_bits(bits: int) -> None:
+    content, pixels = grey_with_transparent_value(bits)
+    image = np.asarray(read(content))
+    np.testing.assert_array_equal(image[..., 0], pixels)
+    np.testing.assert_array_equal(image[..., 3], np.where(pixels == 255, 255, 0))
 
 
 def test_a_transparent_colour_of_16_bits() -> None:

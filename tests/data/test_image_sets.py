@@ -17,18 +17,20 @@ import pandas as pd
 import pytest
 import torch
 from kedro.config import OmegaConfigLoader
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import DataCatalog
 from PIL import Image
 
 from cnn_ablation import settings
+from cnn_ablation.adapters.checks import create_datasets
 from cnn_ablation.data import image_sets
 from cnn_ablation.data.image_sets import ImageSet
 from cnn_ablation.data.splits import split_images, summarize_splits
 from cnn_ablation.datasets import ImageSetDataset
-from cnn_ablation.errors import ImageSetError
+from cnn_ablation.errors import ImageSetError, InputError
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
-from tests.conftest import ALL_IMAGES, ELSEWHERE, ROOT, STUDY, kedro, make_project, write_yaml
+from tests.adapters.test_checks import configuration_of
+from tests.conftest import ALL_IMAGES, ELSEWHERE, ROOT, SHA256, STUDY, kedro, make_project, write_yaml
 
 RANDOM = np.random.default_rng(0)
 
@@ -312,6 +314,11 @@ def test_too_few_classes_or_images_are_an_error(tmp_path: Path) -> None:
     write_classes(tmp_path, ("one", "other"), 1)
     with pytest.raises(ImageSetError, match=r"too few images .*: one 1, other 1"):
         load_own(tmp_path)
+    for number in range(2, 9):
+        for name in ("one", "other"):
+            Image.new("L", (9, 9)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(ImageSetError, match=r"of each class \(test_share: 0\.01\): 16 in 2 classes"):
+        image_sets.load_folder(tmp_path, [8, 8], "grey", dark_on_light=False, test_share=0.01)
 
 
 def test_a_file_that_is_not_an_image_is_an_error(tmp_path: Path) -> None:
@@ -333,34 +340,101 @@ def own_images(path: str, **fields: object) -> dict[str, dict[str, object]]:
     }
 
 
-def torchvision_images(name: str) -> dict[str, dict[str, object]]:
+def torchvision_images(name: object, **fields: object) -> dict[str, dict[str, object]]:
     return {
         "images": {
             "type": "cnn_ablation.datasets.TorchvisionDataset",
             "name": name,
             "path": "data/01_raw",
+            **fields,
         }
     }
+
+
+def fashion_mnist_images(**fields: object) -> dict[str, dict[str, object]]:
+    return {"images": {"type": "cnn_ablation.datasets.FashionMNISTDataset", "path": "nowhere", **fields}}
+
+
+SIZES = r"allowed: \[height, width\] in pixels, two whole numbers from 1 to 1,024"
+CHECKSUMS = "allowed: 64 hexadecimal digits in lower case for each of train_images, train_labels"
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (
-            own_images("nowhere", size=[16]),
-            r"size: \[16\] is invalid; expected \[height, width\], pixels",
+        (own_images("nowhere", size=[16]), rf"size: \[16\] is invalid; {SIZES}"),
+        (own_images("nowhere", size=28), rf"size: 28 is invalid; {SIZES}"),
+        (own_images("nowhere", size=[True, 28]), rf"size: \[True, 28\] is invalid; {SIZES}"),
+        (own_images("nowhere", size=[0, 28]), rf"size: \[0, 28\] is invalid; {SIZES}"),
+        (own_images("nowhere", size=[200_000] * 2), rf"size: \[200000, 200000\] is invalid; {SIZES}"),
+        (own_images("nowhere", mode="sepia"), "mode: 'sepia' is invalid; allowed: grey or colour"),
+        (own_images("nowhere", mode=["grey"]), r"mode: \['grey'\] is invalid; allowed: grey or colour"),
+        *(
+            (
+                own_images("nowhere", dark_on_light=value),
+                f"dark_on_light: {value!r} is invalid; allowed: true or false",
+            )
+            for value in ("false", "no", None, 0)
         ),
-        (own_images("nowhere", mode="sepia"), "mode: unknown mode 'sepia'; allowed: grey, colour"),
+        *(
+            (
+                own_images("nowhere", test_share=value),
+                f"test_share: {value!r} is invalid; allowed: a number above 0 and below 1",
+            )
+            for value in ("0.2", 2, 1, 0, -0.5, float("nan"), True, None)
+        ),
+        (own_images(cast(str, 5)), "path: 5 is invalid; allowed: the path of a folder"),
         (torchvision_images("EMNIST"), "variant: EMNIST has no variant None; allowed: byclass,"),
         (
+            torchvision_images("MNIST", variant=["x"]),
+            r"variant: MNIST has no variant \['x'\]; allowed: ",
+        ),
+        (torchvision_images(["MNIST"]), r"name: unknown data set \['MNIST'\]; allowed: MNIST, "),
+        (torchvision_images("MNIST", path=None), "path: None is invalid; allowed: the path of a folder"),
+        (fashion_mnist_images(sha256="abc"), f"sha256: 'abc' is invalid; {CHECKSUMS}"),
+        (fashion_mnist_images(sha256=["a"]), rf"sha256: \['a'\] is invalid; {CHECKSUMS}"),
+        (fashion_mnist_images(sha256={}), f"sha256: {{}} is invalid; {CHECKSUMS}"),
+        (
+            fashion_mnist_images(sha256={**SHA256, "test_labels": "abc"}),
+            rf"sha256\.test_labels: 'abc' is invalid; {CHECKSUMS}",
+        ),
+        (
+            fashion_mnist_images(sha256={**SHA256, "labels": SHA256["test_labels"]}),
+            rf"sha256: .* is invalid; {CHECKSUMS}",
+        ),
+        (fashion_mnist_images(path=["a"]), r"path: \['a'\] is invalid; allowed: the path of a folder"),
+        (
             {"images": {"type": "cnn_ablation.datasets.ClassFoldersDataset", "path": "nowhere"}},
-            "missing 1 required positional argument: 'size'",
+            ".* missing 1 required positional argument: 'size'",
+        ),
+        (
+            {"images": {"type": "cnn_ablation.datasets.ImageFolderDataset", "path": 5}},
+            "path: 5 is invalid; allowed: the path of a folder",
         ),
     ],
 )
-def test_invalid_fields_of_an_entry(entry: dict[str, dict[str, object]], message: str) -> None:
-    with pytest.raises((DatasetError, ImageSetError), match=message):
-        cast(ImageSetDataset, DataCatalog.from_config(entry)["images"]).describe_images()
+def test_an_argument_that_cannot_be_used_is_named_before_images_are_read(
+    tmp_path: Path, entry: dict[str, dict[str, object]], message: str
+) -> None:
+    catalog = DataCatalog.from_config(entry)
+    with pytest.raises(InputError, match=f"^conf/base/catalog.yml: images: {message}") as failure:
+        create_datasets(configuration_of(tmp_path, entry), catalog, ["images"])
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        own_images("mine"),
+        own_images("mine", size=[1, 1024], dark_on_light=True, test_share=0.999, mode="grey"),
+        torchvision_images("EMNIST", variant="letters"),
+        fashion_mnist_images(sha256=SHA256),
+        fashion_mnist_images(sha256=None),
+    ],
+)
+def test_arguments_that_can_be_used(tmp_path: Path, entry: dict[str, dict[str, object]]) -> None:
+    catalog = DataCatalog.from_config(entry)
+    create_datasets(configuration_of(tmp_path, entry), catalog, ["images"])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -16,7 +17,10 @@ from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
 from cnn_ablation.evidence.champion import UNREAD
-from tests.conftest import empty_database
+from cnn_ablation.serving import served_classifier
+from cnn_ablation.serving.classifier import Classifier
+from tests.conftest import JOURNAL_MODEL, empty_database
+from tests.serving.test_classifier import DATA
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +81,60 @@ def test_a_model_of_another_kind_does_not_classify(registry: MlflowClient) -> No
     with pytest.raises(DatasetError, match="models:/cnn@champion was not made by a study") as failure:
         MlflowClassifierDataset("cnn", "champion").load()
     assert isinstance(failure.value.__cause__, StudyError)
+
+
+@pytest.fixture(scope="module")
+def served(
+    registry: MlflowClient, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[MlflowClassifierDataset, Path]:
+    """The dataset of a registered classifier, and the folder of its model."""
+    folder = tmp_path_factory.mktemp("served")
+    network = JOURNAL_MODEL.build((1, 28, 28), 4)
+    Classifier(JOURNAL_MODEL, network.state_dict(), DATA).save(folder / "classifier")
+    mlflow.pyfunc.save_model(
+        str(folder / "model"),
+        python_model=served_classifier.__file__,
+        artifacts={served_classifier.ARTIFACT: str(folder / "classifier")},
+        signature=served_classifier.SIGNATURE,
+        pip_requirements=["torch"],
+    )
+    registry.create_registered_model("served")
+    registry.create_model_version("served", str(folder / "model"))
+    return MlflowClassifierDataset("served", 1), folder / "model"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{[", b"[1]", b"5", b"\xff", None),
+        *(b"flavors: 5", b"flavors: {}", b"flavors: {python_function: {}}"),
+    ],
+)
+def test_a_damaged_description_of_a_served_model_is_a_clear_error(
+    served: tuple[MlflowClassifierDataset, Path], content: bytes | None
+) -> None:
+    dataset, folder = served
+    file = folder / "MLmodel"
+    whole = file.read_bytes()
+    file.unlink()
+    try:
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(StudyError) as caught:
+            dataset.load_served()
+    finally:
+        file.write_bytes(whole)
+    message = str(caught.value)
+    assert message.startswith(f"The model in {folder} is damaged (MLmodel, or a file that it names: ")
+    assert "name another version as predict_with" in message
+    assert "\n" not in message
+
+
+def test_a_damaged_classifier_of_a_served_model_names_its_file(
+    served: tuple[MlflowClassifierDataset, Path],
+) -> None:
+    dataset, folder = served
+    assert dataset.load_served().metadata.get_params_schema() is not None
+    (folder / "artifacts/classifier/classifier.json").write_text("{}")
+    with pytest.raises(StudyError, match=r"is damaged \(classifier\.json: model: Field required\)"):
+        dataset.load_served()

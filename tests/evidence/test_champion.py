@@ -53,7 +53,46 @@ def test_only_a_better_winner_replaces_the_champion(
 
 
 @pytest.mark.parametrize(
-    "champion", [{}, {"data": "abc"}, winner(91.0, accuracies="high"), winner(91.0, model=None)]
+    ("challenger", "champion", "finding"),
+    [
+        (winner(91.0, 91.5), winner(91.0, 91.5), "+0.00 points (interval unknown, 2 seeds)"),
+        (winner(95.0), BEFORE, "+4.00 points (interval unknown, 1 seed)"),
+        (
+            winner(95.0, 95.1),
+            winner(accuracies={"7": 91.0}),
+            "they share no seeds, and one of them has a single one",
+        ),
+        (
+            winner(95.0, 95.1),
+            winner(accuracies={"7": 91.0, "8": 91.2}),
+            "+3.95 points (95 % interval 3.26 to 4.64, 2 seeds)",
+        ),
+    ],
+)
+def test_an_unknown_interval_is_not_written_as_numbers(
+    challenger: dict[str, Any], champion: dict[str, Any], finding: str
+) -> None:
+    result = contest(challenger, {**champion, "model": {"dropout_rate": 0.0}}, EVIDENCE)
+    assert result["reason"].endswith(f"the champion: {finding}")
+
+
+@pytest.mark.parametrize(
+    "champion",
+    [
+        {},
+        {"data": "abc"},
+        winner(91.0, accuracies="high"),
+        winner(91.0, model=None),
+        winner(accuracies={"0": "45.1", "1": "45.2"}),
+        winner(accuracies={"0": True, "1": 45.2}),
+        winner(accuracies={"0": float("nan"), "1": 45.2}),
+        winner(accuracies={"0": 10**400}),
+        winner(accuracies={"0": 9100.0}),
+        winner(accuracies={}),
+        *(winner(91.0, 91.2, step=step) for step in ("x", None, [0.01], True, -0.01, float("inf"))),
+        winner(91.0, moments="20"),
+        winner(91.0, data=None),
+    ],
 )
 def test_a_champion_without_results_is_not_replaced(champion: dict[str, Any]) -> None:
     result = contest(winner(92.0, 92.3, 92.1, 91.9), champion, EVIDENCE)

@@ -367,9 +367,11 @@ def test_an_unchanged_figure_is_not_drawn_again(tmp_path: Path) -> None:
     assert save(LearningCurves("After", table.assign(val_loss=0.3)))
     assert save(curves)
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    assert save(curves)
-    assert path.read_bytes() == whole
+    short_header = whole[:11] + b"\4" + whole[12:]
+    for damaged in (whole[: len(whole) // 2], short_header, b"", b"no figure"):
+        path.write_bytes(damaged)
+        assert save(curves)
+        assert path.read_bytes() == whole
 
 
 class Schedule(Parameters):

@@ -1,5 +1,6 @@
 """Preparation and classification of images."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +158,57 @@ def test_a_damaged_model_is_a_clear_error(
         (tmp_path / file).mkdir()
     elif content is not None:
         (tmp_path / file).write_bytes(content)
-    with pytest.raises(StudyError, match=r"is damaged .*predict_with") as caught:
+    with pytest.raises(StudyError, match=rf"is damaged \({file}: .*predict_with") as caught:
         Classifier.load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("std", [0.0], "data.std.0: Input should be greater than 0 (given: 0.0)"),
+        ("std", [], "data: std should have one value per channel of image_shape: 1"),
+        ("std", [0.3, 0.3], "data: std should have one value per channel of image_shape: 1"),
+        ("std", 0.3, "data.std: Input should be a valid array (given: 0.3)"),
+        ("mean", [float("nan")], "data.mean.0: Input should be a finite number (given: nan)"),
+        ("mean", ["0.3"], "data.mean.0: Input should be a valid number (given: '0.3')"),
+        ("mean", [76.5], "data.mean.0: Input should be less than or equal to 1 (given: 76.5)"),
+        ("class_names", [0, 1, 2, 3], "data.class_names.0: Input should be a valid string (given: 0)"),
+        ("class_names", "abcd", "data.class_names: Input should be a valid"),
+        ("image_shape", [1, 28], "data.image_shape: List should have at least 3 items"),
+        ("image_shape", [1, 28, 0], "data.image_shape.2: Input should be greater than 0 (given: 0)"),
+    ],
+)
+def test_a_description_that_gives_no_probabilities_is_damaged(
+    classifier: Classifier, tmp_path: Path, key: str, value: Any, reason: str
+) -> None:
+    classifier.save(tmp_path)
+    file = tmp_path / "classifier.json"
+    description = json.loads(file.read_text())
+    description["data"][key] = value
+    file.write_text(json.dumps(description))
+    with pytest.raises(StudyError) as caught:
+        Classifier.load(tmp_path)
+    assert f"The model in {tmp_path} is damaged (classifier.json: {reason}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_finite_are_damaged(classifier: Classifier, tmp_path: Path) -> None:
+    next(iter(classifier._weights.values())).fill_(float("nan"))
+    classifier.save(tmp_path)
+    with pytest.raises(StudyError, match=r"\(weights\.safetensors: .* not finite\)"):
+        Classifier.load(tmp_path)
+
+
+def test_a_model_from_before_architectures_had_kinds_is_a_convnet(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    classifier.save(tmp_path)
+    file = tmp_path / "classifier.json"
+    description = json.loads(file.read_text())
+    del description["model"]["kind"]
+    file.write_text(json.dumps(description))
+    assert Classifier.load(tmp_path)._model == classifier._model
 
 
 def test_a_loaded_classifier_gives_the_same_results(classifier: Classifier, tmp_path: Path) -> None:

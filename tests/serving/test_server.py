@@ -85,6 +85,72 @@ def test_a_bad_request_gets_a_reason_without_paths(
     assert len(answer.text) > 20
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"dataframe_records": [{"image": "a"}]}'])
+def test_a_request_without_a_type_names_the_allowed_types(client: TestClient, content: bytes) -> None:
+    answer = client.post("/invocations", content=content)
+    assert answer.status_code == 415
+    assert answer.json() == {
+        "error_code": "INVALID_PARAMETER_VALUE",
+        "message": "the request has no Content-Type; allowed: text/csv, application/json, "
+        "application/vnd.apache.parquet",
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "image/png", "application/json; charset=latin-1", "application/json; x=y"]
+)
+def test_a_request_of_another_type_gets_json(client: TestClient, kind: str) -> None:
+    answer = client.post("/invocations", content=b"{}", headers={"Content-Type": kind})
+    assert answer.status_code == 415
+    assert set(answer.json()) == {"error_code", "message"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"dataframe_records": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"inputs": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
+        # Too long for Python to convert.
+        b'{"dataframe_records": [{"image": ' + b"1" * 5000 + b"}]}",
+    ],
+)
+def test_json_that_python_cannot_read_is_a_bad_request(client: TestClient, content: bytes) -> None:
+    answer = client.post("/invocations", content=content, headers={"Content-Type": JSON})
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"error_code", "message"}
+    assert "the request is n" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"params": {"dark_on_ligth": True}},
+            "params: unknown name 'dark_on_ligth'; allowed: dark_on_light. "
+            "Did you mean 'dark_on_light'?",
+        ),
+        (
+            {"parms": {"dark_on_light": True}},
+            "unknown name 'parms'; allowed: dataframe_records, dataframe_split, inputs, instances, "
+            "params. Did you mean 'params'?",
+        ),
+    ],
+)
+def test_an_unknown_name_is_not_ignored(
+    client: TestClient, more: dict[str, object], message: str
+) -> None:
+    answer = client.post("/invocations", json=body(drawing(0, 200), **more))
+    assert answer.status_code == 400
+    assert answer.json() == {"error_code": "INVALID_PARAMETER_VALUE", "message": message}
+
+
+@pytest.mark.parametrize("params", [None, {}, {"dark_on_light": None}])
+def test_params_may_be_empty(client: TestClient, params: object) -> None:
+    answer = client.post("/invocations", json=body(drawing(0, 200), params=params))
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_request_is_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_REQUEST", 2**20)
     large = client.post("/invocations", content=b"x" * (2**20 + 1))

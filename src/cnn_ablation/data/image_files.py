@@ -224,13 +224,23 @@ def _decode(image: PillowFile) -> Image.Image:
         raise ImageFileError("it has several frames or pages: save the one to use as a file of its own")
     if image.format == "TIFF":
         return _decode_tiff(image)
-    key = image.info.get("transparency")
-    # Pillow reduces 16-bit colours to 8 bits, but not the colour that marks transparency.
-    if image.format == "PNG" and isinstance(key, tuple) and str(image.tile[0][3]).endswith(";16B"):
-        image.info["transparency"] = tuple(value >> 8 for value in key)
+    if image.format == "PNG":
+        _scale_transparent_colour(image)
     image.load()
     # Before release 10.3, Pillow opened 16-bit grey PNG files with 32-bit pixels.
     return _high_byte(image, bits=16) if image.mode == "I" else plain(image)
+
+
+def _scale_transparent_colour(image: PillowFile) -> None:
+    """Scale the colour that marks transparency in a PNG file as Pillow scales the pixels."""
+    key = image.info.get("transparency")
+    packing = str(image.tile[0][3])
+    if isinstance(key, tuple) and packing.endswith(";16B"):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif isinstance(key, int) and packing in ("L;2", "L;4"):
+        largest = 2 ** int(packing[-1]) - 1
+        # Of the two bytes of the key, bits that pixels do not have are to be ignored.
+        image.info["transparency"] = (key & largest) * 255 // largest
 
 
 def _decode_tiff(image: PillowFile) -> Image.Image:

@@ -66,10 +66,11 @@ def describe_torchvision(name: str, variant: str | None) -> tuple[ImageShape, in
     Raises:
         ImageSetError: The name or the variant is unknown.
     """
-    if name not in KNOWN:
+    # The catalog can have values of any type, such as lists, which cannot be looked up in a dictionary.
+    if name not in list(KNOWN):
         raise ImageSetError(f"name: unknown data set {name!r}; allowed: {', '.join(KNOWN)}")
     known = KNOWN[name]
-    if variant not in known.num_classes:
+    if variant not in list(known.num_classes):
         allowed = ", ".join(str(v) for v in known.num_classes if v) or "none, leave it out"
         raise ImageSetError(f"variant: {name} has no variant {variant!r}; allowed: {allowed}")
     return known.shape, known.num_classes[variant]
@@ -240,9 +241,10 @@ def load_folder(
     counts = np.bincount(labels, minlength=len(names))
     few = [f"{name} {count}" for name, count in zip(names, counts, strict=True) if count < 2]
     if few or not len(names) <= test_share * len(labels) <= len(labels) - len(names):
+        found = ", ".join(few) or f"{len(labels)} in {len(names)} classes"
         raise ImageSetError(
             f"{folder} has too few images to train on {1 - test_share:.0%} and test on {test_share:.0%} "
-            f"of each class: {', '.join(few) or f'{len(labels)} in {len(names)} classes'}"
+            f"of each class (test_share: {test_share}): {found}"
         )
     pixels = np.stack(images).transpose(0, 2, 3, 1)
     split: list[Any] = train_test_split(
@@ -252,16 +254,7 @@ def load_folder(
     return ImageSet(folder.name, tuple(names), dict(zip(keys, split, strict=True)))
 
 
-def shape_of(size: Sequence[int], mode: str) -> ImageShape:
-    """Shape of images with this size and mode.
-
-    Raises:
-        ImageSetError: The size or the mode is invalid.
-    """
-    if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):
-        raise ImageSetError(f"size: {list(size)} is invalid; expected [height, width], pixels")
-    channels = {"grey": 1, "colour": 3}
-    if mode not in channels:
-        raise ImageSetError(f"mode: unknown mode {mode!r}; allowed: {', '.join(channels)}")
+def shape_of(size: Sequence[int], mode: Literal["grey", "colour"]) -> ImageShape:
+    """Shape of images with this height and width, pixels, and this mode."""
     height, width = size
-    return channels[mode], height, width
+    return (1 if mode == "grey" else 3), height, width

@@ -53,5 +53,6 @@ def _read_digest(path: Path) -> str | None:
         with Image.open(path) as image:
             image.verify()
             return image.info.get(DIGEST)
-    except (OSError, SyntaxError):  # There is no file, or it is broken: Pillow raises both.
+    # There is no file, or it is damaged: Pillow then raises errors of almost any type.
+    except Exception:
         return None

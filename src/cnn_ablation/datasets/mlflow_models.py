@@ -97,11 +97,21 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         """Return the MLflow model that answers requests, see `serving.served_classifier`.
 
         Raises:
-            StudyError: There is no such version, or it is not a classifier of this project.
+            StudyError: There is no such version, it was not made by this project, or it is damaged.
         """
         import mlflow
 
-        return mlflow.pyfunc.load_model(str(self._folder()))
+        from cnn_ablation.serving.classifier import damaged
+
+        folder = self._folder()
+        try:
+            return mlflow.pyfunc.load_model(str(folder))
+        except StudyError:
+            raise
+        # MLflow reads MLmodel without checks, which raises errors of almost any type.
+        except Exception as error:
+            reason = f"MLmodel, or a file that it names: {type(error).__name__}: {error}"
+            raise damaged(folder, reason) from error
 
     def _folder(self) -> Path:
         import mlflow

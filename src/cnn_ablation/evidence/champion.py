@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnn_ablation.evidence.effects import Effect, contrast
 from cnn_ablation.evidence.measuring import rounding_step
@@ -19,9 +19,12 @@ logger = logging.getLogger(__name__)
 class _Scored(BaseModel):
     """The entries of a winner that a contest needs."""
 
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
     model: dict[str, Any]
     training: dict[str, Any]
-    accuracies: dict[str, float]
+    accuracies: Annotated[dict[str, Annotated[float, Field(ge=0, le=100)]], Field(min_length=1)]
+    step: float = Field(default=0.0, ge=0)
     moments: int
     data: str
     protocol: str
@@ -145,27 +148,32 @@ def contest(
     if champion == UNREAD:
         return {"promoted": False, "reason": "the champion is not known, because MLflow failed"}
     try:
-        _Scored.model_validate(champion)
+        scored = _Scored.model_validate(champion)
     except ValidationError:
         return {
             "promoted": False,
             "reason": "not comparable: the champion's version has no results of a study in its tags",
         }
-    if any(winner[key] != champion[key] for key in ("moments", "data", "protocol")):
+    if any(winner[key] != getattr(scored, key) for key in ("moments", "data", "protocol")):
         return {
             "promoted": False,
             "reason": "not comparable: the champion was scored on other data or in another way",
         }
-    if all(winner[key] == champion[key] for key in ("model", "training")):
+    if all(winner[key] == getattr(scored, key) for key in ("model", "training")):
         return {"promoted": False, "reason": "it has the same configuration as the champion"}
-    values = pd.DataFrame({"winner": winner["accuracies"], "champion": champion["accuracies"]})
-    step = max(winner["step"], champion.get("step", 0.0))
+    values = pd.DataFrame({"winner": winner["accuracies"], "champion": scored.accuracies})
+    step = max(winner["step"], scored.step)
     effect = contrast(values, {"winner": 1, "champion": -1}, step)
     promoted = 2 * effect.p_above() <= evidence.level
-    low, high = effect.interval()
     verdict = "it is above the champion" if promoted else "it is not shown to be above the champion"
-    return {
-        "promoted": promoted,
-        "reason": f"{verdict}: {effect.estimate:+.2f} points (95 % interval {low:.2f} to {high:.2f}, "
-        f"{effect.seeds} seeds)",
-    }
+    return {"promoted": promoted, "reason": f"{verdict}: {_finding(effect)}"}
+
+
+def _finding(effect: Effect) -> str:
+    """The difference between winner and champion in words, with its interval if that is known."""
+    if not effect.seeds:
+        return "they share no seeds, and one of them has a single one"
+    seeds = "1 seed" if effect.seeds == 1 else f"{effect.seeds} seeds"
+    low, high = effect.interval()
+    known = "interval unknown" if pd.isna(low) else f"95 % interval {low:.2f} to {high:.2f}"
+    return f"{effect.estimate:+.2f} points ({known}, {seeds})"

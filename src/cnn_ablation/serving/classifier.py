@@ -5,13 +5,21 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from pydantic import TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -22,17 +30,61 @@ from cnn_ablation.data.image_files import prepare
 from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
+from cnn_ablation.study.configuration import describe
 from cnn_ablation.training.loop import EVALUATION_BATCH, predict
 from cnn_ablation.training.training_data import Normalize
 
 DESCRIPTION = "classifier.json"
 WEIGHTS = "weights.safetensors"
-ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(AnyArchitecture)
 COLUMNS = (
     *("class", "probability", "second", "second_probability"),
     *("third", "third_probability"),
 )
 """Columns of a classification: the three most probable classes with their probabilities."""
+
+
+class _Data(BaseModel):
+    """The images that a network was trained on, as a saved classifier describes them."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    image_shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]
+    class_names: Annotated[list[str], Field(min_length=1)]
+    mean: list[Annotated[float, Field(ge=0, le=1)]]
+    std: list[Annotated[float, Field(gt=0, le=1)]]
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> Self:
+        channels = self.image_shape[0]
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != channels:
+                raise ValueError(f"{name} should have one value per channel of image_shape: {channels}")
+        return self
+
+
+def _with_kind(model: Any) -> Any:
+    """Models that were registered before architectures had a `kind` are convnets."""
+    return {"kind": "convnet", **model} if isinstance(model, dict) else model
+
+
+class _Description(BaseModel):
+    """The content of `DESCRIPTION`."""
+
+    model: Annotated[AnyArchitecture, BeforeValidator(_with_kind)]
+    data: _Data
+
+
+def damaged(folder: Path, reason: str) -> StudyError:
+    """The error for a registered model that cannot be loaded.
+
+    Args:
+        folder: Folder of the model.
+        reason: What is wrong, and in which of its files. It is put on one line.
+    """
+    return StudyError(
+        f"The model in {folder} is damaged ({' '.join(reason.split())}): name another version as "
+        "predict_with in conf/local/globals.yml, or run the study again, which registers its winner"
+    )
 
 
 def rebuild(model: Architecture, stored: StoredTrial, data_summary: Mapping[str, Any]) -> nn.Module:
@@ -76,18 +128,15 @@ class Classifier:
         Raises:
             StudyError: A file is missing or damaged, or the files do not belong together.
         """
+        description = _read_description(folder)
         try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            # Models that were registered before architectures had a `kind` are convnets.
-            model = ARCHITECTURE.validate_python({"kind": "convnet", **description["model"]})
-            return cls(model, load_file(folder / WEIGHTS), description["data"])
+            weights = load_file(folder / WEIGHTS)
+            for name, values in weights.items():
+                if not values.isfinite().all():
+                    raise ValueError(f"{name} has values that are not finite")
+            return cls(description.model, weights, description.data.model_dump())
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())
-            raise StudyError(
-                f"The model in {folder} is damaged ({type(error).__name__}: {reason}): name another "
-                "version as predict_with in conf/local/globals.yml, or run the study again, which "
-                "registers its winner"
-            ) from error
+            raise damaged(folder, f"{WEIGHTS}: {type(error).__name__}: {error}") from error
 
     def save(self, folder: Path) -> None:
         """Write two files: a description (JSON) and the weights (safetensors)."""
@@ -151,6 +200,19 @@ class Classifier:
         classes = [[names[index] for index in row] for row in top.indices.T.tolist()]
         ranked = zip(classes, top.values.T.tolist(), strict=True)
         return pd.DataFrame(dict(zip(columns, chain.from_iterable(ranked), strict=True)))
+
+
+def _read_description(folder: Path) -> _Description:
+    try:
+        return _Description.model_validate_json((folder / DESCRIPTION).read_bytes())
+    except OSError as error:
+        raise damaged(folder, f"{DESCRIPTION}: {type(error).__name__}: {error}") from error
+    except ValidationError as error:
+        detail = error.errors()[0]
+        steps = [DESCRIPTION, ".".join(map(str, detail["loc"])), describe(detail)]
+        is_value = detail["type"] != "json_invalid" and not isinstance(detail["input"], dict)
+        given = f" (given: {detail['input']!r})" if is_value else ""
+        raise damaged(folder, ": ".join(filter(None, steps)) + given) from error
 
 
 def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:
