@@ -264,6 +264,6 @@ def test_a_name_that_cannot_be_used_is_an_error_in_every_command(own: Path) -> N
         assert result.returncode == 1, output
         assert (
             "conf/local/parameters_local.yml: kernel.size: 'kernel.size' is not a valid name; "
-            "allowed: letters, digits and underscores"
+            "allowed: at most 100 letters, digits and underscores"
         ) in " ".join(output.split())
         assert "Traceback" not in output
