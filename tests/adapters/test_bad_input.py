@@ -332,7 +332,7 @@ def test_unavailable_data(tmp_path: Path) -> None:
                 "type": "cnn_ablation.datasets.FashionMNISTDataset",
                 "path": "data/01_raw/nothing",
                 "sha256": dict.fromkeys(
-                    ("train_images", "train_labels", "test_images", "test_labels"), "none"
+                    ("train_images", "train_labels", "test_images", "test_labels"), "0" * 64
                 ),
             }
         },
