@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 
-LONGEST_MESSAGE = 500
+LONGEST_MESSAGE = 2000
 """Largest number of characters of another library's message that is shown."""
 
 

@@ -48,8 +48,13 @@ def describe_network(
             layer.register_forward_hook(
                 lambda layer, _, output, name=name: describe(name, layer, output)
             )
-    # Only shapes are of interest, so the weights stay undefined. On the meta device, batch normalization
-    # would import PyTorch's compiler, which takes longer than all else here.
+    image = torch.empty(1, *image_shape)
+    # Only shapes are of interest, so the weights stay undefined.
     with torch.inference_mode():
-        network.to_empty(device="cpu")(torch.empty(1, *image_shape))
+        try:
+            network.to_empty(device="cpu")(image)
+        except RuntimeError:
+            # The network does not fit into memory. The meta device needs none, but for many operations
+            # it imports PyTorch's compiler, which takes longer than all else here.
+            network.to_empty(device="meta")(image.to("meta"))
     return pd.DataFrame(rows.values())
