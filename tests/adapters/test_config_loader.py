@@ -71,6 +71,11 @@ def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, reason: str, 
     assert "\n" not in str(raised.value)
 
 
+def test_the_folder_of_all_environments_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^--env: '\.' is no environment; allowed: a folder in "):
+        reader(tmp_path, env=".")
+
+
 @pytest.mark.parametrize("name", ["globals.yml", "globals.yaml", "globals_mine.json"])
 def test_unusable_globals_are_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"^conf/local/{name}: line 2, column \d+: "):

@@ -53,8 +53,14 @@ class ProjectConfigLoader(OmegaConfigLoader):
         kwargs: See `OmegaConfigLoader`.
     """
 
+    @click_errors()
     def __init__(self, *args: Any, project_conf: Path = PROJECT_ROOT / "conf", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Kedro would read all environments as one.
+        if Path(self.env or self.default_run_env) == Path():
+            raise InputError(
+                f"--env: {self.env!r} is no environment; allowed: a folder in {self.conf_source}"
+            )
         self._project_conf = project_conf.resolve()
         self.own_place = ""
         with suppress(MissingConfigException):
