@@ -17,10 +17,8 @@ from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
 from cnn_ablation.evidence.champion import UNREAD
-from cnn_ablation.serving import served_classifier
-from cnn_ablation.serving.classifier import Classifier
 from tests.conftest import JOURNAL_MODEL, empty_database
-from tests.serving.test_classifier import DATA
+from tests.serving.test_classifier import save_served
 
 
 @pytest.fixture(scope="module")
@@ -88,19 +86,10 @@ def served(
     registry: MlflowClient, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[MlflowClassifierDataset, Path]:
     """The dataset of a registered classifier, and the folder of its model."""
-    folder = tmp_path_factory.mktemp("served")
-    network = JOURNAL_MODEL.build((1, 28, 28), 4)
-    Classifier(JOURNAL_MODEL, network.state_dict(), DATA).save(folder / "classifier")
-    mlflow.pyfunc.save_model(
-        str(folder / "model"),
-        python_model=served_classifier.__file__,
-        artifacts={served_classifier.ARTIFACT: str(folder / "classifier")},
-        signature=served_classifier.SIGNATURE,
-        pip_requirements=["torch"],
-    )
+    model = save_served(JOURNAL_MODEL.build((1, 28, 28), 4), tmp_path_factory.mktemp("served"))
     registry.create_registered_model("served")
-    registry.create_model_version("served", str(folder / "model"))
-    return MlflowClassifierDataset("served", 1), folder / "model"
+    registry.create_model_version("served", str(model))
+    return MlflowClassifierDataset("served", 1), model
 
 
 @pytest.mark.parametrize(

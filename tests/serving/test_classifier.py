@@ -4,15 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from cnn_ablation.data.image_files import prepare
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import StudyError
 from cnn_ablation.parts.initializations import PyTorchDefault
+from cnn_ablation.serving import served_classifier
 from cnn_ablation.serving.classifier import COLUMNS, Classifier
 from cnn_ablation.training.initial_weights import seed_network
 from tests.conftest import JOURNAL_MODEL
@@ -30,6 +33,19 @@ def classifier() -> Classifier:
     network = JOURNAL_MODEL.build((1, 28, 28), 4)
     seed_network(network, PyTorchDefault(), 0, torch.device("cpu"))
     return Classifier(JOURNAL_MODEL, network.state_dict(), DATA)
+
+
+def save_served(network: nn.Module, folder: Path) -> Path:
+    """Save a network of the journal as the MLflow model that answers requests. Return its folder."""
+    Classifier(JOURNAL_MODEL, network.state_dict(), DATA).save(folder / "classifier")
+    mlflow.pyfunc.save_model(
+        str(folder / "model"),
+        python_model=served_classifier.__file__,
+        artifacts={served_classifier.ARTIFACT: str(folder / "classifier")},
+        signature=served_classifier.SIGNATURE,
+        pip_requirements=["torch"],
+    )
+    return folder / "model"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK"])

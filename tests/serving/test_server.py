@@ -12,26 +12,17 @@ from PIL import Image
 
 from cnn_ablation.parts.initializations import PyTorchDefault
 from cnn_ablation.serving import served_classifier, server
-from cnn_ablation.serving.classifier import Classifier
 from cnn_ablation.training.initial_weights import seed_network
 from tests.conftest import JOURNAL_MODEL
-from tests.serving.test_classifier import DATA, drawing
+from tests.serving.test_classifier import drawing, save_served
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     network = JOURNAL_MODEL.build((1, 28, 28), 4)
     seed_network(network, PyTorchDefault(), 0, torch.device("cpu"))
-    folder = tmp_path_factory.mktemp("served")
-    Classifier(JOURNAL_MODEL, network.state_dict(), DATA).save(folder / "classifier")
-    mlflow.pyfunc.save_model(
-        str(folder / "model"),
-        python_model=served_classifier.__file__,
-        artifacts={served_classifier.ARTIFACT: str(folder / "classifier")},
-        signature=served_classifier.SIGNATURE,
-        pip_requirements=["torch"],
-    )
-    with TestClient(server.application(mlflow.pyfunc.load_model(str(folder / "model")))) as client:
+    model = save_served(network, tmp_path_factory.mktemp("served"))
+    with TestClient(server.application(mlflow.pyfunc.load_model(str(model)))) as client:
         yield client
 
 

@@ -5,11 +5,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kedro.config import MissingConfigException
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
-from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.conf_files import ConfFiles, read_kind
 from cnn_ablation.adapters.config_loader import SUFFIXES
 from cnn_ablation.datasets import LookLedgerDataset
 from cnn_ablation.errors import InputError, StudyError, one_line, suggestion
@@ -109,10 +108,7 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
     Raises:
         InputError: An entry is not a mapping, or has no type or unknown credentials.
     """
-    try:
-        known = conf_files.loader["credentials"]
-    except MissingConfigException:
-        known = {}
+    known = read_kind(conf_files.loader, "credentials")
     for name, entry in conf_files.loader["catalog"].items():
         if not (isinstance(entry, Mapping) and "type" in entry) and not name.startswith("_"):
             place = conf_files.place_of([name], "catalog")
@@ -178,9 +174,10 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
     Raises:
         InputError: A result's file or folder cannot be written, or is a folder or no folder.
     """
+    outputs = pipeline.all_outputs()
     for name in sorted(pipeline.datasets()):
         dataset = catalog.get(name)
-        if name not in pipeline.all_outputs() and not isinstance(dataset, LookLedgerDataset):
+        if name not in outputs and not isinstance(dataset, LookLedgerDataset):
             continue
         file = getattr(dataset, "_filepath", None)
         if file is None or getattr(dataset, "_protocol", "file") != "file":

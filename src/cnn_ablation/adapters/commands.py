@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from kedro.framework.cli.utils import env_option
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console
 from rich.table import Table
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
 from cnn_ablation.adapters.server_commands import load_context, serve, tracking
 from cnn_ablation.errors import InputError
+from cnn_ablation.report.console import plain_console
 
 if TYPE_CHECKING:
     from cnn_ablation.execution.store import TrialStore
@@ -83,7 +83,7 @@ def list_trials(
             "diverged" if row["status"] == "diverged" else f"{row['mean_val_accuracy']:.2f}",
             row["code"],
         )
-    console = Console(markup=False, emoji=False)
+    console = plain_console()
     console.print(table)
     console.print(f"{len(listed)} trials in {store.root}", highlight=False)
     if leftovers := store.leftovers():
@@ -114,7 +114,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     entry = store.get(matches[0])
     if entry is None:
         raise click.ClickException(f"{matches[0]} is damaged and was set aside")
-    console = Console(markup=False, emoji=False)
+    console = plain_console()
     for name, value in settings_of(entry.identity).items():
         console.print(f"{name}: {value}")
     table = Table(*entry.history[0])

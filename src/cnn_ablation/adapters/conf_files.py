@@ -102,7 +102,7 @@ class ConfFiles(NamedTuple):
         # The loader merges --params into what it reads. Another one would replace this one's resolvers.
         unchanged = copy(self.loader)
         unchanged.runtime_params = {}
-        return find_changes(given, _parameters(unchanged))
+        return find_changes(given, read_kind(unchanged, "parameters"))
 
     def find_experiments(self, reserved: Collection[str]) -> list[Experiment]:
         """Find the experiments among the parameters; see `study.groups.find_experiments`.
@@ -110,7 +110,7 @@ class ConfFiles(NamedTuple):
         Raises:
             InputError: The parameters cannot be read, or a group is neither shared nor an experiment.
         """
-        groups = _parameters(self.loader)
+        groups = read_kind(self.loader, "parameters")
         if not groups:
             return []
         # Keep the parameters for the context: reading all files takes 0.1 s.
@@ -139,10 +139,10 @@ def current() -> ConfFiles:
     return ConfFiles(loader, PROJECT_ROOT)
 
 
-def _parameters(loader: ProjectConfigLoader) -> dict[str, Any]:
-    """All parameters, by top-level key. There are none without a file of parameters."""
+def read_kind(loader: ProjectConfigLoader, kind: str) -> dict[str, Any]:
+    """The merged configuration of a kind, such as parameters; empty without a file of this kind."""
     try:
-        return loader["parameters"]
+        return loader[kind]
     except MissingConfigException:
         return {}
 

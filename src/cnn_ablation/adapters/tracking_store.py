@@ -14,11 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 import click
 from filelock import SoftFileLock
-from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
-from cnn_ablation.adapters.conf_files import ConfFiles, project_uri
+from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
 from cnn_ablation.datasets.tracking import tracking
@@ -158,11 +157,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     """
     from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 
-    try:
-        given = conf_files.loader["mlflow"]
-    except MissingConfigException:
-        given = {}
-    settings: dict[str, Any] = _without_null(given)
+    settings: dict[str, Any] = _without_null(read_kind(conf_files.loader, "mlflow"))
     problems = [
         f"{conf_files.place_of(steps, 'mlflow') or 'conf'}: {'.'.join(steps)}: {reason}"
         for steps, reason in invalid_keys(KedroMlflowConfig, settings)
@@ -300,10 +295,7 @@ def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]
 def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
     if name is None:
         return
-    try:
-        credentials = conf_files.loader["credentials"]
-    except MissingConfigException:
-        credentials = {}
+    credentials = read_kind(conf_files.loader, "credentials")
     values = credentials.get(name)
     if not (isinstance(values, Mapping) and all(isinstance(value, str) for value in values.values())):
         place = conf_files.place_of(["server", "credentials"], "mlflow") or "conf"

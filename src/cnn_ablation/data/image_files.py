@@ -239,7 +239,7 @@ def _scale_transparent_colour(image: PillowFile) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in key)
     elif isinstance(key, int) and packing in ("L;2", "L;4"):
         largest = 2 ** int(packing[-1]) - 1
-        # Of the two bytes of the key, bits that pixels do not have are to be ignored.
+        # The key has 16 bits. The PNG standard ignores those beyond the depth of the pixels.
         image.info["transparency"] = (key & largest) * 255 // largest
 
 

@@ -13,6 +13,7 @@ from cnn_ablation.evidence.measuring import by_seed, rounding_step
 from cnn_ablation.evidence.wording import quantity
 from cnn_ablation.execution.identity import settings_of
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.report.console import plain_console
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC, UNITS
 from cnn_ablation.study.trials import Condition, conditions_of_chapter
@@ -266,7 +267,7 @@ def print_comparison(
         every_claim: Whether to print also the claims whose verdict is the same.
         console: Where to print; None: standard output.
     """
-    console = console or Console(markup=False, emoji=False)
+    console = console or plain_console()
     if len(conditions):
         metric = conditions["metric"].iloc[0]
         unit = UNITS[metric]

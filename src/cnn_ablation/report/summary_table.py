@@ -4,6 +4,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from cnn_ablation.report.console import plain_console
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 
 
@@ -44,7 +45,7 @@ def print_summary(
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,.0f}",
         )
-    console = console or Console(markup=False, emoji=False)
+    console = console or plain_console()
     console.print(table)
     if not condition_summary["seeds"].any():
         console.print("No trial has finished: there are no results to compare.", highlight=False)
