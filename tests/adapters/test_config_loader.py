@@ -192,6 +192,14 @@ def test_an_environment_with_settings_has_folders_of_its_own(tmp_path: Path, kin
     }
 
 
+def test_the_model_of_an_environment_has_a_name_that_mlflow_accepts(tmp_path: Path) -> None:
+    files = {"base/globals.yml": GLOBALS, "v1.2/parameters.yml": b"a: 1\n"}
+    loader_of(tmp_path, files)
+    globals_ = reader(tmp_path / "conf", env="v1.2")["globals"]
+    assert globals_["registered_model"] == "cnn-v1-2"
+    assert globals_["reports"] == "data/v1.2/08_reporting"
+
+
 def test_folders_that_an_environment_names_are_its_own(tmp_path: Path) -> None:
     files = {
         "base/globals.yml": GLOBALS,

@@ -9,7 +9,7 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.conf_files import ConfFiles, read_kind
-from cnn_ablation.adapters.config_loader import SUFFIXES
+from cnn_ablation.adapters.config_loader import NOT_IN_MODEL_NAMES, SUFFIXES
 from cnn_ablation.datasets import LookLedgerDataset
 from cnn_ablation.errors import InputError, StudyError, one_line, suggestion
 
@@ -26,10 +26,6 @@ GLOBALS = {
     "predict_with": "champion",
 }
 """Keys of globals.yml that the catalog needs, with examples."""
-
-
-NOT_IN_MODEL_NAMES = "/:.%\"'"
-"""Characters that MLflow refuses in the name of a model."""
 
 
 def check_environment(conf_files: ConfFiles) -> None:

@@ -37,6 +37,9 @@ LOOKS = "looks"
 REGISTERED_MODEL = "registered_model"
 """Key in globals.yml of the name of the winner in MLflow's registry."""
 
+NOT_IN_MODEL_NAMES = "/:.%\"'"
+"""Characters that MLflow refuses in the name of a model."""
+
 
 class ProjectConfigLoader(OmegaConfigLoader):
     """Kedro's `OmegaConfigLoader`, which reports unusable files by file, key and reason.
@@ -131,7 +134,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 continue
             self.own_place = "/".join(steps)
             if key == REGISTERED_MODEL:
-                own[key] = "-".join([value, *steps]).replace("/", "-")
+                suffix = "-".join(steps).translate(dict.fromkeys(map(ord, NOT_IN_MODEL_NAMES), "-"))
+                own[key] = f"{value}-{suffix}"
             else:
                 own[key] = Path(value).parent.joinpath(*steps, Path(value).name).as_posix()
         return own
