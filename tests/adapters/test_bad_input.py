@@ -64,6 +64,7 @@ def error_of(project: Path, *arguments: str) -> str:
                 "learning_rate is now optimizer.learning_rate",
             ],
             "dropout.factors.model.dropout_rate=[0.5,1.5]": ["dropout.factors", "1.5", "less than 1"],
+            "execution.tls={ca_file: ca.pem,cert: cert.pem}": ["execution.tls.key", "Field required"],
         },
         {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
         {

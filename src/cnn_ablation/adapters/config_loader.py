@@ -245,14 +245,17 @@ def read_file(file: Path) -> dict[str, Any]:
 
 
 def reaches(tree: Any, path: Sequence[str]) -> int:
-    """Number of steps of the path that exist in the tree."""
+    """Number of steps of the path that exist in the tree.
+
+    A null on the way does not count, because it is where a group would be.
+    """
     for depth, step in enumerate(path):
         if isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):
             tree = tree[int(step)]
         elif isinstance(tree, dict) and step in tree:
             tree = tree[step]
         else:
-            return depth
+            return depth - 1 if depth and tree is None else depth
     return len(path)
 
 
