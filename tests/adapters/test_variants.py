@@ -1,5 +1,6 @@
 """Folders of runs whose settings differ from conf."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from cnn_ablation.adapters.variants import (
     write_params,
 )
 from cnn_ablation.cli import run
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, StudyError
 from cnn_ablation.study.variants import name_variant
+from tests.report.test_journal import chapter
 
 CHANGES = {
     "baseline.training.epochs": 20,
@@ -88,12 +90,13 @@ def test_missing_and_damaged_chapters_are_errors(tmp_path: Path) -> None:
         read_chapters(tmp_path)
     file = tmp_path / "dropout" / "chapter.json"
     file.parent.mkdir()
-    file.write_text("{}")
-    assert read_chapters(tmp_path) == {"dropout": {}}
-    file.write_text("{")
-    with pytest.raises(InputError, match=r"chapter\.json is damaged: .* Run the experiment again"):
-        read_chapters(tmp_path)
+    file.write_text(json.dumps(chapter("Dropout")))
+    assert read_chapters(tmp_path)["dropout"]["title"] == "Dropout"
+    for content in ("{", "{}"):
+        file.write_text(content)
+        with pytest.raises(StudyError, match=r"chapter\.json is damaged.* Run the experiment again"):
+            read_chapters(tmp_path)
     file.unlink()
     file.mkdir()
-    with pytest.raises(InputError, match=r"chapter\.json is damaged: .*Is a directory"):
+    with pytest.raises(StudyError, match=r"chapter\.json is damaged.*Is a directory"):
         read_chapters(tmp_path)

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kedro.io import DatasetError
 
 from cnn_ablation.datasets import MlflowChapterDataset, ResultsDataset
 from cnn_ablation.errors import StudyError
+from tests.report.test_journal import chapter
 
 
 def test_an_experiment_that_was_not_run_has_no_chapter(tmp_path: Path) -> None:
@@ -30,22 +32,39 @@ def test_a_damaged_chapter_names_the_run_that_writes_it_anew(
     assert isinstance(caught.value.__cause__, StudyError)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tables": 5}, r"tables: Input should be a valid dictionary"),
+        ({"tables": {"trial_metrics": {"seed": 5}}}, r"tables\.trial_metrics\.seed: .*valid list"),
+        ({"conditions": [{"name": "one"}]}, r"conditions\.0\.settings: Field required"),
+        ({"verdicts": None}, r"verdicts: Input should be a valid list"),
+    ],
+)
+def test_a_chapter_of_another_form_names_what_differs(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    file = tmp_path / "chapter.json"
+    file.write_text(json.dumps({**chapter("T"), **change}))
+    with pytest.raises(DatasetError, match=rf"another version of this package wrote it \({reason}"):
+        MlflowChapterDataset(filepath=str(file)).load()
+
+
 def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
     figures = {"comparison": "impact.png", "claims": "claims.png"}
-    (tmp_path / "chapter.json").write_text(json.dumps({"title": "T", "figures": figures}))
+    content = chapter("T", figures=figures)
+    (tmp_path / "chapter.json").write_text(json.dumps(content))
     (tmp_path / "impact.png").write_bytes(b"PNG")
-    chapter = MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load()
-    assert chapter == {
-        "title": "T",
-        "figures": {"comparison": (str(tmp_path / "impact.png"), b"PNG")},
-    }
+    loaded = MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load()
+    figure = (str(tmp_path / "impact.png"), b"PNG")
+    assert loaded == {**content, "figures": {"comparison": figure}}
 
 
 def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
     figure = tmp_path / "reports" / "comparison.png"
     figure.parent.mkdir()
     figure.write_bytes(b"PNG")
-    results = {"title": "T", "figures": {"comparison": (figure.as_posix(), b"PNG")}}
+    results = chapter("T", figures={"comparison": (figure.as_posix(), b"PNG")})
     file = tmp_path / "outputs" / "results.json"
     ResultsDataset(filepath=str(file)).save(results)
     assert json.loads(file.read_text())["figures"] == {"comparison": "../reports/comparison.png"}

@@ -117,7 +117,10 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
             for true in ("Bag", "Coat")
             for predicted in ("Bag", "Coat")
         ],
+        "image_noise": {},
         "figures": {},
+        "model": None,
+        "description": f"### {title}",
         "experiment": {"study": "main"},
         **fields,
     }

@@ -1,6 +1,5 @@
 """The folder of results that a run has if its settings differ from conf; see `study.variants`."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.config_loader import RESULTS
+from cnn_ablation.datasets.chapters import read_results
 from cnn_ablation.errors import InputError, StudyError, suggestion
 from cnn_ablation.study.variants import name_variant
 
@@ -78,14 +78,10 @@ def read_chapters(reports: Path) -> dict[str, Any]:
     """The chapters in a folder of reports, by experiment.
 
     Raises:
-        InputError: There are none, or one is damaged.
+        InputError: There are none.
+        StudyError: One is damaged, or another version of this package has written it.
     """
-    chapters = {}
-    for file in sorted(reports.glob("*/chapter.json")):
-        try:
-            chapters[file.parent.name] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file} is damaged: {error}. Run the experiment again") from None
+    chapters = {file.parent.name: read_results(file) for file in sorted(reports.glob("*/chapter.json"))}
     if not chapters:
         raise InputError(f"{reports} has no chapter of an experiment: run an experiment first")
     return chapters

@@ -3,19 +3,21 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from kedro.io import DatasetError
 from kedro_datasets.json import JSONDataset
+from pydantic import BaseModel, ValidationError
 
 from cnn_ablation.datasets.files import JSONPreview
 from cnn_ablation.datasets.tracking import tracking
-from cnn_ablation.errors import StudyError
+from cnn_ablation.errors import StudyError, one_line
+from cnn_ablation.report.chapters import Chapter, Results
+from cnn_ablation.study.configuration import describe
 from cnn_ablation.workarounds import TrackingSwitch
 
 
 class ResultsDataset(JSONDataset):  # type: ignore[misc]
-    """The results of an experiment as a JSON file.
+    """The results of an experiment as a JSON file; see `report.chapters.Results`.
 
     The file refers to the figures by their paths, relative to its folder. Loading reads them.
 
@@ -23,6 +25,9 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         filepath: The JSON file.
         metadata: Read by plugins, such as kedro-viz.
     """
+
+    content: ClassVar[type[BaseModel]] = Results
+    """Type of the file's content."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         super().__init__(filepath=filepath, metadata=metadata)
@@ -39,19 +44,12 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         """Return the results, or None if the experiment was not run. Missing figures are left out.
 
         Raises:
-            StudyError: The file is damaged, or something else is in its place.
+            StudyError: See `read_results`.
         """
         if not self.exists():
             return None
-        try:
-            results: dict[str, Any] = super().load()
-            paths = {name: self._folder / path for name, path in results["figures"].items()}
-        except (DatasetError, LookupError, TypeError, AttributeError) as error:
-            reason = error.__cause__ or error
-            raise StudyError(
-                f"{self._filepath} is damaged ({reason}). Run the experiment again: kedro run "
-                f"--pipeline={self._folder.name}"
-            ) from None
+        results = read_results(Path(self._filepath), self.content)
+        paths = {name: self._folder / path for name, path in results["figures"].items()}
         figures = {
             name: (path.as_posix(), path.read_bytes()) for name, path in paths.items() if path.is_file()
         }
@@ -65,6 +63,8 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
 class MlflowChapterDataset(TrackingSwitch, ResultsDataset):
     """A chapter as a JSON file, and its description in MLflow; see `ResultsDataset`."""
 
+    content = Chapter
+
     def save(self, data: dict[str, Any]) -> None:
         """Write the file, and add the description to that of the active run.
 
@@ -73,6 +73,33 @@ class MlflowChapterDataset(TrackingSwitch, ResultsDataset):
         super().save(data)
         if self.tracking_enabled:
             tracking.attempt(lambda: _add_to_description(data["description"]), None)
+
+
+def read_results(file: Path, content: type[BaseModel] = Chapter) -> dict[str, Any]:
+    """Read the results of an experiment.
+
+    Args:
+        file: The JSON file, in a folder with the experiment's name.
+        content: Type of its content.
+
+    Raises:
+        StudyError: The file is damaged, something else is in its place, or another version of this
+            package has written it.
+    """
+    try:
+        results: dict[str, Any] = json.loads(file.read_bytes())
+        content.model_validate(results)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        reason = ": ".join(filter(None, (".".join(map(str, detail["loc"])), describe(detail))))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = one_line(error)
+    else:
+        return results
+    raise StudyError(
+        f"{file} is damaged, or another version of this package wrote it ({reason}). Run the experiment "
+        f"again: kedro run --pipeline={file.parent.name}"
+    )
 
 
 def _add_to_description(text: str) -> None:

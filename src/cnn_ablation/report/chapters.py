@@ -1,0 +1,156 @@
+"""The content of a chapter of the journal, as its JSON file has it. Accuracies are percentages."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from cnn_ablation.base_parameters import ImageShape
+
+Columns = dict[str, list[Any]]
+"""A table as the values of each column."""
+
+Number = float | None
+"""None if it is not known, for example without results or from a single seed."""
+
+
+class ConditionRow(BaseModel):
+    """A condition and the means of its seeds, with a 95 % interval from `low` to `high`."""
+
+    name: str
+    settings: dict[str, Any]
+    evaluated_once: bool
+    seeds: int
+    diverged: int
+    failed: int
+    total_params: Number
+    mean_val_accuracy: Number
+    final_val_accuracy: Number
+    best_val_accuracy: Number
+    eval_train_accuracy: Number
+    generalization_gap: Number
+    mean_val_loss: Number
+    seconds_per_epoch: Number
+    sd: Number
+    final_sd: Number
+    low: Number
+    high: Number
+
+
+class PairRow(BaseModel):
+    """Two conditions and the difference of their accuracies; see `pairs.compare_pairs`."""
+
+    condition: str
+    other: str
+    difference: Number
+    low: Number
+    high: Number
+    correlation: Number
+    seeds_needed: Number
+    unpaired_seeds_needed: Number
+
+
+class NoiseRow(BaseModel):
+    """Standard deviations of a condition's accuracy, by where they come from."""
+
+    condition: str
+    last_step_sd: Number
+    seed_sd: Number
+    final_sd: Number
+    images_sd: Number
+    distribution_sd: Number
+    images_se: Number
+
+
+class ReproductionRow(BaseModel):
+    """A published number and the one measured here; see `published.reproduce`."""
+
+    condition: str
+    metric: str
+    printed: str | None
+    published: float
+    mean: Number
+    prediction_low: Number
+    prediction_high: Number
+    agrees: bool | None
+    note: str | None
+
+
+class ConfusionRow(BaseModel):
+    """Percentage of a class's images that have a predicted class."""
+
+    condition: str
+    true: str
+    predicted: str
+    percent: Number
+
+
+class VerdictRow(BaseModel):
+    """A claim and its verdict; see `verdicts.judge`."""
+
+    claim: str
+    text: str
+    source: str
+    metric: str
+    comparison: str
+    unit: str
+    verdict: str
+    estimate: Number
+    low: Number
+    high: Number
+    image_low: Number
+    image_high: Number
+    seeds: int
+    claimed: Number
+    seeds_needed: Number
+    worker_minutes: Number
+    is_difference: bool
+    finding: str
+
+
+class Results(BaseModel):
+    """All results of an experiment.
+
+    The parameters of the experiment are in `experiment`, the settings of each condition in
+    `configurations`, and the ID of each trial's MLflow run in `mlflow_runs`. `final_model` reports on
+    the trial whose network MLflow has under the URI `model`. `figures` has a path per figure.
+    """
+
+    title: str
+    question: str
+    hypothesis: str
+    conditions: list[ConditionRow]
+    shared_settings: dict[str, str]
+    seeds: list[int]
+    trials: int
+    pairs: list[PairRow]
+    noise_budget: list[NoiseRow]
+    reproduction: list[ReproductionRow]
+    confusion: list[ConfusionRow]
+    final_model: dict[str, Any]
+    image_set: str
+    images: dict[str, int]
+    image_shape: ImageShape
+    class_names: list[str]
+    data_fingerprint: str
+    environment: dict[str, list[str]]
+    experiment: dict[str, Any]
+    moments: int
+    image_noise: dict[str, Any]
+    configurations: list[dict[str, Any]]
+    mlflow_runs: list[str]
+    tables: dict[str, Columns]
+    figures: dict[str, str]
+    model: str | None
+
+
+class Chapter(Results):
+    """The results of an experiment, and the verdicts on its claims.
+
+    `evidence` has the parameters of the verdicts, `contrasts` the number of distinct contrasts of the
+    study, and `description` the chapter in a few lines of Markdown.
+    """
+
+    evidence: dict[str, Any]
+    contrasts: int
+    verdicts: list[VerdictRow]
+    description: str
