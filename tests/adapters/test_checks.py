@@ -1,5 +1,6 @@
 """Options of a run that select nothing, and configurations that cannot be used."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.session import wrong_selection
 from cnn_ablation.errors import InputError, StudyError
 from tests.conftest import write_yaml
+from tests.report.test_journal import chapter
 
 
 def identity(value: Any) -> Any:
@@ -173,12 +175,12 @@ def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> No
     file = tmp_path / "results.json"
     catalog = DataCatalog.from_config(
         {
-            name: {"type": "json.JSONDataset", "filepath": str(path)}
-            for name, path in {
-                "images": tmp_path / "images.json",
-                "dropout.results": file,
-                "dropout.chapter": tmp_path / "chapter.json",
-            }.items()
+            "images": {"type": "json.JSONDataset", "filepath": str(tmp_path / "images.json")},
+            "dropout.results": {"type": "cnn_ablation.datasets.ResultsDataset", "filepath": str(file)},
+            "dropout.chapter": {
+                "type": "cnn_ablation.datasets.MlflowChapterDataset",
+                "filepath": str(tmp_path / "chapter.json"),
+            },
         }
     )
     pipelines = {"__default__": whole}
@@ -187,8 +189,11 @@ def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> No
     middle = whole.from_nodes("write")
     with pytest.raises(StudyError, match=rf"^dropout\.results is missing: {file} does not exist"):
         check_results(middle, catalog, pipelines)
-    file.write_text("{}")
+    file.write_text(json.dumps(chapter("Dropout")))
     check_results(middle, catalog, pipelines)
+    file.write_text("{}")
+    with pytest.raises(StudyError, match=rf"^{file} is damaged.* \(title: Field required\)"):
+        check_results(middle, catalog, pipelines)
 
 
 def test_unknown_credentials_of_a_dataset_are_named(tmp_path: Path) -> None:

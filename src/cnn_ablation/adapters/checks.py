@@ -10,7 +10,8 @@ from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.conf_files import ConfFiles, read_kind
 from cnn_ablation.adapters.config_loader import NOT_IN_MODEL_NAMES, SUFFIXES
-from cnn_ablation.datasets import LookLedgerDataset
+from cnn_ablation.datasets import LookLedgerDataset, ResultsDataset
+from cnn_ablation.datasets.chapters import read_results
 from cnn_ablation.errors import InputError, StudyError, one_line, suggestion
 
 logger = logging.getLogger(__name__)
@@ -144,13 +145,16 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         pipelines: All pipelines by name.
 
     Raises:
-        StudyError: A result is missing. Chapters and figures may be missing.
+        StudyError: A result is missing, or an experiment's results are damaged. Chapters and figures may
+            be missing.
     """
     written = set().union(*(other.all_outputs() for other in pipelines.values()))
     for name in sorted(pipeline.inputs() & written):
         dataset = catalog.get(name)
         file = getattr(dataset, "_filepath", None)
         may_be_missing = file is None or name.endswith((".chapter", "_figure"))
+        if isinstance(dataset, ResultsDataset) and dataset.exists():
+            read_results(Path(str(file)), dataset.content)
         if dataset is None or may_be_missing or dataset.exists():
             continue
         raise StudyError(
