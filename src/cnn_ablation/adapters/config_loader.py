@@ -16,6 +16,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from yaml.reader import ReaderError
 
 from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.dotted_keys import flatten
 from cnn_ablation.errors import InputError, suggestion
 
 _checkout = Path(__file__).resolve().parents[3]
@@ -194,7 +195,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def _duplicate(self, kind: str, files: Sequence[tuple[Path, dict[str, Any]]]) -> str | None:
         seen: dict[str, Path] = {}
         for file, content in files:
-            keys = _leaves(content) if kind == "parameters" else iter(content)
+            keys = dict(flatten(content)) if kind == "parameters" else content
             for key in keys:
                 if key.startswith("_"):
                     continue
@@ -267,14 +268,6 @@ def _files(folder: Path, kind: str) -> Iterator[Path]:
         named = file.suffix in SUFFIXES and any(part.startswith(kind) for part in parts)
         if named and not hidden and file.is_file():
             yield file
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
 
 
 def _mismatch(sources: Sequence[tuple[str, Any]], key: str = "") -> str | None:

@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from kedro.pipeline import Pipeline
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
+from cnn_ablation.dotted_keys import flatten
 from cnn_ablation.secret_texts import hide_secrets
 from cnn_ablation.study.experiment import ExperimentParameters
 
@@ -52,7 +53,7 @@ def command_of(run_params: Mapping[str, Any]) -> str:
         words.append(f"--runner={runner}")
     if run_params.get("only_missing_outputs"):
         words.append("--only-missing-outputs")
-    given = dict(leaves(hide_secrets(run_params.get("runtime_params") or {})))
+    given = dict(flatten(hide_secrets(run_params.get("runtime_params") or {})))
     if given:
         words.append("--params=" + ",".join(f"{key}={_as_yaml(value)}" for key, value in given.items()))
     return shlex.join(words)
@@ -89,7 +90,7 @@ def parameters_of(pipeline: Pipeline, values: Mapping[str, Any]) -> dict[str, st
             groups[name] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return {
         _INVALID_IN_NAME.sub("_", name)[:MAX_NAME]: _as_text(value)[:MAX_PARAM_VAL_LENGTH]
-        for name, value in leaves(hide_secrets(groups))
+        for name, value in flatten(hide_secrets(groups))
         if value not in (None, {})
     }
 
@@ -117,15 +118,6 @@ def commit_of(project: Path) -> dict[str, str]:
             }
     except (GitError, ValueError, OSError):  # ValueError: there is no commit yet.
         return {}
-
-
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested mappings by dotted name. An empty mapping is a value."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _listed(value: Any) -> str:

@@ -5,7 +5,7 @@ parts that the trial uses, and of the fast layers. It contains no hash of the co
 comment would change. `tests/execution/test_versions.py` fails if code changes without its version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numba
@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from cnn_ablation import kernels
+from cnn_ablation.dotted_keys import flatten
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.trials import Trial
 from cnn_ablation.training import loop
@@ -90,12 +91,3 @@ def settings_of(identity: Mapping[str, Any]) -> dict[str, Any]:
     return configuration.settings() | {
         name: value for name, value in flat.items() if not name.startswith(held)
     }
-
-
-def flatten(identity: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The entries of an identity by dotted names: `training.optimizer.kind` and so on."""
-    for name, value in identity.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
