@@ -218,7 +218,7 @@ def test_a_seeds_trial_is_shown_and_linked(opened: Page) -> None:
     opened.context.route(f"{RUNS}**", lambda route: route.fulfill(body="MLflow"))
     with opened.context.expect_page() as run:
         seed.click(force=True)
-    assert run.value.url == f"{RUNS}#/runs/run%201"
+    run.value.wait_for_url(f"{RUNS}#/runs/run%201")
     run.value.close()
     opened.mouse.move(0, 0)
 
