@@ -64,6 +64,17 @@ def test_places_of_a_moved_or_copied_project_are_corrected(tmp_path: Path, copie
     }
 
 
+def test_a_database_in_use_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
+    old = tmp_path / "old" / "mlartifacts"
+    tracking = make_tracking(tmp_path / "new", old)
+    before = places(tracking)
+    with closing(sqlite3.connect(tracking.database)) as connection, connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StudyError, match=r"mlflow\.db cannot be changed .*locked.*end the runs"):
+            tracking.relocate(old)
+    assert places(tracking) == before
+
+
 def test_a_folder_chosen_on_purpose_stays(tmp_path: Path) -> None:
     chosen = tmp_path / "large disk"
     chosen.mkdir()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -105,5 +106,9 @@ def test_mlflow_shows_runs_and_trials_in_views_of_their_own(results: Path, page:
         expect(page.get_by_text("Does batch normalization improve").first).to_be_visible()
         page.goto(f"{runs}/{parent.info.run_id}/artifacts/batchnorm/batchnorm_comparison.png")
         expect(page.locator("img[src*=blob], img[src*=artifact]").first).to_be_visible()
+        processes = psutil.Process().children(recursive=True)
+        arguments = [word for process in processes for word in process.cmdline()]
+        # Other users can read them, and an address can hold a password.
+        assert not any("sqlite:" in word for word in arguments)
     listed = (results / "server.log").read_text()
     assert page_address(address, experiment.experiment_id, "trials") in listed

@@ -1,6 +1,5 @@
 """Commands of the project: `kedro run`, `trials`, `serve`, `tracking` and `relocate`."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -212,13 +211,7 @@ def relocate(metadata: ProjectMetadata, env: str | None) -> None:
     if old is None:
         click.echo(f"Nothing to correct: {tracking.database} has its artifacts in the folder of conf.")
         return
-    try:
-        count = tracking.relocate(old)
-    except sqlite3.Error as error:
-        raise InputError(
-            f"{tracking.database} cannot be changed ({error}): end the runs and servers that use it, "
-            "and try again"
-        ) from None
+    count = tracking.relocate(old)
     click.echo(f"Corrected {count} paths in {tracking.database}: {old} is now {tracking.artifacts}.")
 
 

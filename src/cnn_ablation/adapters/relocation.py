@@ -79,17 +79,29 @@ class Tracking(NamedTuple):
 
         Returns:
             Number of places that were corrected.
+
+        Raises:
+            StudyError: The database cannot be changed. It is as it was.
         """
+        try:
+            with closing(sqlite3.connect(self.database)) as connection, connection:
+                return self._replace_places(connection, old)
+        except sqlite3.Error as error:
+            raise StudyError(
+                f"{self.database} cannot be changed ({error}): end the runs and servers that use it, "
+                "and try again"
+            ) from None
+
+    def _replace_places(self, connection: sqlite3.Connection, old: Path) -> int:
         new = self.artifacts.as_uri()
         count = 0
-        with closing(sqlite3.connect(self.database)) as connection, connection:
-            for table, column in COLUMNS:
-                for before in (old.as_uri(), old.as_posix()):
-                    count += connection.execute(
-                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                        f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                        [new, len(before) + 1, before, len(before) + 1, f"{before}/"],
-                    ).rowcount
+        for table, column in COLUMNS:
+            for before in (old.as_uri(), old.as_posix()):
+                count += connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    [new, len(before) + 1, before, len(before) + 1, f"{before}/"],
+                ).rowcount
         return count
 
 
