@@ -33,7 +33,7 @@ This page is generated from the types in `src/cnn_ablation` by `scripts/paramete
 edit it. The values are those of `conf/base/parameters.yml`. Change them there, in `conf/local`, or for
 one run with `--params=baseline.training.epochs=5`, whose results then go to a folder in `data/variants`.
 A value of a wrong kind, or one that is not allowed, ends a run before any training. The metrics that a
-claim can name are listed in [how verdicts are computed](statistics.md#claims).
+claim can name are listed in [how verdicts are computed](statistics.md#what-is-measured).
 
 A part is given by its name, which stands for the part with its defaults, or by a mapping with its `kind`
 and its settings: `optimizer: sgd`, or `optimizer: {kind: sgd, momentum: 0.5}`.

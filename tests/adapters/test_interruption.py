@@ -343,13 +343,12 @@ def test_a_damaged_trial_is_trained_again(tmp_path: Path, finished: Path) -> Non
 
 def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    result = kedro(
-        project,
-        "run",
-        "--pipeline=dropout",
+    command = (
+        *("run", "--pipeline=dropout"),
         "--params=dropout.factors.model.dropout_rate=[0.1],dropout.claims=null,seeds=1,"
         "dropout.factors.model.fc_units=[[16],[1000000000000]],dropout.condition_name=fc_{fc_units}",
     )
+    result = kedro(project, *command)
     assert result.returncode == 1
     output = result.stdout + result.stderr
     assert "1 trial has failed" in output
@@ -359,6 +358,9 @@ def test_a_trial_that_fails_leaves_the_others_alone_and_fails_the_run(tmp_path: 
     reports = variant(project) / "08_reporting/dropout"
     assert pd.read_csv(reports / "trial_metrics.csv")["status"].tolist() == ["finished", "failed"]
     assert (reports / "dropout_impact.png").is_file()
+    only_training = kedro(project, *command, "--tags=training")
+    assert only_training.returncode == 1
+    assert "1 trial has failed" in only_training.stderr
 
 
 def test_a_trial_that_diverges_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:

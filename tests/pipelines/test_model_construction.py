@@ -68,6 +68,8 @@ def test_an_epoch_needs_a_step_per_moment(baseline: Configuration) -> None:
     with pytest.raises(ParameterError, match=too_many) as failure:
         expand_trials(experiment, baseline, SEEDS, EvaluationParameters(moments=5), SUMMARY)
     assert failure.value.key == "evaluation.moments"
+    averaged = make_experiment({"training": {"batch_size": [30], "averaging": ["epoch_average"]}})
+    expand_trials(averaged, baseline, SEEDS, EvaluationParameters(moments=5), SUMMARY)  # evaluated once
 
 
 def test_a_pursuit_checks_moments_before_it_trains(baseline: Configuration) -> None:

@@ -29,7 +29,7 @@ PACKAGES = sorted(folder.name for folder in SOURCE.iterdir() if (folder / "__ini
 
 
 def imports_of(file: Path) -> Iterator[str]:
-    """Names of the modules that a file imports, inside functions as well, but not for type checking."""
+    """Names of the modules that a file imports."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

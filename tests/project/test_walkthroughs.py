@@ -23,6 +23,8 @@ def follow(walkthrough: str, project: Path) -> None:
             *_, union = block.splitlines()
             before = source.read_text()
             (line,) = re.findall(rf"^{re.escape(union.split()[0])} = .*$", before, flags=re.MULTILINE)
+            names = set(re.findall(r"\w+", line))
+            assert names < set(re.findall(r"\w+", union)), "the union keeps its members"
             source.write_text(before.replace(line, block.partition("\n")[2].rstrip()))
         elif kind == "sh":
             for line in block.splitlines():

@@ -134,6 +134,17 @@ def test_a_claimed_size_or_bound_is_a_region(
             "accuracy",
             "finite number",
         ),
+        (
+            {
+                "kind": "reaches",
+                "condition": "a",
+                "accuracy": 80,
+                "within": 2,
+                "metric": "mean_val_loss",
+            },
+            "",
+            "unknown key 'metric'",
+        ),
         (ABOVE | {"metric": "final_val_acuracy"}, "metric", "Did you mean 'final_val_accuracy'?"),
         (ABOVE | {"kind": "abov"}, "", "kind: 'abov': no such kind of claim; allowed: above, best"),
         (ABOVE | {"kind": "abov"}, "", "Did you mean 'above'?"),

@@ -140,7 +140,7 @@ class StudyHooks:
             click.echo(f"Images by class: {reports}/samples.png")
         failed = [
             f"{name}: {run.condition} seed {run.seed}: {run.error}"
-            for name in evaluated
+            for name in _experiments(pipeline)
             if f"{name}.runs" in outputs
             for run in catalog.load(f"{name}.runs").itertuples()
             if run.status == "failed"

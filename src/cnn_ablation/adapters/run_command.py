@@ -80,7 +80,7 @@ def _fault(key: str, separator: str, text: str) -> str | None:
 
 @click.pass_context
 def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
-    """Run pipelines as Kedro does. After Ctrl-C or TERM, print how to continue."""
+    """Run pipelines as Kedro does. After Ctrl-C, TERM or HUP, print how to continue."""
     _check_runner(options["runner"], options["runner_params"])
     if options["is_async"] or options["runner_params"].get("is_async"):
         raise click.UsageError("--async: not supported, because nodes save each trial when it ends")

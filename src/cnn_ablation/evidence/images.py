@@ -129,7 +129,7 @@ def budget_noise(trial_metrics: pd.DataFrame, final_hits: Mapping[str, np.ndarra
             independent errors on different images: (1/n) sqrt(sum of p (1 - p)) over the images, where p
             is the share of trainings that classify an image correctly.
         - distribution_sd: the rest of final_sd: how much trainings differ on all images of the kind
-            (Jordan, 2024, equation 3).
+            (Jordan, 2023).
         - images_se: standard error of the mean accuracy over images, which more seeds do not lower; with
           one seed, that of this training's accuracy.
     """

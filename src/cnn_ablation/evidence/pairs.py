@@ -29,7 +29,7 @@ def compare_pairs(
     """The effect of pairing by seed on the primary metric, a row per pair of an experiment's conditions.
 
     Args:
-        trial_metrics: A row per trial, see `scores.tabulate_trials`.
+        trial_metrics: A row per trial, see `evaluation.nodes.score_trials`.
         conditions: By name.
         evidence: The smallest effect that matters.
         images: Number of images by split.

@@ -29,7 +29,8 @@ SPENDING: Mapping[str, Callable[[float, float], float]] = {
 }
 """Level that is spent when a share of the seeds is there, by name (Lan & DeMets, 1983).
 
-Pocock's function spends it evenly. That of O'Brien and Fleming saves nearly all of it for the end.
+With Pocock's function, the nominal level is about the same at every look. That of O'Brien and Fleming
+leaves nearly the whole level for the last look.
 """
 
 LARGEST = 38.0

@@ -1,4 +1,4 @@
-"""The identity of a trial: everything that determines its result, and nothing else.
+"""The identity of a trial: everything that determines its result.
 
 A stored trial is reused if its identity is the same. The identity contains versions of the loop, of the
 parts that the trial uses, and of the fast layers. It contains no hash of the code, which every reworded

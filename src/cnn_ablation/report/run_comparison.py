@@ -38,7 +38,7 @@ class ComparedExperiment(NamedTuple):
     """The results of an experiment in one run, as far as a comparison needs them.
 
     Args:
-        trial_metrics: A row per trial, see `scores.tabulate_trials`.
+        trial_metrics: A row per trial, see `evaluation.nodes.score_trials`.
         conditions: By name.
         parameters: Parameters of the experiment.
         verdicts: A row per claim, see `verdicts.judge`.

@@ -81,7 +81,6 @@ class _Claim(Parameters):
         description="Where the claim is made: hypothesis, results, analysis or conclusion of the "
         "experiment, or overall findings; or a publication with its year, such as `He et al., 2016`.",
     )
-    metric: Metric = Field(default=PRIMARY_METRIC, description="The metric that the claim is about.")
 
     @abstractmethod
     def names(self) -> dict[str, list[str]]:
@@ -125,9 +124,9 @@ class _Claim(Parameters):
         """A quantity as text, such as `a − b`."""
 
     @property
+    @abstractmethod
     def unit(self) -> str:
         """Unit of the quantities."""
-        return UNITS[self.metric]
 
     @property
     def claimed_value(self) -> float | None:
@@ -147,6 +146,10 @@ class _Claim(Parameters):
         if other == self.names()["condition"][0]:
             raise ValueError(f"{field}: is {other}, like condition; allowed: any other condition")
 
+
+class _MetricClaim(_Claim):
+    metric: Metric = Field(default=PRIMARY_METRIC, description="The metric that the claim is about.")
+
     def _check_ratio(self, field: str) -> None:
         if self.metric in SIGNED:
             raise ValueError(
@@ -155,7 +158,7 @@ class _Claim(Parameters):
             )
 
 
-class _Comparison(_Claim):
+class _Comparison(_MetricClaim):
     margin_field: ClassVar[str] = "smallest_effect"
     """The field for a margin other than the default."""
 
@@ -480,7 +483,7 @@ class Difference(_Pair):
         return super().tolerance_of(smallest_effect) if self.tolerance is None else self.tolerance
 
 
-class _Measured(_Claim):
+class _Measured(_MetricClaim):
     """A claim about a condition's metric, or about its ratio to another condition's metric."""
 
     condition: str = Field(description="The condition.")
@@ -609,6 +612,7 @@ class Reaches(_Claim):
     """The best accuracy of a condition's first epochs, mean over seeds, reaches a given value."""
 
     kind: Literal["reaches"]
+    metric: ClassVar[str] = "best_val_accuracy"
     condition: str = Field(description="The condition.")
     accuracy: Annotated[float, Field(gt=0, lt=100)] = Field(description="Validation accuracy, percent.")
     within: PositiveInt = Field(description="Number of epochs.")
@@ -619,7 +623,7 @@ class Reaches(_Claim):
 
     def quantities(self, conditions: Sequence[str]) -> list[Quantity]:
         """See base class."""
-        return [Quantity("best_val_accuracy", {self.condition: 1.0}, within=self.within)]
+        return [Quantity(self.metric, {self.condition: 1.0}, within=self.within)]
 
     def describe(self, quantity: Quantity) -> str:
         """See base class."""

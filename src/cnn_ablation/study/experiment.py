@@ -331,14 +331,15 @@ def expand_trials(
 
 
 def check_moments(trials: Sequence[Trial], train_images: int, moments: int) -> None:
-    """Check that an epoch has a step for each moment.
+    """Check that an epoch of each trial has a step for each of its moments.
 
     Raises:
         ParameterError: It has fewer.
     """
-    if not trials:
+    evaluated = [trial.condition for trial in trials if trial.condition.moments(moments) == moments]
+    if not evaluated:
         return
-    batch_size = max(trial.condition.training.batch_size for trial in trials)
+    batch_size = max(condition.training.batch_size for condition in evaluated)
     steps = math.ceil(train_images / batch_size)
     if moments > steps:
         raise ParameterError(

@@ -115,8 +115,8 @@ class EvidenceParameters(Parameters):
         "seeds, it has the whole level."
     )
     spending: Literal["pocock", "obrien_fleming"] = Field(
-        description="How the level is spent over the looks. pocock: evenly over the planned seeds. "
-        "obrien_fleming: nearly all of it at the end."
+        description="How the level is spent over the looks. pocock: the nominal level is about the same "
+        "at every look. obrien_fleming: nearly the whole level is left for the last look."
     )
 
 

@@ -15,7 +15,7 @@ def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
     """Choose the condition with the highest mean of all experiments, and its best trial.
 
     Args:
-        chapters: Chapter of each experiment, as `reporting.nodes.write_chapter` gives it.
+        chapters: Chapter of each experiment, as `conclusions.nodes.write_chapter` gives it.
 
     Raises:
         StudyError: An experiment was not run.

@@ -17,11 +17,13 @@ import pandas as pd
 from PIL import Image
 from pydantic import BaseModel
 
-from cnn_ablation.report import summary_table
-from cnn_ablation.study import claims
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FIGURES = Path(__file__).parent
+
+OTHER_CODE = ("report/summary_table.py", "evidence/effects.py", "study/quantities.py")
+"""Modules that figures depend on, outside this package."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +51,7 @@ class Drawing(ABC):
 
 
 def _code() -> list[bytes]:
-    """The code of this package, and of the other modules that figures depend on."""
-    modules = [summary_table.__file__, claims.__file__]
-    files = [*sorted(Path(__file__).parent.glob("*.py")), *map(Path, modules)]
+    files = [*sorted(FIGURES.glob("*.py")), *(FIGURES.parents[1] / name for name in OTHER_CODE)]
     return [file.read_bytes() for file in files]
 
 
