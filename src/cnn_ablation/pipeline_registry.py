@@ -24,6 +24,9 @@ from cnn_ablation.study.groups import MAIN_STUDY, SHARED_GROUPS, Experiment, gro
 BUILT_IN = ("pursuit", "journal", "predict", "data_ingestion")
 """Names of the pipelines that exist whatever the experiments are."""
 
+ARGUMENTS = ("contrasts", "looks", "notice", "runs_address")
+"""Inputs of nodes that also take an input per experiment, by the experiment's name."""
+
 STAGES = tuple(module.name for module in iter_modules(stages.__path__))
 """Names of the stages, which are tags of their nodes."""
 
@@ -41,7 +44,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         InputError: The configuration has a group of parameters that is neither shared nor an experiment,
             or a name that cannot be used.
     """
-    experiments = conf_files.current().find_experiments(reserved={*BUILT_IN, *STAGES})
+    experiments = conf_files.current().find_experiments(reserved={*BUILT_IN, *STAGES, *ARGUMENTS})
     studies = group_by_study(experiments)
     main = studies.pop(MAIN_STUDY)
     ingestion = data_ingestion.create_pipeline()

@@ -51,9 +51,9 @@ def applied(augmentation: Augmentation, images: Tensor, seed: int = 0) -> Tensor
     return result
 
 
-def flipped(probability: float) -> tuple[Tensor, Tensor]:
+def flipped(p: float) -> tuple[Tensor, Tensor]:
     images = IMAGES.view(2000, 2, 3, 4)
-    return images, applied(HorizontalFlip(probability=probability), images)
+    return images, applied(HorizontalFlip(p=p), images)
 
 
 def test_each_image_is_mirrored_as_a_whole_or_not_at_all() -> None:

@@ -122,6 +122,7 @@ def results(
         "networks": pd.DataFrame({"condition": ["one", "two"]}),
         "looks": LookLedger(tmp_path / "looks.json"),
         "journal_notice": "",
+        "runs_address": "http://127.0.0.1:5000/",
         "champion": None,
         "final_model": None,
         "final_model_report": {"protocol": "journal", "note": ""},

@@ -1,5 +1,6 @@
 """The pipelines are complete, typed, and persist every dataset."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from cnn_ablation import settings
 from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
-from cnn_ablation.pipeline_registry import BUILT_IN, register_pipelines
+from cnn_ablation.pipeline_registry import ARGUMENTS, BUILT_IN, STAGES, register_pipelines
+from cnn_ablation.study.groups import SHARED_GROUPS
 from tests.conftest import (
     ELSEWHERE,
     ROOT,
@@ -95,13 +97,25 @@ def test_studies_share_no_results_but_the_images_and_the_model() -> None:
 def test_each_study_writes_a_journal_of_its_own() -> None:
     def chapters(pipeline: str, journal: str) -> set[str]:
         node = next(node for node in PIPELINES[pipeline].nodes if journal in node.outputs)
-        return {name.removesuffix(".chapter") for name in node.inputs if name != "journal_notice"}
+        return {name.removesuffix(".chapter") for name in node.inputs if name.endswith(".chapter")}
 
     for pipeline in ("__default__", "pursuit", "journal"):
         assert chapters(pipeline, "journal_markdown") == {*MAIN, "alone"}
     for study, names in STUDIES.items():
         assert chapters(study, f"{study}.journal_markdown") == set(names)
     assert chapters("more", "more.journal_html") == {"combined_as_published"}
+
+
+def test_no_experiment_can_have_the_name_of_another_input_of_a_node() -> None:
+    taken = {*BUILT_IN, *ARGUMENTS, *STAGES, *SHARED_GROUPS}
+    checked = set()
+    for node in {node for pipeline in PIPELINES.values() for node in pipeline.nodes}:
+        given = {name.rpartition(".")[2] for name in node.inputs}
+        *others, last = inspect.signature(node.func).parameters.values()
+        if last.kind is last.VAR_KEYWORD and given & {"results", "chapter", "contrasts"}:
+            assert {parameter.name for parameter in others} <= taken, node.name
+            checked.add(node.name.rpartition(".")[2])
+    assert {"judge_claims", "join_contrasts", "join_experiments", "write_journal"} <= checked
 
 
 def test_the_claims_of_a_study_are_judged_as_one_family() -> None:

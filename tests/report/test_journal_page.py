@@ -111,18 +111,6 @@ def test_tables_have_captions_and_headers(html: str) -> None:
         assert table.count('scope="row"') == table.count("<tr>") - 1
 
 
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("sqlite:////somewhere/mlflow.db", "http://127.0.0.1:5000/"),
-        ("http://host:1234", "http://host:1234/"),
-        ("https://user:secret@host/mlflow/", "https://host/mlflow/"),
-    ],
-)
-def test_links_to_runs_have_no_credentials(uri: str, expected: str) -> None:
-    assert page.ui_address(uri) == expected
-
-
 def test_pairs_are_those_of_the_tables_of_pairs() -> None:
     data = page.collect_data({"dropout": chapter("Dropout"), "other": chapter("Other")}, "")
     assert [pair[:2] for pair in data["pairs"]] == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]

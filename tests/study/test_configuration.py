@@ -77,7 +77,7 @@ def test_the_architecture_rejects(change: dict[str, Any], reason: str) -> None:
         ({"weight_decay": 0.1}, "weight_decay is now optimizer.weight_decay"),
         ({"schedule": {"kind": "cosine", "warmup": 1.0}}, "less than 1"),
         ({"augmentation": "horizontal_flip"}, "valid list"),
-        ({"augmentation": [{"kind": "horizontal_flip", "probability": 0.0}]}, "greater than 0"),
+        ({"augmentation": [{"kind": "horizontal_flip", "p": 0.0}]}, "greater than 0"),
         ({"initialization": "he"}, "no such initialization; allowed: pytorch, he_normal"),
     ],
 )
@@ -105,7 +105,7 @@ def test_the_identity_has_what_differs_from_the_defaults() -> None:
     changed = configuration(
         optimizer={"kind": "sgd", "momentum": 0.5},
         schedule="cosine",
-        augmentation=["horizontal_flip", {"kind": "horizontal_flip", "probability": 0.1}],
+        augmentation=["horizontal_flip", {"kind": "horizontal_flip", "p": 0.1}],
     )
     assert changed.identity()["training"] == {
         "epochs": 2,
@@ -114,7 +114,7 @@ def test_the_identity_has_what_differs_from_the_defaults() -> None:
         "schedule": {"kind": "cosine"},
         "augmentation": [
             {"kind": "horizontal_flip"},
-            {"kind": "horizontal_flip", "probability": 0.1},
+            {"kind": "horizontal_flip", "p": 0.1},
         ],
     }
     assert Configuration.model_validate(changed.identity()) == changed

@@ -13,8 +13,8 @@ from kedro.framework.startup import ProjectMetadata
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.relocation import check_place
+from cnn_ablation.datasets.mlflow_address import ui_address
 from cnn_ablation.errors import InputError
-from cnn_ablation.secret_texts import hide_secrets
 
 if TYPE_CHECKING:
     from cnn_ablation.datasets import MlflowClassifierDataset
@@ -56,7 +56,7 @@ def tracking(metadata: ProjectMetadata, port: int, env: str | None) -> None:
     local = not server.startswith(("http://", "https://"))
     if local:
         _check_port(port)
-    base = f"http://{HOST}:{port}" if local else hide_secrets(server).rstrip("/")
+    base = ui_address(server, f"http://{HOST}:{port}/").rstrip("/")
     experiment = context.mlflow.tracking.experiment._experiment.experiment_id
     for view in ("runs", "trials"):
         click.echo(f"{view.capitalize()}: {page_address(base, experiment, view)}")

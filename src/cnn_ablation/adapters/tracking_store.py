@@ -20,7 +20,7 @@ from kedro.io import DataCatalog
 from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
-from cnn_ablation.datasets.tracking import tracking
+from cnn_ablation.datasets.tracking import impatient, tracking
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.secret_texts import hide_secrets
 from cnn_ablation.workarounds import stop_kedro_mlflow
@@ -140,7 +140,7 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
         return  # Only kedro-mlflow can reach this server.
     _export_credentials(conf_files, server.get("credentials"))
     experiment = settings["tracking"]["experiment"]
-    with reported(place, uri), _short_of_patience():
+    with reported(place, uri), impatient(SERVER_TIMEOUT):
         if file := _sqlite_file(uri):
             check_database(file, lock_timeout)
             create_database(file)
@@ -327,25 +327,6 @@ def _sqlite_file(uri: str) -> Path | None:
 
     url = make_url(uri) if uri.startswith("sqlite") else None
     return Path(url.database) if url is not None and url.database not in (None, "", ":memory:") else None
-
-
-@contextmanager
-def _short_of_patience() -> Iterator[None]:
-    """Let MLflow's requests fail at once, within the context."""
-    values = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SERVER_TIMEOUT),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    }
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _advice(reason: str) -> str:

@@ -15,6 +15,7 @@ from cnn_ablation.datasets.images import (
     ImageSetDataset,
     TorchvisionDataset,
 )
+from cnn_ablation.datasets.mlflow_address import MlflowAddressDataset
 from cnn_ablation.datasets.mlflow_artifacts import MlflowArtifactDataset
 from cnn_ablation.datasets.mlflow_models import (
     MlflowChampionDataset,
@@ -33,6 +34,7 @@ __all__ = [
     "ImageFolderDataset",
     "ImageSetDataset",
     "LookLedgerDataset",
+    "MlflowAddressDataset",
     "MlflowArtifactDataset",
     "MlflowChampionDataset",
     "MlflowChapterDataset",

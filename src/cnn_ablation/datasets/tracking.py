@@ -1,9 +1,9 @@
-"""Tracking is second to results: a run whose tracking fails goes on without it."""
+"""The switch that lets a run go on untracked after MLflow has failed."""
 
 import logging
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from cnn_ablation.secret_texts import hide_secrets
@@ -12,8 +12,25 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""Environment in which MLflow's requests fail quickly."""
+
+@contextmanager
+def impatient(timeout: int) -> Iterator[None]:
+    """Let MLflow's requests fail without another attempt, within the context.
+
+    Args:
+        timeout: Seconds in which the server must answer.
+    """
+    values = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class Tracking:
@@ -23,17 +40,12 @@ class Tracking:
         self.fault = ""
         """The reason why the current run is no longer tracked; empty while it is."""
 
-        self._patience: dict[str, str | None] = {}
+        self._patience = ExitStack()
 
     def begin(self) -> None:
         """Track again: a new run begins."""
         self.fault = ""
-        for name, value in self._patience.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._patience = {}
+        self._patience.close()
 
     def attempt(self, log: Callable[[], Result], otherwise: Result) -> Result:
         """Log something to MLflow. If that fails, now or before, return `otherwise`.
@@ -56,8 +68,7 @@ class Tracking:
 
         reason = hide_secrets(" ".join((getattr(error, "message", None) or str(error)).split()))
         self.fault = reason[:300] or type(error).__name__
-        self._patience = {name: os.environ.get(name) for name in IMPATIENT}
-        os.environ.update(IMPATIENT)
+        self._patience.enter_context(impatient(timeout=1))
         logger.warning(
             "Tracking in MLflow failed (%s). The run goes on untracked; its results are stored",
             self.fault,

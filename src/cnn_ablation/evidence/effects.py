@@ -16,14 +16,13 @@ import pandas as pd
 from scipy.special import digamma, polygamma, stdtr, stdtrit
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
+from cnn_ablation.study.parameters import MAX_SEEDS
+
 CONFIDENCE = 0.95
 """Confidence level of reported intervals. Verdicts use stricter ones."""
 
 POWER = 0.8
 """Power that planned numbers of seeds have (Cohen, 1988)."""
-
-MAX_SEEDS = 10_000
-"""Largest number of seeds that planning considers."""
 
 FLOAT_ROUNDING = 1e-9
 """Relative difference up to which two results count as equal, because floating point is not exact."""
@@ -176,16 +175,13 @@ def prediction_interval(values: Sequence[float] | np.ndarray) -> tuple[float, fl
     return replace(mean, standard_error=math.hypot(mean.sd, mean.standard_error)).interval()
 
 
-def seeds_to_show(
-    difference: float, sd: float, *, level: float = 0.05, paired: bool = True
-) -> int | None:
-    """Number of seeds with which a two-sided t test has 80 % power to show a difference (Cohen, 1988).
+def seeds_to_show(difference: float, sd: float, *, paired: bool = True) -> int | None:
+    """Number of seeds with which a t test has 80 % power to show a difference (Cohen, 1988).
 
     Args:
         difference: True difference.
         sd: Standard deviation of differences within seeds or, if results are not paired, of one
             condition's results.
-        level: Significance level of the test.
         paired: Whether the conditions share seeds. If not, each of them needs the returned number.
 
     Returns:
@@ -194,7 +190,7 @@ def seeds_to_show(
     if not sd > 0:
         return None
     test = TTestPower() if paired else TTestIndPower()
-    return smallest(lambda seeds: test.power(abs(difference) / sd, seeds, level))
+    return smallest(lambda seeds: test.power(abs(difference) / sd, seeds, 1 - CONFIDENCE))
 
 
 def smallest(power: Callable[[int], float], above: int = 1) -> int | None:

@@ -20,10 +20,6 @@ from cnn_ablation.study.quantities import (
 from cnn_ablation.study.trials import Condition
 from cnn_ablation.training.results import EXACT
 
-AVERAGED_METRICS = (PRIMARY_METRIC,)
-"""Accuracies that are means over the moments of the last epoch."""
-
-
 TRAINING_METRICS = (
     *("eval_train_accuracy", "final_train_accuracy"),
     *("generalization_gap", "overfitting_gap"),
@@ -82,7 +78,7 @@ def rounding_step(
     """
     if metric in TRAINING_METRICS:
         return 100 / max(images["train"], images["validation"])
-    if metric in AVERAGED_METRICS:
+    if metric == PRIMARY_METRIC:  # The mean over the moments of the last epoch.
         fewest = min((condition.moments(moments) for condition in conditions), default=moments)
         return 100 / (images["validation"] * fewest)
     if metric == "val_accuracy_spread":

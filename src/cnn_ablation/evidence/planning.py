@@ -47,7 +47,7 @@ def seeds_needed(
 
     Returns:
         The total number, larger than the present one; None if a spread is unknown, if more seeds than
-        `effects.MAX_SEEDS` are needed, or if no number is enough because the truth lies on a border.
+        `parameters.MAX_SEEDS` are needed, or if no number is enough because the truth lies on a border.
     """
     sds = np.array([effect.sd for effect in effects])
     if not (sds > 0).all():

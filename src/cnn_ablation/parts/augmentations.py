@@ -46,14 +46,14 @@ class HorizontalFlip(Augmentation):
     """Mirror each image left to right with a probability, as torchvision's RandomHorizontalFlip does."""
 
     kind: Literal["horizontal_flip"] = Field(default="horizontal_flip", description="Name of the part.")
-    probability: Probability = Field(default=0.5, description="Probability that an image is mirrored.")
+    p: Probability = Field(default=0.5, description="Probability that an image is mirrored.")
 
     def apply(self, images: "Tensor", generator: "Generator") -> "Tensor":
         """See base class."""
         import torch
 
         draws = torch.rand(len(images), generator=generator, device=images.device)
-        mirrored = (draws < self.probability).view(-1, 1, 1, 1)
+        mirrored = (draws < self.p).view(-1, 1, 1, 1)
         return torch.where(mirrored, images.flip(3), images)
 
 

@@ -12,7 +12,6 @@ from importlib.resources import files
 from io import BytesIO
 from itertools import combinations
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -48,7 +47,8 @@ def write_page(
     Args:
         markdown: See `journal.write_markdown`.
         chapters: See `journal.write_markdown`.
-        runs_address: Address of MLflow's user interface, with which links to runs begin.
+        runs_address: Address of MLflow's user interface, with which links to runs begin; see
+            `datasets.MlflowAddressDataset`.
     """
     import vl_convert
 
@@ -72,18 +72,6 @@ def write_page(
         script="".join((templates / name).read_text("utf-8") for name in ("charts.js", "journal.js")),
         data=_script_data(collect_data(written, runs_address)),
     )
-
-
-def ui_address(tracking_uri: str) -> str:
-    """Address of MLflow's user interface, without credentials, ending in a slash.
-
-    Args:
-        tracking_uri: That of a server, or of a database, which `make mlflow` serves on this machine.
-    """
-    parts = urlsplit(tracking_uri)
-    if parts.scheme not in ("http", "https"):
-        return "http://127.0.0.1:5000/"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/"
 
 
 def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -> dict[str, Any]:

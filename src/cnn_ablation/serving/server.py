@@ -4,9 +4,9 @@ import json
 from collections.abc import Awaitable, Callable, Collection
 
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, StreamingResponse
 from mlflow.pyfunc import PyFuncModel, scoring_server
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, StreamingResponse
 
 from cnn_ablation.errors import suggestion
 

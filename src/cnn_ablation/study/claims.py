@@ -110,6 +110,11 @@ class _Claim(Parameters):
         """
         return 1
 
+    @property
+    def fewest_conditions(self) -> int:
+        """Number of conditions that an experiment with such a claim needs."""
+        return 1
+
     def indifference(self, margin: float) -> tuple[Region, str] | None:
         """A region in which quantities do not matter, and the verdict if all of a group lie in it."""
         return None
@@ -298,6 +303,11 @@ class Best(_Comparison):
         """See base class."""
         return len(self._candidates)
 
+    @property
+    def fewest_conditions(self) -> int:
+        """See base class."""
+        return self.groups + 1
+
     def names(self) -> dict[str, list[str]]:
         """See base class."""
         return {
@@ -360,6 +370,11 @@ class Trend(_Comparison):
         default=None,
         description="At least three conditions in order; null: all, in the order of the experiment.",
     )
+
+    @property
+    def fewest_conditions(self) -> int:
+        """See base class."""
+        return SHORTEST_TREND
 
     def names(self) -> dict[str, list[str]]:
         """See base class."""
@@ -678,16 +693,11 @@ def unknown_conditions(claim: Claim, conditions: Sequence[str]) -> tuple[str, li
 
 def lacks_conditions(claim: Claim, conditions: Sequence[str]) -> str | None:
     """An error message if an experiment has too few conditions for a claim; None if it has enough."""
-    needed = 1
-    if isinstance(claim, Best):
-        needed = claim.groups + 1
-    elif isinstance(claim, Trend):
-        needed = SHORTEST_TREND
-    if len(conditions) >= needed:
+    if len(conditions) >= claim.fewest_conditions:
         return None
     return (
-        f"a claim of kind {claim.kind} needs at least {needed} conditions, and the experiment has "
-        f"{len(conditions)}"
+        f"a claim of kind {claim.kind} needs at least {claim.fewest_conditions} conditions, and the "
+        f"experiment has {len(conditions)}"
     )
 
 

@@ -151,7 +151,7 @@ class ExperimentParameters(Parameters):
         if self.condition_name is not None:
             if self.conditions:
                 raise ValueError("condition_name: conditions are named by their keys; leave it out")
-            _fields_of(self.condition_name)
+            _check_template(self.condition_name)
         return self
 
     def conditions_of(self, baseline: Configuration) -> list[Condition]:
@@ -163,7 +163,7 @@ class ExperimentParameters(Parameters):
         """
         if self.conditions:
             resolved = [
-                self._resolve(name, baseline, overrides.changes(), {})
+                self._resolve(name, baseline, overrides.changes(), [])
                 for name, overrides in self.conditions.items()
             ]
         else:
@@ -173,7 +173,7 @@ class ExperimentParameters(Parameters):
                     None,
                     baseline,
                     combination,
-                    {".".join(path): None for path, _ in combination},
+                    [".".join(path) for path, _ in combination],
                 )
                 for combination in product(
                     *([(path, level) for level in levels] for path, levels in factors)
@@ -188,7 +188,7 @@ class ExperimentParameters(Parameters):
         name: str | None,
         baseline: Configuration,
         changes: Sequence[Change],
-        levels: dict[str, Any],
+        varied: Sequence[str],
     ) -> Condition:
         """The baseline with the experiment's fixed settings and these changes; later ones override."""
         tree = {group: getattr(baseline, group).model_dump() for group in ("model", "training")}
@@ -200,12 +200,12 @@ class ExperimentParameters(Parameters):
             configuration = Configuration.model_validate(tree)
         except ValidationError as error:
             raise self._explain(error, name, changes) from None
-        resolved = {
-            setting: label(configuration.value_of(tuple(setting.split(".")))) for setting in levels
+        levels = {
+            setting: label(configuration.value_of(tuple(setting.split(".")))) for setting in varied
         }
         return Condition(
-            name=self._name(configuration, resolved) if name is None else name,
-            levels=resolved,
+            name=self._name(configuration, levels) if name is None else name,
+            levels=levels,
             model=configuration.model,
             training=configuration.training,
         )
@@ -349,11 +349,11 @@ def check_moments(trials: Sequence[Trial], train_images: int, moments: int) -> N
         )
 
 
-def _fields_of(template: str) -> list[str]:
-    """The settings that a condition_name mentions.
+def _check_template(template: str) -> None:
+    """Reject a condition_name that is malformed.
 
     Raises:
-        ValueError: The template is malformed.
+        ValueError: The message says what is wrong.
     """
     try:
         parsed = list(Formatter().parse(template))
@@ -369,7 +369,6 @@ def _fields_of(template: str) -> list[str]:
             raise ValueError(
                 f"condition_name: {template!r}: a format pads to at most {LONGEST_NUMBER} characters"
             )
-    return [field for _, field, _, _ in parsed if field is not None]
 
 
 def _value_named(field: str, configuration: Configuration, levels: dict[str, Any]) -> Any:

@@ -40,9 +40,7 @@ class DataParameters(Parameters):
     test_images: PositiveInt | None = Field(
         description="Number of test images that score the final model, stratified by class; null: all."
     )
-    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
-        description="Seed of the split, which all trials share."
-    )
+    split_seed: Seed = Field(description="Seed of the split, which all trials share.")
 
 
 class TlsParameters(Parameters):

@@ -101,18 +101,17 @@ def require_all(chapters: dict[str, dict[str, Any] | None]) -> dict[str, dict[st
     return written
 
 
-def write_journal(notice: str, **chapters: dict[str, Any] | None) -> tuple[str, str]:
+def write_journal(notice: str, runs_address: str, **chapters: dict[str, Any] | None) -> tuple[str, str]:
     """Write a journal as Markdown and as one page of HTML.
 
     The journal of a study other than the main one is in the folder with the study's name.
 
     Args:
         notice: A sentence at the top of the journal.
+        runs_address: Address of MLflow's user interface, with which links to runs begin.
         chapters: Chapter of each experiment; None if it was not run.
     """
-    import mlflow
-
     from cnn_ablation.report import journal, page
 
     markdown = journal.write_markdown(chapters, notice)
-    return markdown, page.write_page(markdown, chapters, page.ui_address(mlflow.get_tracking_uri()))
+    return markdown, page.write_page(markdown, chapters, runs_address)

@@ -70,7 +70,7 @@ def create_journal_pipeline(chapters: Mapping[str, str]) -> Pipeline:
         [
             Node(
                 nodes.write_journal,
-                inputs={"notice": "journal_notice", **chapters},
+                inputs={"notice": "journal_notice", "runs_address": "runs_address", **chapters},
                 outputs=["journal_markdown", "journal_html"],
                 name="write_journal",
             ),

@@ -2,17 +2,14 @@
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.execution.outcomes import TrialRun
+from cnn_ablation.execution.outcomes import Outcome, TrialRun
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, ExecutionParameters
 from cnn_ablation.study.trials import Trial
-
-if TYPE_CHECKING:
-    from cnn_ablation.execution.outcomes import Outcome
 
 logger = logging.getLogger(__name__)
 

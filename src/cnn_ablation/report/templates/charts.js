@@ -8,7 +8,7 @@ const STEP = 48; // pixels between rows
 const GREY = "#808080";
 const VERDICTS = {
   supported: [COLORS[2], "circle"],
-  "among the best": [COLORS[3], "triangle-up"],
+  "among the best": [COLORS[4], "triangle-up"],
   equivalent: [COLORS[0], "square"],
   contradicted: [COLORS[1], "cross"],
   undecided: [GREY, "diamond"],
