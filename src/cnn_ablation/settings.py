@@ -6,7 +6,7 @@ import os
 # Set before MLflow is imported. A study makes no network calls, except to download its data.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-# MLflow would wait for minutes until it gives a server up. A study goes on untracked.
+# Otherwise, MLflow retries for minutes. A study whose server cannot be reached goes on untracked.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 # Set before Dask is imported, here and in workers. The engine itself reports what happens to trials.
@@ -23,7 +23,7 @@ from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
 from cnn_ablation.adapters.terminal import never_fail_to_print
 from cnn_ablation.adapters.tracking import TrackingHooks
-from cnn_ablation.adapters.tracking_store import UntrackedHooks
+from cnn_ablation.adapters.untracked_runs import UntrackedHooks
 from cnn_ablation.adapters.variants import VariantHooks
 from cnn_ablation.errors import one_line
 

@@ -171,7 +171,7 @@ def cache_on_disk(compiled: Any) -> None:
 
     Numba fails on a file of the cache that is empty or truncated, on a folder that it cannot write to,
     and on a full disk. It runs machine code that was altered. Here, every entry has a checksum. An entry
-    that cannot be read is compiled and written anew, and one that cannot be written is not cached.
+    that cannot be read is compiled and written again, and one that cannot be written is not cached.
 
     Args:
         compiled: A function that `numba.njit` returned.

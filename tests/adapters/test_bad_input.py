@@ -270,7 +270,7 @@ def test_a_slow_precision_gives_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_parameter_without_a_key(project: Path) -> None:
-    assert "'0.5' is no key=value pair" in error_of(project, "--params=seeds=[0,1],0.5")
+    assert "'0.5' is not a key=value pair" in error_of(project, "--params=seeds=[0,1],0.5")
 
 
 def test_an_unknown_pipeline(project: Path) -> None:
@@ -284,7 +284,7 @@ def test_an_unknown_pipeline(project: Path) -> None:
     [
         ("--env=dmeo", "--env: no environment 'dmeo' in"),
         ("--tags=droput", "--tags: no tag 'droput' in __default__. Did you mean 'dropout'?"),
-        ("--runner=nope.Nope", "'nope.Nope' is no class of a runner"),
+        ("--runner=nope.Nope", "'nope.Nope' is not the class of a runner"),
         (
             "--load-versions=nope:2020-01-01T00.00.00.000Z",
             "--load-versions: 'load_versions' keys [nope] are not found",

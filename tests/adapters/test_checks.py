@@ -132,7 +132,7 @@ def test_a_dataset_that_cannot_be_created_is_named_by_its_entry(
 def test_a_global_without_a_value_is_named(tmp_path: Path, key: str, value: Any) -> None:
     write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
     write_yaml(tmp_path / "conf/local/globals.yaml", {key: value})
-    message = rf"^conf/(local/globals\.yaml|base/globals\.yml): {key}: .* is no text; allowed: a folder"
+    message = rf"^conf/(local/globals\.yaml|base/globals\.yml): {key}: .* is not text; allowed: a folder"
     with pytest.raises(InputError, match=message):
         check_globals(configuration_of(tmp_path, {}))
 
@@ -214,7 +214,7 @@ def test_a_name_that_mlflow_refuses_for_a_model_is_refused(tmp_path: Path, name:
 
 
 @pytest.mark.parametrize(
-    ("folder", "reason"), [("file/reports", "is no folder"), ("sealed/reports", "cannot be written")]
+    ("folder", "reason"), [("file/reports", "is not a folder"), ("sealed/reports", "cannot be written")]
 )
 def test_a_folder_of_results_that_cannot_be_written_is_named(
     tmp_path: Path, folder: str, reason: str, monkeypatch: pytest.MonkeyPatch
@@ -254,5 +254,5 @@ def test_looks_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     }
     entries = {"looks": looks}
     pipeline = Pipeline([node(identity, "looks", "runs")])
-    with pytest.raises(InputError, match=r"looks: .*/file is no folder; allowed: a file in a folder"):
+    with pytest.raises(InputError, match=r"looks: .*/file is not a folder; allowed: a file in a folder"):
         check_places(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))

@@ -39,8 +39,8 @@ def reader(
         (b"a:\n  b: 1\n  b: 2\n", "line 3, column 3: found duplicate key b"),
         (b"- a\n- b\n", "begins with a list; allowed: a mapping, with lines such as key: value"),
         (b"5\n", "Invalid loaded object type: int"),
-        (b"1: 2\n", "1: this key is no text"),
-        (b"yes: 2\n", "True: this key is no text"),
+        (b"1: 2\n", "1: this key is not text"),
+        (b"yes: 2\n", "True: this key is not text"),
         (b"x: 1\na: caf\xe9\n", "line 2: byte 0xe9 is not UTF-8; save the file as UTF-8"),
         ("a: 1".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
         (b"a: 1\nb: \x00\n", "line 2: character '\\x00' is not allowed"),
@@ -72,7 +72,7 @@ def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, reason: str, 
 
 
 def test_the_folder_of_all_environments_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^--env: '\.' is no environment; allowed: a folder in "):
+    with pytest.raises(InputError, match=r"^--env: '\.' is not an environment; allowed: a folder in "):
         reader(tmp_path, env=".")
 
 

@@ -8,27 +8,27 @@ from typing import Any
 import pytest
 
 from cnn_ablation.adapters.conf_files import ConfFiles
-from cnn_ablation.adapters.relocation import COLUMNS, Tracking, check_place
+from cnn_ablation.adapters.relocation import COLUMNS, LocalDatabase, check_place
 from cnn_ablation.errors import StudyError
 
 NAME = "study"
 
 
-def places(tracking: Tracking) -> dict[str, list[str | None]]:
+def places(local: LocalDatabase) -> dict[str, list[str | None]]:
     """All places of artifacts in the database."""
-    with closing(sqlite3.connect(tracking.database)) as connection:
+    with closing(sqlite3.connect(local.database)) as connection:
         return {
             f"{table}.{column}": [row[0] for row in connection.execute(f"SELECT {column} FROM {table}")]
             for table, column in COLUMNS
         }
 
 
-def make_tracking(folder: Path, artifacts: Path) -> Tracking:
+def make_database(folder: Path, artifacts: Path) -> LocalDatabase:
     """A database in a folder, as MLflow makes it, with artifacts somewhere else."""
     folder.mkdir()
-    tracking = Tracking(folder / "mlflow.db", NAME, folder / "mlartifacts")
+    local = LocalDatabase(folder / "mlflow.db", NAME, folder / "mlartifacts")
     place = artifacts.as_uri()
-    with closing(sqlite3.connect(tracking.database)) as connection, connection:
+    with closing(sqlite3.connect(local.database)) as connection, connection:
         connection.execute("CREATE TABLE experiments (name, artifact_location)")
         connection.execute("CREATE TABLE runs (artifact_uri)")
         connection.execute("CREATE TABLE logged_models (artifact_location)")
@@ -41,21 +41,21 @@ def make_tracking(folder: Path, artifacts: Path) -> Tracking:
         connection.execute(
             "INSERT INTO model_versions VALUES (?, ?)", ["models:/m-1", f"{place}/models/m-1"]
         )
-    return tracking
+    return local
 
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_places_of_a_moved_or_copied_project_are_corrected(tmp_path: Path, copied: bool) -> None:
     old = tmp_path / "my old" / "mlartifacts"
-    tracking = make_tracking(tmp_path / "my new", old)
+    local = make_database(tmp_path / "my new", old)
     if copied:
         old.mkdir(parents=True)
-    tracking.artifacts.mkdir()
-    assert tracking.moved_from() == old
-    assert tracking.relocate(old) == 5
-    assert tracking.moved_from() is None
-    new = tracking.artifacts.as_uri()
-    assert places(tracking) == {
+    local.artifacts.mkdir()
+    assert local.moved_from() == old
+    assert local.relocate(old) == 5
+    assert local.moved_from() is None
+    new = local.artifacts.as_uri()
+    assert places(local) == {
         "experiments.artifact_location": [new, "s3://bucket", new],
         "runs.artifact_uri": [f"{new}/1/artifacts", f"{old.as_uri()}2/2/artifacts"],
         "logged_models.artifact_location": [f"{new}/models/m-1"],
@@ -66,27 +66,27 @@ def test_places_of_a_moved_or_copied_project_are_corrected(tmp_path: Path, copie
 
 def test_a_database_in_use_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
     old = tmp_path / "old" / "mlartifacts"
-    tracking = make_tracking(tmp_path / "new", old)
-    before = places(tracking)
-    with closing(sqlite3.connect(tracking.database)) as connection, connection:
+    local = make_database(tmp_path / "new", old)
+    before = places(local)
+    with closing(sqlite3.connect(local.database)) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(StudyError, match=r"mlflow\.db cannot be changed .*locked.*end the runs"):
-            tracking.relocate(old)
-    assert places(tracking) == before
+            local.relocate(old)
+    assert places(local) == before
 
 
 def test_a_folder_chosen_on_purpose_stays(tmp_path: Path) -> None:
     chosen = tmp_path / "large disk"
     chosen.mkdir()
-    assert make_tracking(tmp_path / "project", chosen).moved_from() is None
+    assert make_database(tmp_path / "project", chosen).moved_from() is None
 
 
 def test_without_a_database_or_an_experiment_nothing_was_moved(tmp_path: Path) -> None:
-    tracking = Tracking(tmp_path / "mlflow.db", NAME, tmp_path / "mlartifacts")
-    assert tracking.moved_from() is None
-    tracking.database.write_text("garbage")
-    assert tracking.moved_from() is None
-    made = make_tracking(tmp_path / "project", tmp_path / "gone")
+    local = LocalDatabase(tmp_path / "mlflow.db", NAME, tmp_path / "mlartifacts")
+    assert local.moved_from() is None
+    local.database.write_text("garbage")
+    assert local.moved_from() is None
+    made = make_database(tmp_path / "project", tmp_path / "gone")
     assert made._replace(experiment="new").moved_from() is None
 
 
@@ -108,16 +108,16 @@ def conf_files(folder: Path, uri: str | None, artifacts: str | None) -> ConfFile
 
 def test_a_run_in_a_moved_project_names_the_command_that_corrects_it(tmp_path: Path) -> None:
     folder = tmp_path / "new"
-    tracking = make_tracking(folder, tmp_path / "old" / "mlartifacts")
-    conf = conf_files(folder, f"sqlite:///{tracking.database}", str(tracking.artifacts))
-    assert Tracking.of(conf) == tracking
-    assert Tracking.of(conf_files(folder, "sqlite:///mlflow.db", "mlartifacts")) == tracking
+    local = make_database(folder, tmp_path / "old" / "mlartifacts")
+    conf = conf_files(folder, f"sqlite:///{local.database}", str(local.artifacts))
+    assert LocalDatabase.of(conf) == local
+    assert LocalDatabase.of(conf_files(folder, "sqlite:///mlflow.db", "mlartifacts")) == local
     with pytest.raises(StudyError, match=r"mlflow\.db has its artifacts in .*old.*`kedro relocate`"):
         check_place(conf)
     conf.loader.env = "demo"
     with pytest.raises(StudyError, match="`kedro relocate --env=demo`"):
         check_place(conf)
-    tracking.relocate(tmp_path / "old" / "mlartifacts")
+    local.relocate(tmp_path / "old" / "mlartifacts")
     check_place(conf)
 
 
@@ -133,4 +133,4 @@ def test_a_run_in_a_moved_project_names_the_command_that_corrects_it(tmp_path: P
 def test_other_ways_of_tracking_are_left_alone(
     tmp_path: Path, uri: str | None, artifacts: str | None
 ) -> None:
-    assert Tracking.of(conf_files(tmp_path, uri, artifacts)) is None
+    assert LocalDatabase.of(conf_files(tmp_path, uri, artifacts)) is None

@@ -32,7 +32,7 @@ def test_a_config_file_that_cannot_be_read_gives_one_line(tmp_path: Path, conten
     with pytest.raises(click.BadParameter) as raised:
         run.make_context("run", [f"--config={file}"])
     assert "\n" not in raised.value.format_message()
-    assert re.search("allowed: YAML with the options|is no mapping", raised.value.format_message())
+    assert re.search("allowed: YAML with the options|is not a mapping", raised.value.format_message())
 
 
 def test_a_config_file_gives_options(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
         ("seeds=[0,1", "'seeds=[0,1' does not end as YAML: did not find expected ',' or ']'"),
         ("seeds=[0,1,b=2", "'seeds=[0,1,b=2' does not end as YAML"),
         ("title='A, B", "does not end as YAML: found unexpected end of stream"),
-        ("title=A, B", "'B' is no key=value pair"),
-        ("seeds=[0,1],0.5", "'0.5' is no key=value pair"),
+        ("title=A, B", "'B' is not a key=value pair"),
+        ("seeds=[0,1],0.5", "'0.5' is not a key=value pair"),
         ("a=${b", "'a=${b' does not end as YAML"),
         ("=3", "'=3': the key, or a part of it between dots, is empty"),
         ("a..b=1", "'a..b=1': the key, or a part of it between dots, is empty"),
@@ -102,8 +102,8 @@ def test_malformed_params_give_one_line(text: str, reason: str) -> None:
     [
         ("--runner=ParallelRunner", "'ParallelRunner' cannot run the pipelines"),
         ("--runner=kedro.runner.ParallelRunner", "ParallelRunner' cannot run the pipelines"),
-        ("--runner=kedro.runner.Nope", "'kedro.runner.Nope' is no class of a runner"),
-        ("--runner=pathlib.Path", "'pathlib.Path' is no class of a runner"),
+        ("--runner=kedro.runner.Nope", "'kedro.runner.Nope' is not the class of a runner"),
+        ("--runner=pathlib.Path", "'pathlib.Path' is not the class of a runner"),
         ("--runner-params=foo=1", "Invalid value for --runner-params:"),
         ("--async", "--async: not supported, because nodes save each trial when it ends"),
     ],

@@ -76,7 +76,7 @@ def at(folder: Path, uri: str) -> ConfFiles:
         ({"server": {"mlflow_tracking_uri": "127.0.0.1:5000"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "htp://host"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "localhost:5000"}}, "allowed: sqlite, postgresql"),
-        ({"server": {"mlflow_tracking_uri": "http://[::1"}}, "'http://[::1' is no address: Invalid"),
+        ({"server": {"mlflow_tracking_uri": "http://[::1"}}, "'http://[::1' is not an address: Invalid"),
         ({"server": {"mlflow_tracking_uri": "mysql://u:pw@127.0.0.1/db"}}, "No module named"),
     ],
 )
@@ -304,5 +304,5 @@ def test_credentials_from_a_file_are_exported(
 @pytest.mark.parametrize("credentials", [{}, {"mime": {"A": "b"}}, {"mine": {"A": 5}}, {"mine": "b"}])
 def test_unusable_credentials_are_named(tmp_path: Path, credentials: Any) -> None:
     settings = {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine"}}
-    with pytest.raises(InputError, match=r"mlflow\.yml: server\.credentials: 'mine' is no mapping"):
+    with pytest.raises(InputError, match=r"mlflow\.yml: server\.credentials: 'mine' is not a mapping"):
         prepare(configuration(tmp_path, settings, credentials=credentials))

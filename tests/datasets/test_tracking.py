@@ -16,7 +16,7 @@ from kedro.io import DataCatalog, DatasetError
 from kedro_mlflow.framework.hooks import MlflowHook
 from mlflow.exceptions import MlflowException
 
-from cnn_ablation.adapters.tracking_store import UntrackedHooks
+from cnn_ablation.adapters.untracked_runs import UntrackedHooks
 from cnn_ablation.datasets import MlflowArtifactDataset, MlflowTrialRunsDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.execution.outcomes import TrialRun

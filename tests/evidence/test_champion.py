@@ -60,7 +60,7 @@ def test_only_a_better_winner_replaces_the_champion(
         (
             winner(95.0, 95.1),
             winner(accuracies={"7": 91.0}),
-            "they share no seeds, and one of them has a single one",
+            "they have no seed in common, and one of them has only one seed",
         ),
         (
             winner(95.0, 95.1),

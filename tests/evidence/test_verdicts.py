@@ -10,8 +10,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from cnn_ablation.evidence import verdicts
-from cnn_ablation.evidence.images import ImageNoise
 from cnn_ablation.evidence.measuring import Results, list_contrasts
+from cnn_ablation.evidence.noise import ImageNoise
 from cnn_ablation.evidence.spending import Look
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.configuration import Configuration

@@ -149,7 +149,7 @@ def test_a_cluster_that_cannot_start_is_a_clear_error(
 @pytest.mark.parametrize(
     ("scheduler", "tls", "message"),
     [
-        ("tcp://[::1:80", None, r"execution\.scheduler: 'tcp://\[::1:80' is no address"),
+        ("tcp://[::1:80", None, r"execution\.scheduler: 'tcp://\[::1:80' is not an address"),
         (
             "tls://127.0.0.1:8786",
             TlsParameters(ca_file="nowhere.pem", cert="c.pem", key="k.pem"),

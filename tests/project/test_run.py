@@ -32,7 +32,7 @@ from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
 from PIL import Image
 
-from cnn_ablation.adapters.relocation import Tracking
+from cnn_ablation.adapters.relocation import LocalDatabase
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.report.journal import SIGNS
@@ -175,7 +175,7 @@ def test_the_final_model_is_the_best_of_the_best_condition(project: Path, study:
     report = json.loads((project / "data/08_reporting/dropout/final_model.json").read_text())
     means = trial_metrics(project).groupby("condition")["mean_val_accuracy"].mean()
     assert means[report["condition"]] == means.max()
-    assert "no independent test" in report["note"]
+    assert "not an independent test" in report["note"]
     assert 0 <= report["test"]["expected_calibration_error"] <= 1
 
 
@@ -282,16 +282,16 @@ def test_the_winner_is_registered_and_the_first_becomes_champion(project: Path, 
 def test_the_champion_of_a_copied_project_is_found_in_the_copy(
     project: Path, study: str, tmp_path: Path
 ) -> None:
-    tracking = Tracking(tmp_path / "mlflow.db", "fashion_mnist_cnn_tuning", tmp_path / "mlartifacts")
-    shutil.copy(project / "mlflow.db", tracking.database)
-    shutil.copytree(project / "mlartifacts", tracking.artifacts)
-    old = tracking.moved_from()
+    local = LocalDatabase(tmp_path / "mlflow.db", "fashion_mnist_cnn_tuning", tmp_path / "mlartifacts")
+    shutil.copy(project / "mlflow.db", local.database)
+    shutil.copytree(project / "mlartifacts", local.artifacts)
+    old = local.moved_from()
     assert old == project / "mlartifacts"
-    assert tracking.relocate(old) > 0
+    assert local.relocate(old) > 0
     registry = client(tmp_path)
     version = registry.get_model_version_by_alias("fashion-mnist-cnn", "champion")
     place = registry.get_model_version_download_uri("fashion-mnist-cnn", version.version)
-    assert place.startswith(tracking.artifacts.as_uri())
+    assert place.startswith(local.artifacts.as_uri())
     model = mlflow.artifacts.download_artifacts("models:/fashion-mnist-cnn@champion")
     assert (Path(model) / "MLmodel").is_file()
 

@@ -50,7 +50,7 @@ def check_globals(conf_files: ConfFiles) -> None:
     """Reject globals without a value that the catalog needs.
 
     Raises:
-        InputError: A value is missing, or is no text.
+        InputError: A value is missing, or is not text.
     """
     values = conf_files.loader["globals"]
     for key in GLOBALS:
@@ -59,7 +59,7 @@ def check_globals(conf_files: ConfFiles) -> None:
             key == "predict_with" and type(value) is int
         ):
             place = conf_files.place_of([key], "globals")
-            found = "is missing" if key not in values else f"{value!r} is no text"
+            found = "is missing" if key not in values else f"{value!r} is not text"
             raise InputError(
                 f"{place or 'conf/base/globals.yml'}: {key}: {found}; allowed: a folder or "
                 f"a name, such as {GLOBALS[key]}"
@@ -158,7 +158,7 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         if dataset is None or may_be_missing or dataset.exists():
             continue
         raise StudyError(
-            f"{name} is missing: {file} does not exist. No run with these settings has come so far; "
+            f"{name} is missing: {file} does not exist. No run with these settings has written it yet; "
             "start the run at an earlier node, or leave out the option that selects nodes"
         )
 
@@ -195,7 +195,7 @@ def _cannot_be_written(file: Path) -> str:
     """The reason why a file cannot be written; empty if it can."""
     folder = next(parent for parent in file.parents if os.path.lexists(parent))
     if not folder.is_dir():
-        return f"{folder} is no folder"
+        return f"{folder} is not a folder"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"{folder} cannot be written"
     if file.is_dir():

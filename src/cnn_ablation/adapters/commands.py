@@ -200,19 +200,19 @@ def relocate(metadata: ProjectMetadata, env: str | None) -> None:
     MLflow stores absolute paths of artifacts. Nothing else in the project depends on its folder.
     """
     from cnn_ablation.adapters import conf_files
-    from cnn_ablation.adapters.relocation import Tracking
+    from cnn_ablation.adapters.relocation import LocalDatabase
 
     load_context(metadata, env)
-    tracking = Tracking.of(conf_files.current())
-    if tracking is None:
+    local = LocalDatabase.of(conf_files.current())
+    if local is None:
         click.echo("Nothing to correct: conf names no SQLite database with a folder of artifacts.")
         return
-    old = tracking.moved_from()
+    old = local.moved_from()
     if old is None:
-        click.echo(f"Nothing to correct: {tracking.database} has its artifacts in the folder of conf.")
+        click.echo(f"Nothing to correct: {local.database} has its artifacts in the folder of conf.")
         return
-    count = tracking.relocate(old)
-    click.echo(f"Corrected {count} paths in {tracking.database}: {old} is now {tracking.artifacts}.")
+    count = local.relocate(old)
+    click.echo(f"Corrected {count} paths in {local.database}: {old} is now {local.artifacts}.")
 
 
 def _store(metadata: ProjectMetadata, env: str | None) -> "TrialStore":

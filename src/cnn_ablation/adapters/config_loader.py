@@ -63,7 +63,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         # Kedro would read all environments as one.
         if Path(self.env or self.default_run_env) == Path():
             raise InputError(
-                f"--env: {self.env!r} is no environment; allowed: a folder in {self.conf_source}"
+                f"--env: {self.env!r} is not an environment; allowed: a folder in {self.conf_source}"
             )
         self._project_conf = project_conf.resolve()
         self.own_place = ""
@@ -87,7 +87,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         try:
             merged: dict[str, Any] = super().__getitem__(key)
             if not all(isinstance(name, str) for name in merged):
-                raise TypeError("a key is no text")
+                raise TypeError("a key is not text")
         except (InputError, MissingConfigException):
             raise
         # YAML and OmegaConf raise a dozen unrelated types of errors.
@@ -241,7 +241,7 @@ def read_file(file: Path) -> dict[str, Any]:
         raise ValueError("begins with a list; allowed: a mapping, with lines such as key: value")
     for key in content:
         if not isinstance(key, str):
-            raise ValueError(f"{key!r}: this key is no text; allowed: letters, or put it in quotes")
+            raise ValueError(f"{key!r}: this key is not text; allowed: letters, or put it in quotes")
     return cast("dict[str, Any]", content)
 
 
@@ -290,7 +290,7 @@ def _mismatch(sources: Sequence[tuple[str, Any]], key: str = "") -> str | None:
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
-    problem = error.problem or error.context or "is no YAML"
+    problem = error.problem or error.context or "is not YAML"
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return problem

@@ -79,7 +79,7 @@ class StudyHooks:
 
             self._engine = Engine(StudyProgress())
             self._engine.planned = [trial for name in training for trial in trials[name]]
-            # The engine is not described in the catalog, because it is no data and ends with the run.
+            # The engine is not described in the catalog, because it is not data and ends with the run.
             catalog["engine"] = MemoryDataset(self._engine, copy_mode="assign")
 
     @hook_impl(trylast=True)

@@ -23,7 +23,7 @@ MLflow has neither a command nor a function that changes them.
 """
 
 
-class Tracking(NamedTuple):
+class LocalDatabase(NamedTuple):
     """The local tracking of runs that conf describes.
 
     Args:
@@ -37,7 +37,7 @@ class Tracking(NamedTuple):
     artifacts: Path
 
     @classmethod
-    def of(cls, conf_files: ConfFiles) -> "Tracking | None":
+    def of(cls, conf_files: ConfFiles) -> "LocalDatabase | None":
         """Read conf. None if runs are not tracked in a SQLite database with a folder of artifacts."""
         conf = conf_files.loader["mlflow"]
         uri = (conf.get("server") or {}).get("mlflow_tracking_uri") or ""
@@ -111,14 +111,14 @@ def check_place(conf_files: ConfFiles) -> None:
     Raises:
         StudyError: The project was moved or copied.
     """
-    tracking = Tracking.of(conf_files)
-    old = tracking.moved_from() if tracking is not None else None
-    if tracking is not None and old is not None:
+    local = LocalDatabase.of(conf_files)
+    old = local.moved_from() if local is not None else None
+    if local is not None and old is not None:
         loader = conf_files.loader
         option = f" --env={loader.env}" if loader.env not in (None, loader.default_run_env) else ""
         raise StudyError(
-            f"This project was moved or copied: {tracking.database.name} has its artifacts in {old} "
-            f"instead of {tracking.artifacts}. Correct this with `kedro relocate{option}`, and run again"
+            f"This project was moved or copied: {local.database.name} has its artifacts in {old} "
+            f"instead of {local.artifacts}. Correct this with `kedro relocate{option}`, and run again"
         )
 
 

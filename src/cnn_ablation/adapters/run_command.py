@@ -34,7 +34,7 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
         """The parameters as nested dictionaries. A mapping is returned unchanged."""
         if not isinstance(value, str):
             if not isinstance(value, Mapping):
-                self.fail(f"{value!r} is no mapping of names to values", param, ctx)
+                self.fail(f"{value!r} is not a mapping of names to values", param, ctx)
             return value
         try:
             # If the terminal's encoding is not UTF-8, Python passes the bytes of other characters on.
@@ -72,7 +72,9 @@ def _fault(key: str, separator: str, text: str) -> str | None:
     if not separator:
         if not key:
             return "a parameter is empty; write key=value pairs, such as seeds=[0,1]"
-        return f"{key!r} is no key=value pair, such as seeds=[0,1]; quote a value that contains a comma"
+        return (
+            f"{key!r} is not a key=value pair, such as seeds=[0,1]; quote a value that contains a comma"
+        )
     if not all(part.strip() for part in key.split(".")):
         return f"{f'{key}={text}'!r}: the key, or a part of it between dots, is empty"
     return None if text else f"{f'{key}='!r}: the value is missing; write null for none"
@@ -95,11 +97,11 @@ def _check_runner(name: str | None, arguments: dict[str, Any]) -> None:
     try:
         runner = load_obj(name or "SequentialRunner", "kedro.runner")
         if not issubclass(runner, AbstractRunner):
-            reason = "is no class of a runner"
+            reason = "is not the class of a runner"
         elif issubclass(runner, ParallelRunner):
             reason = "cannot run the pipelines, which train in parallel by themselves"
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        reason = f"is no class of a runner ({error})"
+        reason = f"is not the class of a runner ({error})"
     if reason is not None:
         raise click.BadParameter(
             f"{name!r} {reason}; allowed: SequentialRunner, ThreadRunner, or the dotted name of a class",

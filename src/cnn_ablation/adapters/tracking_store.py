@@ -6,24 +6,20 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import click
 from filelock import SoftFileLock
-from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
 
 from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
-from cnn_ablation.datasets.tracking import impatient, tracking
+from cnn_ablation.datasets.tracking import impatient
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.secret_texts import hide_secrets
-from cnn_ablation.workarounds import stop_kedro_mlflow
 
 URI = ("server", "mlflow_tracking_uri")
 """Steps of the key in mlflow.yml that names the server or database."""
@@ -59,64 +55,6 @@ ADVICE = {
     ),
 }
 """Advice by a pattern of the errors that need it."""
-
-
-class UntrackedHooks:
-    """Go on without tracking if kedro-mlflow's hooks fail, and say so at the end.
-
-    Args:
-        hook: The `MlflowHook` of the project.
-    """
-
-    def __init__(self, hook: Any) -> None:
-        self._hook = hook
-
-    @hook_impl(wrapper=True)
-    def before_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
-        """Track a new run, or go on untracked."""
-        tracking.begin()
-        return (yield from self._guarded(catalog))
-
-    @hook_impl(wrapper=True)
-    def before_node_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
-        """Log the parameters of a node, or go on untracked."""
-        return (yield from self._guarded(catalog))
-
-    @hook_impl(wrapper=True)
-    def on_pipeline_error(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
-        """Mark the run as failed, or leave it to the next run to mark it."""
-        return (yield from self._guarded(catalog))
-
-    @hook_impl(wrapper=True)
-    def after_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
-        """Mark the run as finished, and say if it was not tracked to its end."""
-        try:
-            return (yield from self._guarded(catalog))
-        finally:
-            if tracking.fault:
-                click.echo(
-                    f"This run was not tracked to its end: {tracking.fault}. Its results are complete. "
-                    "To track them, run the same command once MLflow can be reached: it reuses all "
-                    "stored trials."
-                )
-
-    def _stop(self, catalog: DataCatalog) -> None:
-        from kedro_mlflow.io.catalog.switch_catalog_logging import switch_catalog_logging
-
-        stop_kedro_mlflow(self._hook)
-        switch_catalog_logging(catalog, False)
-
-    def _guarded(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
-        if tracking.fault:
-            self._stop(catalog)
-        try:
-            return (yield)
-        except Exception as error:
-            if not is_tracking_error(error):
-                raise
-            tracking.give_up(error)
-            self._stop(catalog)
-            return []
 
 
 def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
@@ -187,7 +125,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     try:
         scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
     except ValueError as error:
-        raise InputError(f"{place} is no address: {error}; allowed: {SCHEMES}") from None
+        raise InputError(f"{place} is not an address: {error}; allowed: {SCHEMES}") from None
     if scheme in ("", "file") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in (
         "true",
         "1",
@@ -300,8 +238,8 @@ def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
     if not (isinstance(values, Mapping) and all(isinstance(value, str) for value in values.values())):
         place = conf_files.place_of(["server", "credentials"], "mlflow") or "conf"
         raise InputError(
-            f"{place}: server.credentials: {name!r} is no mapping of environment variables to texts in "
-            f"credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."
+            f"{place}: server.credentials: {name!r} is not a mapping of environment variables to texts "
+            f"in credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."
             f"{suggestion(name, credentials)}"
         )
     os.environ.update(values)

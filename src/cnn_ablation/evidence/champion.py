@@ -172,7 +172,7 @@ def contest(
 def _finding(effect: Effect) -> str:
     """The difference between winner and champion in words, with its interval if that is known."""
     if not effect.seeds:
-        return "they share no seeds, and one of them has a single one"
+        return "they have no seed in common, and one of them has only one seed"
     seeds = "1 seed" if effect.seeds == 1 else f"{effect.seeds} seeds"
     low, high = effect.interval()
     known = "interval unknown" if pd.isna(low) else f"95 % interval {low:.2f} to {high:.2f}"

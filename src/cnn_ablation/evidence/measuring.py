@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cnn_ablation.evidence.effects import Effect, Prior, contrast
-from cnn_ablation.evidence.images import ImageNoise
+from cnn_ablation.evidence.noise import ImageNoise
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.quantities import (
     PRIMARY_METRIC,

@@ -95,7 +95,7 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
             client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
         except ValueError as error:
             raise ClusterError(
-                f"execution.scheduler: {execution.scheduler!r} is no address: {error}; allowed: for "
+                f"execution.scheduler: {execution.scheduler!r} is not an address: {error}; allowed: for "
                 "example tcp://10.0.0.5:8786"
             ) from None
         except (OSError, TimeoutError) as error:

@@ -82,7 +82,7 @@ class ExponentialAverage(Averaging):
     The settings are torchvision's `model_ema_decay` and `model_ema_steps`. The default decay is that of
     PyTorch's `get_ema_multi_avg_fn`, because torchvision's is meant for hundreds of epochs. After n
     updates, the decay is at most (1 + n) / (10 + n), as in TensorFlow's ExponentialMovingAverage, so
-    that the average soon forgets the first weights. Every evaluation is that of the current average.
+    that the average soon forgets the first weights. Every evaluation uses the current average.
     """
 
     kind: Literal["ema"] = Field(default="ema", description="Name of the part.")

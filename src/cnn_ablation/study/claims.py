@@ -149,7 +149,9 @@ class _Claim(Parameters):
     def _check_other(self, field: str, other: str | None) -> None:
         """Reject a field that names the claim's own condition."""
         if other == self.names()["condition"][0]:
-            raise ValueError(f"{field}: is {other}, like condition; allowed: any other condition")
+            raise ValueError(
+                f"{field}: names {other}, which is also `condition`; allowed: any other condition"
+            )
 
 
 class _MetricClaim(_Claim):
@@ -266,8 +268,8 @@ class Above(_Pair):
 class Best(_Comparison):
     """A condition has the highest metric of all conditions or of those named.
 
-    It is `among the best` if no rival is better by what matters. With `alternatives`, the claim is about
-    a range of settings: any of its conditions may be the best.
+    It is `among the best` if no rival is better by the smallest effect that matters. With
+    `alternatives`, the claim is about a range of settings: any of its conditions may be the best.
     """
 
     kind: Literal["best"]
@@ -285,7 +287,8 @@ class Best(_Comparison):
     def _check_conditions(self) -> Self:
         if self.condition in self.alternatives:
             raise ValueError(
-                f"alternatives: contains {self.condition}, like condition; allowed: any other condition"
+                f"alternatives: contains {self.condition}, which is also `condition`; allowed: any "
+                "other condition"
             )
         if self.among is not None and not set(self.among) - set(self._candidates):
             raise ValueError(

@@ -348,7 +348,7 @@ class _GraphedStep:
 
 
 class _AveragedStep:
-    """A step that also averages the weights. An evaluation is that of the average.
+    """A step that also averages the weights. Evaluations use the average.
 
     The average is updated between steps, outside of their CUDA graphs. After the last step of the
     training, the network has the average for good.

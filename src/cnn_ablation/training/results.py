@@ -13,7 +13,7 @@ class Measurements:
     """The numbers that were measured during a training and after it.
 
     Losses are mean cross-entropies in nats, without label smoothing. Accuracies are top-1, in percent.
-    If weights are averaged, evaluations are those of the average as soon as there is one.
+    If weights are averaged, evaluations use the average as soon as it exists.
 
     Args:
         history: A row per epoch: epoch (from 1), train_loss and train_accuracy (over the epoch's images

@@ -79,8 +79,8 @@ def _judge(
 
 
 def _read(results: dict[str, Any]) -> Any:
-    from cnn_ablation.evidence.images import ImageNoise
     from cnn_ablation.evidence.measuring import Results
+    from cnn_ablation.evidence.noise import ImageNoise
     from cnn_ablation.study.trials import conditions_of_chapter
     from cnn_ablation.training.results import METRICS
 

@@ -94,10 +94,10 @@ def analyze_noise(
     """Estimate how much of the results' variation comes from the choice of validation images.
 
     Returns:
-        The variation between images, see `images.ImageNoise.dump`, empty if it is unknown; and the noise
-        budget of each condition, see `images.budget_noise`.
+        The variation between images, see `noise.ImageNoise.dump`, empty if it is unknown; and the noise
+        budget of each condition, see `noise.budget_noise`.
     """
-    from cnn_ablation.evidence.images import ImageNoise, budget_noise
+    from cnn_ablation.evidence.noise import ImageNoise, budget_noise
 
     finished = runs[runs["status"] == "finished"]
     hits = {
@@ -212,7 +212,7 @@ def score_final_model(
     network = rebuild(model, store.fetch(final_model_choice["key"]), data_summary)
     logits = predict(network, torch.from_numpy(splits["test_images"]), nn.Identity())
     note = (
-        "The test images are the validation images (protocol journal): this is no independent test."
+        "The test images are the validation images (protocol journal): this is not an independent test."
         if data.protocol == "journal"
         else "The test images took no part in training or in any choice (protocol holdout)."
     )

@@ -1,4 +1,4 @@
-"""Noise that comes from the choice of the validation images, and where the noise of a result comes from.
+"""The noise of an accuracy: its parts, and the part that the choice of validation images adds.
 
 Intervals over seeds hold for the validation images at hand. No number of seeds shows how the same
 networks would do on other images of the kind. Seeds and images are crossed: each network classifies each

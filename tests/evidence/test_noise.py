@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cnn_ablation.evidence.effects import Effect
-from cnn_ablation.evidence.images import BUDGET_COLUMNS, ImageNoise, budget_noise
+from cnn_ablation.evidence.noise import BUDGET_COLUMNS, ImageNoise, budget_noise
 
 SEEDS, IMAGES = 6, 200
 
