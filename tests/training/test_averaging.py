@@ -14,7 +14,8 @@ from cnn_ablation.parts.averaging import Averaging, EpochAverage, ExponentialAve
 from cnn_ablation.parts.optimizers import SGD
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training.averaging import WeightAverage
-from cnn_ablation.training.loop import predict, train
+from cnn_ablation.training.loop import train
+from cnn_ablation.training.prediction import predict
 from cnn_ablation.training.results import TrainedTrial
 from cnn_ablation.training.training_data import Normalize, TrainingData
 from tests.conftest import JOURNAL_MODEL, needs_cuda

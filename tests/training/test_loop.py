@@ -23,8 +23,9 @@ from cnn_ablation.parts.optimizers import SGD, Adam, AdamW, Optimizer
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.devices import resolve_device
-from cnn_ablation.training.loop import WARM_UP_IMAGES, train
+from cnn_ablation.training.loop import train
 from cnn_ablation.training.results import HISTORY, Measurements, TrainedTrial
+from cnn_ablation.training.steps import WARM_UP_IMAGES
 from cnn_ablation.training.training_data import TrainingData
 from tests.conftest import ALL_IMAGES, JOURNAL_MODEL, QUICK_TRAINING, needs_cuda
 

@@ -9,8 +9,10 @@ import torch
 
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.study.configuration import Configuration
-from cnn_ablation.training import loop
-from cnn_ablation.training.loop import predict, train
+from cnn_ablation.training import loop, prediction
+from cnn_ablation.training import steps as training_steps
+from cnn_ablation.training.loop import train
+from cnn_ablation.training.prediction import predict
 from cnn_ablation.training.results import TrainedTrial, summarize
 from cnn_ablation.training.training_data import Normalize, TrainingData
 from tests.conftest import JOURNAL_MODEL, QUICK_TRAINING
@@ -97,14 +99,14 @@ def test_times_of_an_epoch_exclude_its_moments(
 ) -> None:
     """By a clock on which only evaluations take time, each epoch has the time of one evaluation."""
     now = 0.0
-    evaluate = loop.predict
+    evaluate = prediction.predict
 
     def predict_slowly(*arguments: Any) -> torch.Tensor:
         nonlocal now
         now += 100
         return evaluate(*arguments)
 
-    monkeypatch.setattr(loop, "predict", predict_slowly)
+    monkeypatch.setattr(training_steps, "predict", predict_slowly)
     clock = SimpleNamespace(perf_counter=lambda: now, thread_time=lambda: now)
     monkeypatch.setattr(loop, "time", clock)
     history = run(data, training={"epochs": 3}, moments=4).measurements.history

@@ -31,7 +31,7 @@ from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
 from cnn_ablation.study.configuration import describe
-from cnn_ablation.training.loop import EVALUATION_BATCH, predict
+from cnn_ablation.training.prediction import EVALUATION_BATCH, predict
 from cnn_ablation.training.training_data import Normalize
 
 DESCRIPTION = "classifier.json"

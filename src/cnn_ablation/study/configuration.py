@@ -51,6 +51,10 @@ class TrainingParameters(Parameters):
         description="The weights that are evaluated and stored: those of the last step, or an average.",
     )
 
+    def steps_per_epoch(self, images: int) -> int:
+        """Number of optimizer steps in an epoch of this many training images."""
+        return -(-images // self.batch_size)
+
 
 class Configuration(Parameters):
     """A network and its training: all settings of a trial except its seed and the data."""

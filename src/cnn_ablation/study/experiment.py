@@ -339,8 +339,8 @@ def check_moments(trials: Sequence[Trial], train_images: int, moments: int) -> N
     evaluated = [trial.condition for trial in trials if trial.condition.moments(moments) == moments]
     if not evaluated:
         return
-    batch_size = max(condition.training.batch_size for condition in evaluated)
-    steps = math.ceil(train_images / batch_size)
+    training = max((each.training for each in evaluated), key=lambda each: each.batch_size)
+    steps, batch_size = training.steps_per_epoch(train_images), training.batch_size
     if moments > steps:
         raise ParameterError(
             "evaluation.moments",

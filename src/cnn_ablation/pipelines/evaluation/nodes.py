@@ -204,7 +204,7 @@ def score_final_model(
 
     from cnn_ablation.evidence.scores import score
     from cnn_ablation.serving.classifier import rebuild
-    from cnn_ablation.training.loop import predict
+    from cnn_ablation.training.prediction import predict
 
     if not final_model_choice:
         return {"protocol": data.protocol, "note": "No trial has finished, so there is no final model."}
