@@ -137,10 +137,10 @@ class MeasuredExperiment:
         step = rounding_step(quantity.metric, compared, results.images, results.moments)
         weights = quantity.weights
         if quantity.divisor is not None:
-            step *= float(np.linalg.norm([*weights.values()])) / abs(values[quantity.divisor]).mean()
-            total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
             # A ratio to 0 is unknown.
             divisors = values[quantity.divisor].where(values[quantity.divisor] != 0)
+            step *= float(np.linalg.norm([*weights.values()])) / divisors.abs().mean()
+            total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
             values, weights = (total / divisors).to_frame("ratio"), {"ratio": 1.0}
         elif quantity.relative:
             step /= values.abs().stack().mean()

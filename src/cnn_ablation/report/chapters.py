@@ -1,10 +1,18 @@
-"""The content of a chapter of the journal, as its JSON file has it. Accuracies are percentages."""
+"""The content of a chapter of the journal, and reading it. Accuracies are percentages."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel
 
 from cnn_ablation.base_parameters import ImageShape
+from cnn_ablation.errors import StudyError
+from cnn_ablation.study.trials import Condition
+from cnn_ablation.training.results import METRICS
+
+Figure = tuple[str, bytes]
+"""Path and content of a PNG file."""
 
 Columns = dict[str, list[Any]]
 """A table as the values of each column."""
@@ -108,7 +116,7 @@ class VerdictRow(BaseModel):
 
 
 class Results(BaseModel):
-    """All results of an experiment.
+    """All results of an experiment, as its JSON file has them.
 
     The parameters of the experiment are in `experiment`, the settings of each condition in
     `configurations`, and the ID of each trial's MLflow run in `mlflow_runs`. `final_model` reports on
@@ -154,3 +162,41 @@ class Chapter(Results):
     contrasts: int
     verdicts: list[VerdictRow]
     description: str
+
+
+def conditions_of(results: Mapping[str, Any]) -> dict[str, Condition]:
+    """The conditions of an experiment by name, in its order."""
+    conditions = map(Condition.model_validate, results["configurations"])
+    return {condition.name: condition for condition in conditions}
+
+
+def trial_metrics_of(results: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per trial of an experiment, see `evaluation.nodes.score_trials`."""
+    table = pd.DataFrame(results["tables"]["trial_metrics"])
+    # A column without any number comes from JSON as objects.
+    return table.astype({metric: float for metric in METRICS if metric in table})
+
+
+def histories_of(results: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per epoch of each trial of an experiment."""
+    return pd.DataFrame(results["tables"]["histories"])
+
+
+def run_chapters(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
+    """The chapters of the experiments that were run."""
+    return {name: chapter for name, chapter in chapters.items() if chapter is not None}
+
+
+def require_all(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
+    """Return the chapters.
+
+    Raises:
+        StudyError: One is None: its experiment was not run.
+    """
+    written = run_chapters(chapters)
+    missing = [name for name in chapters if name not in written]
+    if missing:
+        raise StudyError(
+            f"Not run yet: {', '.join(missing)}. Run it first: kedro run --pipeline={missing[0]}"
+        )
+    return written

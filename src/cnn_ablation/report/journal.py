@@ -24,6 +24,7 @@ from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.processors import cpu_name
+from cnn_ablation.report.chapters import histories_of, run_chapters, trial_metrics_of
 from cnn_ablation.report.figures.style import MAX_CLASSES
 from cnn_ablation.study.claims import PLACES
 from cnn_ablation.study.experiment import ExperimentParameters
@@ -199,11 +200,6 @@ def write_markdown(chapters: Mapping[str, Mapping[str, Any] | None], notice: str
     )
 
 
-def run_chapters(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
-    """The chapters of the experiments that were run."""
-    return {name: chapter for name, chapter in chapters.items() if chapter is not None}
-
-
 def figure_link(path: str, study: str | None) -> str:
     """Path of a figure's file relative to the folder of the journal.
 
@@ -283,9 +279,8 @@ def _trained(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Number and training time, s, of the trials. Those that experiments share count once."""
     tables = []
     for chapter in chapters.values():
-        metrics = pd.DataFrame(chapter["tables"]["trial_metrics"])[["condition", "seed", "key"]]
-        histories = pd.DataFrame(chapter["tables"]["histories"])
-        seconds = histories.groupby(["condition", "seed"], as_index=False)["seconds"].sum()
+        metrics = trial_metrics_of(chapter)[["condition", "seed", "key"]]
+        seconds = histories_of(chapter).groupby(["condition", "seed"], as_index=False)["seconds"].sum()
         tables.append(metrics.merge(seconds, "left", on=["condition", "seed"]))
     trials = pd.concat(tables).drop_duplicates("key")
     return {"trials": len(trials), "seconds": float(trials["seconds"].sum())}

@@ -21,9 +21,9 @@ from markdown_it.token import Token
 
 from cnn_ablation.evidence.effects import contrast
 from cnn_ablation.evidence.measuring import rounding_step
-from cnn_ablation.report.journal import figure_link, run_chapters, study_of
+from cnn_ablation.report.chapters import conditions_of, histories_of, run_chapters, trial_metrics_of
+from cnn_ablation.report.journal import figure_link, study_of
 from cnn_ablation.study.quantities import PRIMARY_METRIC
-from cnn_ablation.study.trials import conditions_of_chapter
 
 CURVES = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
 
@@ -115,7 +115,7 @@ def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -
 
 
 def _trials(chapter: Mapping[str, Any]) -> list[dict[str, Any]]:
-    table = pd.DataFrame(chapter["tables"]["trial_metrics"]).rename(columns={PRIMARY_METRIC: "accuracy"})
+    table = trial_metrics_of(chapter).rename(columns={PRIMARY_METRIC: "accuracy"})
     table = table[["condition", "seed", "key", "status", "accuracy"]].assign(run=chapter["mlflow_runs"])
     rows: list[dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
     return rows
@@ -123,7 +123,7 @@ def _trials(chapter: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _curves(chapter: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Mean and range over seeds of each curve, a row per condition, epoch and curve."""
-    histories = pd.DataFrame(chapter["tables"]["histories"])
+    histories = histories_of(chapter)
     if histories.empty:
         return []
     long = histories.melt(["condition", "epoch"], CURVES, "curve").dropna()
@@ -143,13 +143,13 @@ def _pair_conditions(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[Any
     """
     columns, groups, steps = [], [], []
     for chapter in chapters.values():
-        metrics = pd.DataFrame(chapter["tables"]["trial_metrics"])
+        metrics = trial_metrics_of(chapter)
         finished = metrics[metrics["status"] == "finished"]
-        conditions = conditions_of_chapter(chapter)
+        conditions = conditions_of(chapter)
         for row in chapter["conditions"]:
             condition = conditions[row["name"]]
             of_condition = finished[finished["condition"] == condition.name]
-            columns.append(of_condition.set_index("seed")[PRIMARY_METRIC].astype(float))
+            columns.append(of_condition.set_index("seed")[PRIMARY_METRIC])
             groups.append((chapter["data_fingerprint"], chapter["moments"]))
             steps.append(
                 rounding_step(PRIMARY_METRIC, [condition], chapter["images"], chapter["moments"])

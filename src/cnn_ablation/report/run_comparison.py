@@ -13,11 +13,11 @@ from cnn_ablation.evidence.measuring import by_seed, rounding_step
 from cnn_ablation.evidence.wording import quantity
 from cnn_ablation.execution.identity import settings_of
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.report.chapters import conditions_of, trial_metrics_of
 from cnn_ablation.report.console import plain_console
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC, UNITS
-from cnn_ablation.study.trials import Condition, conditions_of_chapter
-from cnn_ablation.training.results import METRICS
+from cnn_ablation.study.trials import Condition
 
 CONDITION_COLUMNS = [
     *("experiment", "condition", "metric", "seeds_a", "seeds_b", "mean_a", "mean_b", "shared_seeds"),
@@ -63,11 +63,10 @@ class ComparedExperiment(NamedTuple):
             InputError: Another version of this package has written the chapter.
         """
         try:
-            conditions = conditions_of_chapter(chapter)
+            conditions = conditions_of(chapter)
             verdicts = pd.DataFrame(chapter["verdicts"], columns=VERDICTS)
             return cls(
-                # A column without any number comes from JSON as objects.
-                pd.DataFrame(chapter["tables"]["trial_metrics"]).astype(dict.fromkeys(METRICS, float)),
+                trial_metrics_of(chapter),
                 conditions,
                 ExperimentParameters.model_validate(chapter["experiment"]),
                 verdicts.set_index("claim"),

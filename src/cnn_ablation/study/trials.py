@@ -1,6 +1,6 @@
 """Conditions and trials, to which an experiment's parameters are expanded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from cnn_ablation.base_parameters import ImageShape, Parameters, Seed
@@ -41,9 +41,3 @@ class Trial(Parameters):
 def conditions_by_name(trials: Iterable[Trial]) -> dict[str, Condition]:
     """The conditions of trials, in the order in which they first appear."""
     return {trial.condition.name: trial.condition for trial in trials}
-
-
-def conditions_of_chapter(chapter: Mapping[str, Any]) -> dict[str, Condition]:
-    """The conditions of a chapter of the journal by name, in its order."""
-    conditions = map(Condition.model_validate, chapter["configurations"])
-    return {condition.name: condition for condition in conditions}

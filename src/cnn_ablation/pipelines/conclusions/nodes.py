@@ -6,13 +6,11 @@ from typing import Any
 import pandas as pd
 
 from cnn_ablation.evidence.look_ledger import LookLedger
+from cnn_ablation.report.chapters import Figure, conditions_of, histories_of, trial_metrics_of
 from cnn_ablation.report.figures import Claims
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvidenceParameters, PursuitParameters
-
-Figure = tuple[str, bytes]
-"""Path and content of a PNG file."""
 
 
 def list_contrasts(experiment: ExperimentParameters, baseline: Configuration) -> list[str]:
@@ -81,18 +79,13 @@ def _judge(
 def _read(results: dict[str, Any]) -> Any:
     from cnn_ablation.evidence.measuring import Results
     from cnn_ablation.evidence.noise import ImageNoise
-    from cnn_ablation.study.trials import conditions_of_chapter
-    from cnn_ablation.training.results import METRICS
 
-    metrics = pd.DataFrame(results["tables"]["trial_metrics"])
-    histories = pd.DataFrame(results["tables"]["histories"])
     experiment = ExperimentParameters.model_validate(results["experiment"])
     return Results(
         claims=experiment.claims or {},
-        conditions=list(conditions_of_chapter(results).values()),
-        # A column without any number comes from JSON as objects.
-        trial_metrics=metrics.astype(dict.fromkeys(METRICS, float)),
-        histories=histories,
+        conditions=list(conditions_of(results).values()),
+        trial_metrics=trial_metrics_of(results),
+        histories=histories_of(results),
         images=results["images"],
         moments=results["moments"],
         image_noise=ImageNoise.load(results["image_noise"] or None),

@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import pandas as pd
-
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.pipelines.reporting.nodes import require_all
+from cnn_ablation.report.chapters import conditions_of, require_all, trial_metrics_of
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
-from cnn_ablation.study.trials import conditions_of_chapter
 
 
 def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
@@ -25,8 +22,8 @@ def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
     return champion.choose_winner(
         {
             name: champion.Results(
-                conditions=list(conditions_of_chapter(chapter).values()),
-                trial_metrics=pd.DataFrame(chapter["tables"]["trial_metrics"]),
+                conditions=list(conditions_of(chapter).values()),
+                trial_metrics=trial_metrics_of(chapter),
                 images=chapter["images"],
                 moments=chapter["moments"],
                 data=chapter["data_fingerprint"],

@@ -4,14 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.store import TrialStore
+from cnn_ablation.report.chapters import Figure, require_all
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvaluationParameters
 from cnn_ablation.study.trials import Trial, conditions_by_name
-
-Figure = tuple[str, bytes]
-"""Path and content of a PNG file."""
 
 
 def collect_results(
@@ -84,21 +81,6 @@ def join_experiments(**chapters: dict[str, Any] | None) -> pd.DataFrame:
         table.insert(0, "experiment", name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def require_all(chapters: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
-    """Return the chapters.
-
-    Raises:
-        StudyError: One is None: its experiment was not run.
-    """
-    written = {name: chapter for name, chapter in chapters.items() if chapter is not None}
-    missing = [name for name in chapters if name not in written]
-    if missing:
-        raise StudyError(
-            f"Not run yet: {', '.join(missing)}. Run it first: kedro run --pipeline={missing[0]}"
-        )
-    return written
 
 
 def write_journal(notice: str, runs_address: str, **chapters: dict[str, Any] | None) -> tuple[str, str]:
