@@ -1,15 +1,10 @@
 """Verdicts that carry over from one set of results to another."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from cnn_ablation.evidence.carrying_over import compare_verdicts
-from tests.conftest import ROOT
 
 
 def verdicts(**claims: tuple[str, float, float, float]) -> pd.DataFrame:
@@ -30,20 +25,20 @@ def test_verdicts_carry_over_or_not() -> None:
     }
     first = verdicts(**{name: (each, 1.0, 0.5, 1.5) for name, each in zip(names, ours, strict=True)})
     second = verdicts(**{name: (each, 1.0, 0.5, 1.5) for name, each in theirs.items()})
-    compared = compare_verdicts(first, second)
+    compared = compare_verdicts(first, second, independent=True)
     assert compared["claim"].tolist() == list(theirs)
     assert compared["outcome"].tolist() == ["carries over", "reversed", "changed", "open"]
-    assert compared["other_verdict"].tolist() == list(theirs.values())
+    assert compared["verdict_b"].tolist() == list(theirs.values())
 
 
 def test_the_interval_of_the_difference_combines_both() -> None:
     first = verdicts(equal=("supported", 2.0, 1.7, 2.6), exact=("supported", 3.0, 3.0, 3.0))
     second = verdicts(equal=("supported", 1.0, 0.2, 1.4), exact=("supported", 1.0, 1.0, 1.0))
-    compared = compare_verdicts(first, second).set_index("claim")
+    compared = compare_verdicts(first, second, independent=True).set_index("claim")
     assert compared.loc["equal", ["difference", "low", "high"]].tolist() == pytest.approx(
-        [1.0, 1 - np.hypot(0.3, 0.4), 1 + np.hypot(0.6, 0.8)]
+        [-1.0, -1 - np.hypot(0.6, 0.8), -1 + np.hypot(0.3, 0.4)]
     )
-    assert compared.loc["exact", ["difference", "low", "high"]].tolist() == [2, 2, 2]
+    assert compared.loc["exact", ["difference", "low", "high"]].tolist() == [-2, -2, -2]
 
 
 def test_the_interval_covers_the_difference_of_two_data_sets() -> None:
@@ -55,39 +50,23 @@ def test_the_interval_covers_the_difference_of_two_data_sets() -> None:
             sample = random.normal(mean, sd, 5)
             half = 2.776 * sample.std(ddof=1) / np.sqrt(5)
             rows.append(("undecided", sample.mean(), sample.mean() - half, sample.mean() + half))
-        compared = compare_verdicts(verdicts(a=rows[0]), verdicts(a=rows[1])).iloc[0]
-        covered.append(compared["low"] <= 0.4 <= compared["high"])
+        compared = compare_verdicts(*(verdicts(a=row) for row in rows), independent=True).iloc[0]
+        covered.append(compared["low"] <= -0.4 <= compared["high"])
     assert np.mean(covered) > 0.93
 
 
 def test_one_seed_gives_no_interval() -> None:
     single = verdicts(a=("undecided", 1.0, np.nan, np.nan))
-    compared = compare_verdicts(single, verdicts(a=("supported", 0.5, 0.4, 0.6))).iloc[0]
-    assert compared["difference"] == 0.5
+    compared = compare_verdicts(single, verdicts(a=("supported", 0.5, 0.4, 0.6)), independent=True).iloc[
+        0
+    ]
+    assert compared["difference"] == -0.5
     assert np.isnan(compared["low"])
     assert np.isnan(compared["high"])
 
 
-def compare(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    script = ROOT / "scripts/compare_verdicts.py"
-    command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_script_prints_a_table_of_two_folders(tmp_path: Path) -> None:
-    for name, verdict in (("one", "supported"), ("two", "contradicted")):
-        folder = tmp_path / name / "conv_depth"
-        folder.mkdir(parents=True)
-        table = verdicts(deeper=(verdict, 1.0, 0.9, 1.1), alone=("undecided", 1.0, np.nan, np.nan))
-        table.to_csv(folder / "verdicts.csv", index=False)
-    result = compare(tmp_path / "one", tmp_path / "two")
-    assert result.returncode == 0, result.stderr
-    assert "## conv_depth\n" in result.stdout
-    row = "| It is. | supported | contradicted | reversed | 1.00 points | 1.00 points | −0.14 to 0.14 |"
-    assert row in result.stdout
-    assert "| It is. | undecided | undecided | open | 1.00 points | 1.00 points | – |" in result.stdout
-    assert result.stdout.endswith("open: 1, reversed: 1\n")
-
-    result = compare(tmp_path / "one", tmp_path / "two", "pooling")
-    assert result.returncode == 1
-    assert "have no verdicts on the same experiment pooling" in result.stderr
+def test_results_that_are_not_independent_have_no_interval() -> None:
+    first, second = (verdicts(a=("supported", size, size - 0.1, size + 0.1)) for size in (1.0, 1.5))
+    compared = compare_verdicts(first, second, independent=False).iloc[0]
+    assert compared["difference"] == 0.5
+    assert compared[["low", "high"]].isna().all()

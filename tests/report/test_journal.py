@@ -121,7 +121,13 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         "figures": {},
         "model": None,
         "description": f"### {title}",
-        "experiment": {"study": "main"},
+        "experiment": {
+            "title": title,
+            "question": "Which is better?",
+            "hypothesis": "The one.",
+            "conditions": {"one": {}, "two": {}},
+            "study": "main",
+        },
         **fields,
     }
 

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -113,6 +114,30 @@ def test_verdicts_name_the_inputs_that_differ(
     assert "Dropout helps." in text
     assert "one: only B has half" in text
     assert "Claims in both runs: 1; 1 of them has another verdict" in text
+
+
+def test_a_claim_that_carries_over_to_other_images_has_an_interval_of_the_difference(
+    baseline: Configuration, tmp_path: Path, store: TrialStore
+) -> None:
+    parameters = experiment("none", "some", more=MORE)
+    a = chapter(baseline, tmp_path, 20, parameters)
+    rows = {}
+    for data in (a["data_fingerprint"], "other"):
+        b = a | {"data_fingerprint": data}
+        comparison = RunComparison({"one": a}, {"one": b}, store)
+        (rows[data],) = comparison.verdicts().to_dict("records")
+        output = io.StringIO()
+        print_comparison(
+            comparison.conditions(),
+            comparison.verdicts(),
+            comparison.unshared(),
+            every_claim=True,
+            console=Console(file=output, width=200),
+        )
+        row = next(line for line in output.getvalue().splitlines() if "carries over" in line)
+        assert ("+0.00 points (−" in row) == (data == "other")
+    assert pd.isna(rows[a["data_fingerprint"]]["low"])
+    assert rows["other"]["low"] < 0 < rows["other"]["high"]
 
 
 def test_runs_that_cannot_be_compared_are_errors(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = [
-    *("claim", "text", "unit", "verdict", "other_verdict", "outcome", "estimate", "other_estimate"),
+    *("claim", "text", "unit", "verdict_a", "verdict_b", "outcome", "estimate_a", "estimate_b"),
     *("difference", "low", "high"),
 ]
 
@@ -12,39 +12,42 @@ OPPOSITES = {"supported": "contradicted", "contradicted": "supported"}
 """Verdicts that exclude each other."""
 
 
-def compare_verdicts(verdicts: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+def compare_verdicts(a: pd.DataFrame, b: pd.DataFrame, *, independent: bool) -> pd.DataFrame:
     """A row per claim that both tables judge, in the order of the first.
 
     A verdict that is settled on one side and undecided on the other is not a difference between them.
     Whether sizes differ is another question, which the interval of their difference answers. It is
-    computed from the two intervals, because the results are independent (Zou & Donner, 2008).
+    computed from the two intervals, if the results are independent (Zou & Donner, 2008).
 
     Args:
-        verdicts: A row per claim, see `verdicts.judge`.
-        other: The same for the other results.
+        a: A row per claim, see `verdicts.judge`.
+        b: The same for the other results.
+        independent: Whether the results are from different images.
 
     Returns:
-        Columns: claim; text; unit; verdict; other_verdict; outcome; estimate; other_estimate; difference
-        (of the first from the other), with low and high (95 % interval; missing if an interval is).
-        outcome is `carries over` (the same verdict), `reversed` (supported on one side, contradicted on
-        the other), `changed` (any two other verdicts) or `open` (one of them is undecided).
+        Columns: claim; text; unit; verdict_a and verdict_b; outcome; estimate_a and estimate_b;
+        difference (B minus A), with low and high (95 % interval; missing if an interval is, or if the
+        results are not independent). outcome is `carries over` (the same verdict), `reversed` (supported
+        on one side, contradicted on the other), `changed` (any two other verdicts) or `open` (one of
+        them is undecided).
     """
-    theirs = other.set_index("claim")
+    others = b.set_index("claim")
     rows = []
-    for row in verdicts[verdicts["claim"].isin(theirs.index)].to_dict("records"):
-        match = theirs.loc[row["claim"]]
-        difference = row["estimate"] - match["estimate"]
-        below = np.hypot(row["estimate"] - row["low"], match["high"] - match["estimate"])
-        above = np.hypot(row["high"] - row["estimate"], match["estimate"] - match["low"])
+    for row in a[a["claim"].isin(others.index)].to_dict("records"):
+        other = others.loc[row["claim"]]
+        difference = other["estimate"] - row["estimate"]
+        below = np.hypot(other["estimate"] - other["low"], row["high"] - row["estimate"])
+        above = np.hypot(other["high"] - other["estimate"], row["estimate"] - row["low"])
         rows.append(
             {
-                **{name: row[name] for name in ("claim", "text", "unit", "verdict", "estimate")},
-                "other_verdict": match["verdict"],
-                "outcome": _outcome(row["verdict"], match["verdict"]),
-                "other_estimate": match["estimate"],
+                "claim": row["claim"],
+                **{name: other[name] for name in ("text", "unit")},
+                **{f"{name}_a": row[name] for name in ("verdict", "estimate")},
+                **{f"{name}_b": other[name] for name in ("verdict", "estimate")},
+                "outcome": _outcome(row["verdict"], other["verdict"]),
                 "difference": difference,
-                "low": difference - below,
-                "high": difference + above,
+                "low": difference - below if independent else np.nan,
+                "high": difference + above if independent else np.nan,
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)

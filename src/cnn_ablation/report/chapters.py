@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.errors import StudyError
+from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.trials import Condition
 from cnn_ablation.training.results import METRICS
 
@@ -141,10 +142,10 @@ class Results(BaseModel):
     class_names: list[str]
     data_fingerprint: str
     environment: dict[str, list[str]]
-    experiment: dict[str, Any]
+    experiment: ExperimentParameters
     moments: int
     image_noise: dict[str, Any]
-    configurations: list[dict[str, Any]]
+    configurations: list[Condition]
     mlflow_runs: list[str]
     tables: dict[str, Columns]
     figures: dict[str, str]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.evidence import carrying_over
 from cnn_ablation.evidence.effects import contrast
 from cnn_ablation.evidence.measuring import by_seed, rounding_step
 from cnn_ablation.evidence.wording import quantity
@@ -24,13 +25,9 @@ CONDITION_COLUMNS = [
     *("difference", "low", "high", "inputs"),
 ]
 
-VERDICT_COLUMNS = [
-    *("experiment", "claim", "text", "verdict_a", "verdict_b", "estimate_a", "estimate_b", "unit"),
-    *("seeds_a", "seeds_b", "inputs"),
-]
+VERDICT_COLUMNS = ["experiment", *carrying_over.COLUMNS, "seeds_a", "seeds_b", "inputs"]
 
-
-VERDICTS = ["claim", "text", "verdict", "estimate", "unit", "seeds"]
+VERDICTS = ["claim", "text", "verdict", "estimate", "low", "high", "unit", "seeds"]
 """Columns of a table of verdicts that are compared."""
 
 
@@ -69,7 +66,9 @@ class ComparedExperiment(NamedTuple):
                 trial_metrics_of(chapter),
                 conditions,
                 ExperimentParameters.model_validate(chapter["experiment"]),
-                verdicts.set_index("claim"),
+                verdicts.astype(dict.fromkeys(("estimate", "low", "high"), float)).set_index(
+                    "claim", drop=False
+                ),
                 chapter["evidence"],
                 {"data": chapter["data_fingerprint"], "moments": chapter["moments"]},
                 chapter["images"],
@@ -169,29 +168,23 @@ class RunComparison:
         """A row per claim that both runs judge.
 
         Returns:
-            Columns: experiment; claim; text; verdict_a and verdict_b; estimate_a and estimate_b, in the
-            unit of the column unit; seeds_a and seeds_b; inputs (those of the claim and of its
-            conditions that differ).
+            Columns: experiment; those of `carrying_over.compare_verdicts`; seeds_a and seeds_b; inputs
+            (those of the claim and of its conditions that differ).
         """
         rows = []
         for experiment, (a, b) in self._pairs.items():
-            for claim in _shared(a.verdicts.index, b.verdicts.index):
-                one, other = a.verdicts.loc[claim], b.verdicts.loc[claim]
-                rows.append(
-                    {
-                        "experiment": experiment,
-                        "claim": claim,
-                        "text": other["text"],
-                        "verdict_a": one["verdict"],
-                        "verdict_b": other["verdict"],
-                        "estimate_a": one["estimate"],
-                        "estimate_b": other["estimate"],
-                        "unit": other["unit"],
-                        "seeds_a": one["seeds"],
-                        "seeds_b": other["seeds"],
-                        "inputs": "; ".join(self._claim_inputs(experiment, claim)),
-                    }
-                )
+            independent = a.scoring["data"] != b.scoring["data"]
+            compared = carrying_over.compare_verdicts(a.verdicts, b.verdicts, independent=independent)
+            rows += [
+                {
+                    "experiment": experiment,
+                    **row,
+                    "seeds_a": a.verdicts.loc[row["claim"], "seeds"],
+                    "seeds_b": b.verdicts.loc[row["claim"], "seeds"],
+                    "inputs": "; ".join(self._claim_inputs(experiment, row["claim"])),
+                }
+                for row in compared.to_dict("records")
+            ]
         return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
 
     def unshared(self) -> dict[str, tuple[list[str], list[str]]]:
@@ -301,15 +294,26 @@ def print_comparison(
     changed = verdicts[verdicts["verdict_a"] != verdicts["verdict_b"]]
     shown = verdicts if every_claim else changed
     if len(shown):
-        table = Table("Experiment", "Claim", "A", "B", "Inputs that differ")
+        table = Table("Experiment", "Claim", "A", "B", "Outcome", "B − A", "Inputs that differ")
         for row in shown.to_dict("records"):
             table.add_row(
-                *(row[name] for name in ("experiment", "text", "verdict_a", "verdict_b")),
+                *(row[name] for name in ("experiment", "text", "verdict_a", "verdict_b", "outcome")),
+                _difference(row),
                 row["inputs"] or "none",
             )
         console.print(table)
     count = "1 of them has" if len(changed) == 1 else f"{len(changed)} of them have"
     console.print(f"Claims in both runs: {len(verdicts)}; {count} another verdict", highlight=False)
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    """The difference of a claim's estimates, with its interval if that is known."""
+    unit = row["unit"]
+    difference = "–" if pd.isna(row["difference"]) else quantity(row["difference"], unit, signed=True)
+    if pd.isna(row["low"]):
+        return difference
+    ends = [quantity(row[end], unit, bare=True) for end in ("low", "high")]
+    return f"{difference} ({' to '.join(ends)})"
 
 
 def _number(value: float, unit: str, *, signed: bool = False) -> str:
