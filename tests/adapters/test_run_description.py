@@ -1,7 +1,6 @@
 """The description of a run in MLflow."""
 
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from cnn_ablation.adapters.run_description import (
 )
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import EvaluationParameters, ExecutionParameters, SeedParameters
+from tests.test_provenance import git
 
 NESTED = {"seeds": [0, 1], "baseline": {"training": {"epochs": 2, "optimizer": "sgd"}}}
 
@@ -115,23 +115,12 @@ def test_parameters_are_flat_settings_of_what_runs() -> None:
     }
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Someone", "-c", "user.email=someone@example.org")
-    command = ["git", "-C", str(folder), *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "pyproject.toml").write_text("")
-    assert commit_of(project) == {}
-    git(tmp_path, "init")
-    assert commit_of(project) == {}, "a repository around the project that does not contain it"
-    git(tmp_path, "add", "project")
-    git(tmp_path, "commit", "-m", "Start")
-    head = git(tmp_path, "rev-parse", "HEAD")
-    commit = {"mlflow.source.git.commit": head, "mlflow.source.git.dirty": "false"}
-    assert commit_of(project) == commit
-    (project / "pyproject.toml").write_text("# changed")
-    assert commit_of(project) == {**commit, "mlflow.source.git.dirty": "true"}
+def test_the_commit_is_tracked_as_mlflows_tags(tmp_path: Path) -> None:
+    assert commit_of(tmp_path) == {}
+    (tmp_path / "pyproject.toml").write_text("")
+    for command in (["init"], ["add", "pyproject.toml"], ["commit", "-m", "Start"]):
+        git(tmp_path, *command)
+    assert commit_of(tmp_path) == {
+        "mlflow.source.git.commit": git(tmp_path, "rev-parse", "HEAD"),
+        "mlflow.source.git.dirty": "false",
+    }

@@ -78,6 +78,7 @@ def test_the_architecture_rejects(change: dict[str, Any], reason: str) -> None:
         ({"schedule": {"kind": "cosine", "warmup": 1.0}}, "less than 1"),
         ({"augmentation": "horizontal_flip"}, "valid list"),
         ({"augmentation": [{"kind": "horizontal_flip", "p": 0.0}]}, "greater than 0"),
+        ({"augmentation": [{"kind": "horizontal_flip", "probability": 0.1}]}, "probability is now p"),
         ({"initialization": "he"}, "no such initialization; allowed: pytorch, he_normal"),
     ],
 )

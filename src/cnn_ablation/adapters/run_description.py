@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from cnn_ablation.dotted_keys import flatten
+from cnn_ablation.provenance import git_commit
 from cnn_ablation.secret_texts import hide_secrets
 from cnn_ablation.study.experiment import ExperimentParameters
 
@@ -100,24 +101,13 @@ def commit_of(project: Path) -> dict[str, str]:
 
     The tag `mlflow.source.git.dirty` is true if files differ from the commit.
     """
-    try:
-        from git import GitError, Repo
-    except ImportError:  # There is no Git on this machine.
-        return {}
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_GIT_DIRTY
 
-    try:
-        with Repo(project, search_parent_directories=True) as repository:
-            # A repository around the project, such as that of a home folder, need not contain it.
-            if not repository.git.ls_files("--", str(project / "pyproject.toml")):
-                return {}
-            changed = bool(repository.git.status("--porcelain", "--", str(project)))
-            return {
-                MLFLOW_GIT_COMMIT: repository.head.commit.hexsha,
-                MLFLOW_GIT_DIRTY: str(changed).lower(),
-            }
-    except (GitError, ValueError, OSError):  # ValueError: there is no commit yet.
+    found = git_commit(project / "pyproject.toml")
+    if found is None:
         return {}
+    commit, changed = found
+    return {MLFLOW_GIT_COMMIT: commit, MLFLOW_GIT_DIRTY: str(changed).lower()}
 
 
 def _listed(value: Any) -> str:

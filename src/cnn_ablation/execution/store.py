@@ -6,12 +6,10 @@ import logging
 import math
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cnn_ablation.errors import StoreError
+from cnn_ablation.provenance import source_commit
 from cnn_ablation.training.results import EXACT, FIT, Measurements, TrainedTrial, summarize
 
 logger = logging.getLogger(__name__)
@@ -272,20 +271,6 @@ class TrialStore:
             shutil.rmtree(self._move_out(key, ".unfinished-"))
         except OSError as error:
             raise self._fault("written", error) from error
-
-
-@cache
-def source_commit() -> str | None:
-    """The commit of the checkout that contains this code, with `-dirty` if files differ from it.
-
-    None outside of a checkout. The commit is provenance and not part of the identity.
-    """
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout.strip()
 
 
 def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 
@@ -44,6 +45,8 @@ class Augmentation(Part):
 
 class HorizontalFlip(Augmentation):
     """Mirror each image left to right with a probability, as torchvision's RandomHorizontalFlip does."""
+
+    moved: ClassVar[Mapping[str, str]] = {"probability": "p"}
 
     kind: Literal["horizontal_flip"] = Field(default="horizontal_flip", description="Name of the part.")
     p: Probability = Field(default=0.5, description="Probability that an image is mirrored.")

@@ -23,7 +23,7 @@ from cnn_ablation.evidence.effects import Effect
 from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
-from cnn_ablation.processors import cpu_name
+from cnn_ablation.provenance import cpu_name
 from cnn_ablation.report.chapters import histories_of, run_chapters, trial_metrics_of
 from cnn_ablation.report.figures.style import MAX_CLASSES
 from cnn_ablation.study.claims import PLACES

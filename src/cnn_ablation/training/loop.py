@@ -19,7 +19,7 @@ from cnn_ablation.parts.layers import (
     count_parameters,
     without_test_time_augmentation,
 )
-from cnn_ablation.processors import processor_name
+from cnn_ablation.provenance import processor_name
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.training import random_streams
 from cnn_ablation.training.cuda_graphs import TURN, own_stream, wait_for

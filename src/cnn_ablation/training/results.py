@@ -46,7 +46,7 @@ class TrainedTrial:
             (moments, N).
         validation_logits: Logits of the last moment, float32 (N, classes).
         weights: The parameters and buffers of the network, or of its average, by name.
-        processor: Name of the processor that trained; see `processors.processor_name`.
+        processor: Name of the processor that trained; see `provenance.processor_name`.
     """
 
     measurements: Measurements
