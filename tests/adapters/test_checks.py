@@ -18,6 +18,7 @@ from cnn_ablation.adapters.checks import (
     check_results,
     create_datasets,
     warn_of_unread_files,
+    warn_of_unused_entries,
 )
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
@@ -111,20 +112,60 @@ def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> 
         check_catalog_entries(configuration)
 
 
+CSV = {"type": "pandas.CSVDataset", "filepath": "x.csv"}
+
+
 @pytest.mark.parametrize(
-    ("dataset", "entry"), [("images", "images"), ("dropout.runs", "{experiment}.runs")]
+    ("dataset", "entries", "message"),
+    [
+        (
+            "images",
+            {"images": {**CSV, "save_arg": {}}},
+            "images: save_arg: CSVDataset has no such argument; allowed: filepath, .* 'save_args'",
+        ),
+        (
+            "dropout.runs",
+            {"{experiment}.runs": {**CSV, "nothing": 1}},
+            r"\{experiment\}\.runs: nothing: CSVDataset has no such argument; allowed: filepath",
+        ),
+        (
+            "dropout.runs",
+            {"{experiment}.runs": CSV, "dropout.runs": {**CSV, "nothing": 1}},
+            r"dropout\.runs: nothing: CSVDataset has no such argument",
+        ),
+        (
+            "images",
+            {"images": {"type": "cnn_ablation.datasets.ClassFolderDataset"}},
+            "images: type: there is no dataset 'cnn.*'; allowed: .* 'cnn_ablation.*ClassFoldersDataset'",
+        ),
+        (
+            "images",
+            {"images": {"type": "ClassFoldersDataset"}},
+            r"images: type: there is no dataset 'ClassFoldersDataset'; allowed: cnn_ablation\.",
+        ),
+    ],
 )
-def test_a_dataset_that_cannot_be_created_is_named_by_its_entry(
-    tmp_path: Path, dataset: str, entry: str
+def test_a_dataset_that_cannot_be_created_is_named_by_its_entry_and_key(
+    tmp_path: Path, dataset: str, entries: dict[str, Any], message: str
 ) -> None:
-    entries = {entry: {"type": "pandas.CSVDataset", "filepath": "x.csv", "nothing": 1}}
     configuration = configuration_of(tmp_path, entries)
     catalog = DataCatalog.from_config(entries)
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(InputError, match=rf"^conf/base/catalog\.yml: {message}") as raised:
         create_datasets(configuration, catalog, [dataset])
-    assert str(raised.value).startswith(f"conf/base/catalog.yml: {entry}: ")
-    assert "unexpected keyword argument 'nothing'" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_entry_that_no_pipeline_uses_is_named(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/local/catalog.yml", {"image": CSV, "{experiment}.run": CSV, "_x": CSV})
+    write_yaml(tmp_path / "conf/local/catalog_more.yml", {"dropout.runs": CSV})
+    configuration = configuration_of(tmp_path, {"images": CSV, "{experiment}.runs": CSV, "other": CSV})
+    catalog = DataCatalog.from_config(configuration.loader["catalog"])
+    nodes = [node(identity, "images", "dropout.runs"), node(identity, "images", "pooling.runs")]
+    assert warn_of_unused_entries(configuration, catalog, {"__default__": Pipeline(nodes)}) == [
+        "conf/local/catalog.yml: image: no pipeline uses this entry. Did you mean 'images'?",
+        "conf/local/catalog.yml: {experiment}.run: no pipeline uses this entry. "
+        "Did you mean '{experiment}.runs'?",
+    ]
 
 
 @pytest.mark.parametrize("value", [None, "", " ", 5, [], {}, True])
@@ -146,7 +187,18 @@ def test_missing_globals_are_named(tmp_path: Path) -> None:
 
 def test_the_projects_globals_are_complete(tmp_path: Path) -> None:
     write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "predict_with": 3, "mine": None})
-    check_globals(configuration_of(tmp_path, {}))
+    check_globals(configuration_of(tmp_path, {"a": {"type": "x", "filepath": "${globals:mine}/a"}}))
+
+
+def test_a_global_that_no_file_uses_is_named(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
+    write_yaml(tmp_path / "conf/local/globals.yml", {"report": "data/mine"})
+    message = (
+        r"^conf/local/globals\.yml: report: no file in conf uses this key; allowed: .*models.* "
+        r"Did you mean 'reports'\?"
+    )
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
 
 
 def test_files_that_kedro_does_not_read_are_named(tmp_path: Path) -> None:
@@ -255,4 +307,8 @@ def test_looks_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     entries = {"looks": looks}
     pipeline = Pipeline([node(identity, "looks", "runs")])
     with pytest.raises(InputError, match=r"looks: .*/file is not a folder; allowed: a file in a folder"):
+        check_places(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))
+    looks["filepath"] = f"{tmp_path}/looks.json"
+    (tmp_path / "looks.json").touch()
+    with pytest.raises(StudyError, match=r"looks\.json is damaged"):
         check_places(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))

@@ -243,3 +243,9 @@ def test_another_folder_of_configuration_has_folders_of_its_own(tmp_path: Path) 
     other = GLOBALS.replace(b"data/08_reporting", b"elsewhere")
     (copy / "base/globals.yml").write_bytes(other)
     assert reader(copy, of=own)["globals"]["reports"] == "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["study [2024]", "{x}"])
+def test_a_project_whose_path_is_a_pattern_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"this path contains . ., which Kedro reads as a pattern"):
+        ProjectConfigLoader(str(tmp_path / name / "conf"), **LOADER_ARGUMENTS)

@@ -27,7 +27,5 @@ def test_a_set_of_images_that_cannot_be_described_is_named(tmp_path: Path) -> No
     hooks = StudyHooks()
     hooks._context = cast(Any, SimpleNamespace(place_of=lambda *_: "conf/local/catalog.yml"))
     catalog = DataCatalog({"images": ClassFoldersDataset(str(tmp_path / "nowhere"), [8, 8])})
-    with pytest.raises(
-        InputError, match=r"^conf/local/catalog\.yml: images: .*nowhere has 0 subfolders"
-    ):
+    with pytest.raises(InputError, match=r"^conf/local/catalog\.yml: images: .*nowhere does not exist"):
         hooks._describe_images(catalog)

@@ -112,6 +112,10 @@ def test_a_run_in_a_moved_project_names_the_command_that_corrects_it(tmp_path: P
     conf = conf_files(folder, f"sqlite:///{local.database}", str(local.artifacts))
     assert LocalDatabase.of(conf) == local
     assert LocalDatabase.of(conf_files(folder, "sqlite:///mlflow.db", "mlartifacts")) == local
+    encoded = tmp_path / "a %20?b"
+    moved = make_database(encoded, tmp_path / "old" / "mlartifacts")
+    address = f"sqlite:///{tmp_path}/a %2520%3Fb/mlflow.db"
+    assert LocalDatabase.of(conf_files(encoded, address, str(encoded / "mlartifacts"))) == moved
     with pytest.raises(StudyError, match=r"mlflow\.db has its artifacts in .*old.*`kedro relocate`"):
         check_place(conf)
     conf.loader.env = "demo"

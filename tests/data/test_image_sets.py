@@ -309,8 +309,12 @@ def load_own(folder: Path) -> ImageSet:
 
 
 def test_too_few_classes_or_images_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ImageSetError, match="has 0 subfolders"):
+    with pytest.raises(ImageSetError, match="has no subfolders"):
         load_own(tmp_path)
+    (tmp_path / "file").touch()
+    for name, fault in {"file": "is not a folder", "nowhere": "does not exist"}.items():
+        with pytest.raises(ImageSetError, match=f"{name} {fault}$"):
+            load_own(tmp_path / name)
     write_classes(tmp_path, ("one", "other"), 1)
     with pytest.raises(ImageSetError, match=r"too few images .*: one 1, other 1"):
         load_own(tmp_path)
@@ -440,7 +444,7 @@ def test_arguments_that_can_be_used(tmp_path: Path, entry: dict[str, dict[str, o
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (own_images("nowhere"), "nowhere has 0 subfolders"),
+        (own_images("nowhere"), "nowhere does not exist"),
         (
             torchvision_images("SVHN"),
             "name: unknown data set 'SVHN'; allowed: MNIST, KMNIST, EMNIST, CIFAR10, CIFAR100",
@@ -455,9 +459,10 @@ def test_an_invalid_set_is_reported_before_the_run_starts(
     project: Path, entry: dict[str, dict[str, object]], message: str
 ) -> None:
     write_yaml(project / "conf/local/catalog.yml", entry)
-    result = kedro(project, "run", "--pipeline=batchnorm")
-    assert result.returncode == 1
-    assert "conf/local/catalog.yml: images: " in result.stderr
+    for pipeline in ("data_ingestion", "batchnorm"):
+        result = kedro(project, "run", f"--pipeline={pipeline}")
+        assert result.returncode == 1
+        assert "conf/local/catalog.yml: images: " in result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -1,11 +1,13 @@
 """A chapter and the figures beside it."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kedro.io import DatasetError
+from PIL import Image
 
 from cnn_ablation.datasets import MlflowChapterDataset, ResultsDataset
 from cnn_ablation.errors import StudyError
@@ -36,6 +38,7 @@ def test_a_damaged_chapter_names_the_run_that_writes_it_anew(
     ("change", "reason"),
     [
         ({"tables": 5}, r"tables: Input should be a valid dictionary"),
+        ({"tables": {}}, r"tables\.trial_metrics: Field required"),
         ({"tables": {"trial_metrics": {"seed": 5}}}, r"tables\.trial_metrics\.seed: .*valid list"),
         ({"conditions": [{"name": "one"}]}, r"conditions\.0\.settings: Field required"),
         ({"verdicts": None}, r"verdicts: Input should be a valid list"),
@@ -54,22 +57,26 @@ def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
     figures = {"comparison": "impact.png", "claims": "claims.png"}
     content = chapter("T", figures=figures)
     (tmp_path / "chapter.json").write_text(json.dumps(content))
-    (tmp_path / "impact.png").write_bytes(b"PNG")
+    image = io.BytesIO()
+    Image.new("L", (2, 2)).save(image, "png")
+    (tmp_path / "impact.png").write_bytes(image.getvalue())
+    (tmp_path / "claims.png").write_bytes(b"")
     loaded = MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load()
-    figure = (str(tmp_path / "impact.png"), b"PNG")
+    figure = (str(tmp_path / "impact.png"), image.getvalue())
     assert loaded == {**content, "figures": {"comparison": figure}}
 
 
 def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
     figure = tmp_path / "reports" / "comparison.png"
     figure.parent.mkdir()
-    figure.write_bytes(b"PNG")
-    results = chapter("T", figures={"comparison": (figure.as_posix(), b"PNG")})
+    Image.new("L", (2, 2)).save(figure)
+    content = figure.read_bytes()
+    results = chapter("T", figures={"comparison": (figure.as_posix(), content)})
     file = tmp_path / "outputs" / "results.json"
     ResultsDataset(filepath=str(file)).save(results)
     assert json.loads(file.read_text())["figures"] == {"comparison": "../reports/comparison.png"}
     loaded = ResultsDataset(filepath=str(file)).load()
     assert loaded is not None
-    path, content = loaded["figures"]["comparison"]
+    path, read = loaded["figures"]["comparison"]
     assert Path(path).resolve() == figure
-    assert content == b"PNG"
+    assert read == content

@@ -141,7 +141,11 @@ def test_an_error_or_an_interrupted_write_leaves_the_looks_as_they_were(
 
 
 @pytest.mark.parametrize(
-    "content", ['{"contrast": [', "[]", '{"data": 5}', '{"data": {"contrast": [1]}}', "[" * 10_000, None]
+    "content",
+    [
+        *('{"contrast": [', "[]", '{"data": 5}', '{"data": {"contrast": [1]}}', "[" * 10_000, None),
+        '{"data": {"contrast": [{"seed": [0, 1], "spent": 0.5}]}}',
+    ],
 )
 def test_damaged_looks_are_a_clear_error(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "looks.json"

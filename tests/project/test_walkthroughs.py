@@ -87,7 +87,8 @@ def test_own_part(tmp_path: Path) -> None:
 
 def test_own_images(tmp_path: Path) -> None:
     project = make_project(tmp_path)
-    (project / "conf/local/parameters.yml").write_text(
+    (project / "conf/mine").mkdir()
+    (project / "conf/mine/parameters.yml").write_text(
         "seeds: [0, 1]\nbaseline: {training: {epochs: 2, batch_size: 8}}\nevaluation: {moments: 4}\n"
     )
     for name, colour in {"cat": "orange", "dog": "navy"}.items():
@@ -96,7 +97,7 @@ def test_own_images(tmp_path: Path) -> None:
         for number in range(20):
             Image.new("RGB", (40 + number, 30), colour).save(folder / f"{number}.webp", lossless=True)
     follow("images.md", project)
-    reports = project / "data/08_reporting"
+    reports = project / "data/mine/08_reporting"
     assert (reports / "samples.png").is_file()
     classes = pd.read_csv(reports / "batchnorm/class_accuracy.csv")
     assert list(classes.columns[2:]) == ["cat", "dog"]

@@ -109,6 +109,7 @@ def chapter(title: str, seeds: int = 3, **fields: Any) -> dict[str, Any]:
         "tables": {
             "trial_metrics": trials(title, seeds),
             "histories": histories(seeds),
+            "condition_summary": {"condition": ["one", "two"]},
         },
         "mlflow_runs": ["run 1", *[""] * (2 * seeds - 1)],
         "confusion": [

@@ -1,15 +1,21 @@
 """Checks of the configuration, before anything runs."""
 
+import inspect
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from kedro.io import DataCatalog, DatasetError
+from kedro.io.core import parse_dataset_definition
 from kedro.pipeline import Pipeline
 
+from cnn_ablation import datasets
 from cnn_ablation.adapters.conf_files import ConfFiles, read_kind
-from cnn_ablation.adapters.config_loader import NOT_IN_MODEL_NAMES, SUFFIXES
+from cnn_ablation.adapters.config_loader import NOT_IN_MODEL_NAMES, SUFFIXES, read_file
+from cnn_ablation.adapters.variants import TAG
 from cnn_ablation.datasets import LookLedgerDataset, ResultsDataset
 from cnn_ablation.datasets.chapters import read_results
 from cnn_ablation.errors import InputError, StudyError, one_line, suggestion
@@ -50,9 +56,10 @@ def check_globals(conf_files: ConfFiles) -> None:
     """Reject globals without a value that the catalog needs.
 
     Raises:
-        InputError: A value is missing, or is not text.
+        InputError: A value is missing, or is not text, or nothing in conf uses a key.
     """
     values = conf_files.loader["globals"]
+    _check_use(conf_files, values)
     for key in GLOBALS:
         value = values.get(key)
         if not (isinstance(value, str) and value.strip()) and not (
@@ -71,6 +78,25 @@ def check_globals(conf_files: ConfFiles) -> None:
             f"{place}: registered_model: {name!r} contains {' '.join(refused)}; allowed: a name "
             f"without {' '.join(NOT_IN_MODEL_NAMES)}, such as {GLOBALS['registered_model']}"
         )
+
+
+def _check_use(conf_files: ConfFiles, keys: Iterable[str]) -> None:
+    """Reject keys of globals.yml that no other file mentions, because they can be misspelt."""
+    loader = conf_files.loader
+    by_kind = (loader.files(kind).values() for kind in loader.config_patterns)
+    files = {file for kind in by_kind for environment in kind for file in environment}
+    if not files:
+        return  # Kedro can also read an archive or a remote folder, which are not checked.
+    texts = (file.read_text("utf-8", "replace") for file in files)
+    mentioned = {key for text in texts for key in re.findall(r"\$\{(?:globals:)?\s*(\w+)", text)}
+    allowed = sorted({*GLOBALS, "journal_notice", TAG} | mentioned.intersection(keys))
+    for key in keys:
+        if key not in allowed and not key.startswith("_"):
+            place = conf_files.place_of([key], "globals")
+            raise InputError(
+                f"{place}: {key}: no file in conf uses this key; allowed: {', '.join(allowed)}, and "
+                f"keys that another file mentions as ${{globals:{key}}}.{suggestion(key, allowed)}"
+            )
 
 
 def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
@@ -131,9 +157,41 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
         try:
             catalog.get(name, fallback_to_runtime_pattern=True)
         except DatasetError as error:
-            entry = catalog.config_resolver.match_dataset_pattern(name) or name
+            entry = _entry_of(name, conf_files, catalog)
             place = conf_files.place_of([entry], "catalog")
-            raise InputError(f"{place}: {entry}: {one_line(error.__cause__ or error)}") from None
+            given = conf_files.loader["catalog"].get(entry)
+            raise InputError(f"{place}: {entry}: {_explain_entry(given, error)}") from None
+
+
+def warn_of_unused_entries(
+    conf_files: ConfFiles, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]
+) -> list[str]:
+    """Warn of entries of the catalog that no pipeline uses, because their names can be misspelt.
+
+    Entries in the base environment are those of the project. Some of them are for other experiments.
+
+    Returns:
+        The warnings.
+    """
+    loader = conf_files.loader
+    names = set().union(*(pipeline.datasets() for pipeline in pipelines.values()))
+    used = {_entry_of(name, conf_files, catalog) for name in names}
+    known = sorted(names | used)
+    files = [
+        file
+        for env, files in loader.files("catalog").items()
+        if env != loader.base_env
+        for file in files
+    ]
+    warnings = [
+        f"{loader.relative(file)}: {name}: no pipeline uses this entry.{suggestion(name, known)}"
+        for file in files
+        for name in read_file(file)
+        if name not in used and not name.startswith("_")
+    ]
+    for warning in warnings:
+        logger.warning(warning)
+    return warnings
 
 
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
@@ -173,6 +231,7 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
 
     Raises:
         InputError: A result's file or folder cannot be written, or is a folder or no folder.
+        StudyError: The file of the looks is damaged.
     """
     outputs = pipeline.all_outputs()
     for name in sorted(pipeline.datasets()):
@@ -183,12 +242,45 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
         if file is None or getattr(dataset, "_protocol", "file") != "file":
             continue
         if reason := _cannot_be_written(Path(file).absolute()):
-            entry = catalog.config_resolver.match_dataset_pattern(name) or name
+            entry = _entry_of(name, conf_files, catalog)
             place = conf_files.place_of([entry], "catalog") or "conf"
             raise InputError(
                 f"{place}: {entry}: {reason}; allowed: a file in a folder that can be written. "
                 "conf/base/globals.yml names the folders of results"
             )
+        if isinstance(dataset, LookLedgerDataset):
+            dataset.load().read()
+
+
+def _entry_of(name: str, conf_files: ConfFiles, catalog: DataCatalog) -> str:
+    """The entry of the catalog that describes a dataset: that of its name, or else a pattern."""
+    if name in conf_files.loader["catalog"]:
+        return name
+    return catalog.config_resolver.match_dataset_pattern(name) or name
+
+
+def _explain_entry(entry: Any, error: DatasetError) -> str:
+    """The reason why no dataset can be created from an entry, with the key and what is allowed."""
+    reason = one_line(error.__cause__ or error)
+    if not isinstance(entry, Mapping):
+        return reason
+    try:
+        kind, _ = parse_dataset_definition(dict(entry))
+    except DatasetError:
+        own = [f"{datasets.__name__}.{name}" for name in datasets.__all__]
+        given = str(entry["type"])
+        return (
+            f"type: there is no dataset {given!r}; allowed: {', '.join(own)}, or a dataset of an "
+            f"installed package, such as pandas.CSVDataset.{suggestion(given, own)}"
+        )
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", reason)
+    if unknown is None:
+        return reason
+    allowed = [name for name in inspect.signature(kind).parameters if name not in ("args", "kwargs")]
+    return (
+        f"{unknown[1]}: {kind.__name__} has no such argument; allowed: {', '.join(allowed)}."
+        f"{suggestion(unknown[1], allowed)}"
+    )
 
 
 def _cannot_be_written(file: Path) -> str:

@@ -38,6 +38,9 @@ LOOKS = "looks"
 REGISTERED_MODEL = "registered_model"
 """Key in globals.yml of the name of the winner in MLflow's registry."""
 
+IN_PATTERNS = "[]{}"
+"""Characters that make Kedro take the path of a project for a pattern of paths or of datasets."""
+
 NOT_IN_MODEL_NAMES = "/:.%\"'"
 """Characters that MLflow refuses in the name of a model."""
 
@@ -60,6 +63,12 @@ class ProjectConfigLoader(OmegaConfigLoader):
     @click_errors()
     def __init__(self, *args: Any, project_conf: Path = PROJECT_ROOT / "conf", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        source = str(Path(self.conf_source).absolute())
+        if found := [character for character in IN_PATTERNS if character in source]:
+            raise InputError(
+                f"{source}: this path contains {' '.join(found)}, which Kedro reads as a pattern; "
+                "allowed: a folder with another name"
+            )
         # Kedro would read all environments as one.
         if Path(self.env or self.default_run_env) == Path():
             raise InputError(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.tracking_store import sqlite_file
 from cnn_ablation.errors import StudyError
 
 COLUMNS = (
@@ -43,13 +44,14 @@ class LocalDatabase(NamedTuple):
         uri = (conf.get("server") or {}).get("mlflow_tracking_uri") or ""
         experiment = (conf.get("tracking") or {}).get("experiment") or {}
         artifacts = (experiment.get("create_experiment_kwargs") or {}).get("artifact_location")
-        if not uri.startswith("sqlite:///") or not artifacts or not experiment.get("name"):
+        database = sqlite_file(uri)
+        if database is None or not artifacts or not experiment.get("name"):
             return None
         folder = _as_path(artifacts)
         if folder is None:
             return None
         root = conf_files.project_path
-        return cls(root / uri.removeprefix("sqlite:///"), experiment["name"], root / folder)
+        return cls(root / database, experiment["name"], root / folder)
 
     def moved_from(self) -> Path | None:
         """The folder that the database has as that of the artifacts, if the project was moved or copied.

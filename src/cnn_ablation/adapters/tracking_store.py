@@ -79,7 +79,7 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     _export_credentials(conf_files, server.get("credentials"))
     experiment = settings["tracking"]["experiment"]
     with reported(place, uri), impatient(SERVER_TIMEOUT):
-        if file := _sqlite_file(uri):
+        if file := sqlite_file(uri):
             check_database(file, lock_timeout)
             create_database(file)
         client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
@@ -260,7 +260,8 @@ def _without_null(value: Any) -> Any:
     return value
 
 
-def _sqlite_file(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite database with this address, or None for another database."""
     from sqlalchemy.engine import make_url
 
     url = make_url(uri) if uri.startswith("sqlite") else None

@@ -172,6 +172,8 @@ def classes_in(folder: Path) -> dict[str, Path]:
         ImageSetError: There are fewer than two subfolders, a name is not UTF-8 or cannot be printed, or
             a link leads nowhere.
     """
+    if not folder.is_dir():
+        raise ImageSetError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}")
     classes = {}
     for path in sorted(folder.glob("*")):
         # The locale's encoding, in which Python reads names, need not be UTF-8.
@@ -188,9 +190,10 @@ def classes_in(folder: Path) -> dict[str, Path]:
             raise ImageSetError(f"{folder}: the class folder {name!r} needs a name that can be printed")
         classes[name] = path
     if len(classes) < 2:
+        found = "1 subfolder" if classes else "no subfolders"
         raise ImageSetError(
-            f"{folder} has {len(classes)} subfolders: it needs one per class, named after the class, "
-            "for at least two classes"
+            f"{folder} has {found}: it needs one per class, named after the class, for at least two "
+            "classes"
         )
     return classes
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from kedro_datasets.json import JSONDataset
 from pydantic import BaseModel, ValidationError
 
+from cnn_ablation.datasets.figures import read_figure
 from cnn_ablation.datasets.files import JSONPreview
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError, one_line
@@ -41,7 +42,9 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         super().save({**data, "figures": figures})
 
     def load(self) -> dict[str, Any] | None:
-        """Return the results, or None if the experiment was not run. Missing figures are left out.
+        """Return the results, or None if the experiment was not run.
+
+        Missing and damaged figures are left out.
 
         Raises:
             StudyError: See `read_results`.
@@ -49,11 +52,11 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         if not self.exists():
             return None
         results = read_results(Path(self._filepath), self.content)
-        paths = {name: self._folder / path for name, path in results["figures"].items()}
-        figures = {
-            name: (path.as_posix(), path.read_bytes()) for name, path in paths.items() if path.is_file()
+        figures = {name: read_figure(self._folder / path) for name, path in results["figures"].items()}
+        return {
+            **results,
+            "figures": {name: figure for name, figure in figures.items() if figure is not None},
         }
-        return {**results, "figures": figures}
 
     def preview(self) -> JSONPreview:
         """Return the content of the file, which Kedro-Viz shows."""

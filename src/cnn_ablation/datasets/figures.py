@@ -20,7 +20,7 @@ class FigureDataset(FileDataset[Drawing, tuple[str, bytes] | None]):
     def save(self, data: Drawing) -> None:
         """Draw the figure, unless the file already shows this drawing."""
         digest = data.digest()
-        if _read_digest(self._filepath) != digest:
+        if (_read_texts(self._filepath) or {}).get(DIGEST) != digest:
             import matplotlib as mpl
 
             # Names of conditions, classes and files may contain dollars, which are no formulas.
@@ -28,9 +28,8 @@ class FigureDataset(FileDataset[Drawing, tuple[str, bytes] | None]):
                 self._writer(metadata={DIGEST: digest}).save(data.draw())
 
     def load(self) -> tuple[str, bytes] | None:
-        """Return path and content of the file, or None if there is no file."""
-        path = self._filepath
-        return (path.as_posix(), path.read_bytes()) if path.is_file() else None
+        """Return path and content of the file; see `read_figure`."""
+        return read_figure(self._filepath)
 
     def preview(self) -> ImagePreview:
         """Return the image as Kedro-Viz shows it."""
@@ -46,13 +45,19 @@ DIGEST = "Drawing"
 """Key of the text chunk that holds the digest in a PNG file."""
 
 
-def _read_digest(path: Path) -> str | None:
+def read_figure(path: Path) -> tuple[str, bytes] | None:
+    """Path and content of a PNG file, or None if it is missing or damaged."""
+    return None if _read_texts(path) is None else (path.as_posix(), path.read_bytes())
+
+
+def _read_texts(path: Path) -> dict[Any, Any] | None:
+    """The text chunks of a PNG file, or None if it is missing or damaged."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             image.verify()
-            return image.info.get(DIGEST)
+            return image.info
     # There is no file, or it is damaged: Pillow then raises errors of almost any type.
     except Exception:
         return None

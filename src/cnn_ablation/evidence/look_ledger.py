@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cnn_ablation.errors import StudyError
 from cnn_ablation.whole_files import write_whole
@@ -19,7 +19,13 @@ logger = logging.getLogger(__name__)
 LooksByData = dict[str, dict[str, list[dict[str, Any]]]]
 """Looks at each contrast, see `spending.dump_looks`, by the fingerprint of the data."""
 
-_LOOKS = TypeAdapter(LooksByData)
+
+class _StoredLook(BaseModel):
+    seeds: list[int]
+    spent: float
+
+
+_LOOKS = TypeAdapter(dict[str, dict[str, list[_StoredLook]]])
 
 
 class LookLedger:
@@ -42,7 +48,10 @@ class LookLedger:
             StudyError: The file is damaged, or something else is in its place.
         """
         try:
-            return _LOOKS.validate_json(self._file.read_bytes())
+            content = self._file.read_bytes()
+            _LOOKS.validate_json(content)
+            looks: LooksByData = json.loads(content)
+            return looks
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError) as error:

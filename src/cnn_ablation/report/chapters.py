@@ -1,7 +1,7 @@
 """The content of a chapter of the journal, and reading it. Accuracies are percentages."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel
@@ -14,6 +14,8 @@ from cnn_ablation.training.results import METRICS
 
 Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
+
+Verdict = Literal["supported", "among the best", "equivalent", "contradicted", "undecided"]
 
 Columns = dict[str, list[Any]]
 """A table as the values of each column."""
@@ -102,7 +104,7 @@ class VerdictRow(BaseModel):
     metric: str
     comparison: str
     unit: str
-    verdict: str
+    verdict: Verdict
     estimate: Number
     low: Number
     high: Number
@@ -114,6 +116,14 @@ class VerdictRow(BaseModel):
     worker_minutes: Number
     is_difference: bool
     finding: str
+
+
+class Tables(BaseModel):
+    """The tables that are read again. The file has more."""
+
+    trial_metrics: Columns
+    histories: Columns
+    condition_summary: Columns
 
 
 class Results(BaseModel):
@@ -147,7 +157,7 @@ class Results(BaseModel):
     image_noise: dict[str, Any]
     configurations: list[Condition]
     mlflow_runs: list[str]
-    tables: dict[str, Columns]
+    tables: Tables
     figures: dict[str, str]
     model: str | None
 

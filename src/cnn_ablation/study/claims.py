@@ -671,13 +671,14 @@ KINDS = [get_args(claim.model_fields["kind"].annotation)[0] for claim in get_arg
 
 
 def _known_kind(claim: Any) -> Any:
-    if isinstance(claim, Mapping):
-        kind = claim.get("kind")
-        if kind not in KINDS:
-            fault = f"{kind!r}: no such kind of claim" if "kind" in claim else "is missing"
-            raise ValueError(
-                f"kind: {fault}; allowed: {', '.join(KINDS)}.{suggestion(str(kind), KINDS)}"
-            )
+    if isinstance(claim, _Claim):
+        return claim
+    if not isinstance(claim, Mapping):
+        raise ValueError("needs a mapping with text, kind and the other keys of this kind of claim")
+    kind = claim.get("kind")
+    if kind not in KINDS:
+        fault = f"{kind!r}: no such kind of claim" if "kind" in claim else "is missing"
+        raise ValueError(f"kind: {fault}; allowed: {', '.join(KINDS)}.{suggestion(str(kind), KINDS)}")
     return claim
 
 

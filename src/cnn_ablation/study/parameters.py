@@ -165,6 +165,8 @@ class SeedParameters(RootModel[Annotated[list[Seed], Field(min_length=1, max_len
                     "is a list: [7])"
                 )
             return list(range(seeds))
+        if not isinstance(seeds, list):
+            raise ValueError("needs a number of seeds, such as 3, or a list of seeds, such as [0, 1, 2]")
         return seeds
 
     @field_validator("root")
