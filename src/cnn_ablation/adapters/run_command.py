@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_ablation.adapters.interrupts import interruptible
+from cnn_ablation.adapters.terminal import print_while_possible
 
 logger = logging.getLogger(__name__)
 
@@ -82,13 +83,16 @@ def _fault(key: str, separator: str, text: str) -> str | None:
 
 @click.pass_context
 def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
-    """Run pipelines as Kedro does. After Ctrl-C, TERM or HUP, print how to continue."""
+    """Run pipelines as Kedro does. After Ctrl-C, TERM or HUP, print how to continue.
+
+    The run goes on if nobody can read what it prints.
+    """
     _check_runner(options["runner"], options["runner_params"])
     if options["is_async"] or options["runner_params"].get("is_async"):
         raise click.UsageError("--async: not supported, because nodes save each trial when it ends")
-    # The first line on the screen: imports and checks take some seconds.
-    logger.info("Checking parameters, catalog and tracking")
-    with interruptible():
+    with print_while_possible(), interruptible():
+        # The first line on the screen: imports and checks take some seconds.
+        logger.info("Checking parameters, catalog and tracking")
         return context.invoke(kedro_run, **options)
 
 
