@@ -304,6 +304,12 @@ def test_other_commands_report_the_configuration_in_the_same_way(project: Path) 
     assert "Traceback" not in output
 
 
+def test_other_commands_show_the_messages_of_kedro(project: Path) -> None:
+    result = kedro(project, "registry", "describe", "batchnrm")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: 'batchnrm' pipeline not found. Existing pipelines: [")
+
+
 def test_an_unreachable_tracking_server(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(
