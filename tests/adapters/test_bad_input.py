@@ -279,6 +279,11 @@ def test_an_unknown_pipeline(project: Path) -> None:
     assert "Did you mean 'dropout'?" in message
 
 
+def test_an_empty_pipeline(project: Path) -> None:
+    message = " ".join(error_of(project, "--pipeline=").split())
+    assert "Error: --pipeline: is empty; allowed: pursuit, journal, predict" in message
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [

@@ -115,6 +115,16 @@ def test_an_option_that_does_not_fit_gives_one_line(option: str, expected: str) 
 
 
 @pytest.mark.parametrize(
+    "option",
+    ["--pipeline=", "--pipelines=", "--pipelines= , ", "--nodes=", "--tags=", "--env=", "--runner="],
+)
+def test_an_empty_option_is_refused(option: str) -> None:
+    result = CliRunner().invoke(run, [option])
+    assert result.exit_code == 2
+    assert f"{option.partition('=')[0]}: is empty; allowed: " in result.output
+
+
+@pytest.mark.parametrize(
     ("content", "option", "expected"),
     [
         ("run: {parms: {seeds: 1}}", "", "Key `parms` in provided configuration is not valid."),
