@@ -2,5 +2,8 @@
 
 from cnn_ablation.adapters.commands import cli
 from cnn_ablation.adapters.run_command import run
+from cnn_ablation.workarounds import show_messages_of_kedro
 
 __all__ = ["cli", "run"]
+
+show_messages_of_kedro()

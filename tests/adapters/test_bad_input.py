@@ -279,6 +279,11 @@ def test_an_unknown_pipeline(project: Path) -> None:
     assert "Did you mean 'dropout'?" in message
 
 
+def test_an_empty_pipeline(project: Path) -> None:
+    message = " ".join(error_of(project, "--pipeline=").split())
+    assert "Error: --pipeline: is empty; allowed: pursuit, journal, predict" in message
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
@@ -302,6 +307,12 @@ def test_other_commands_report_the_configuration_in_the_same_way(project: Path) 
     output = " ".join(result.stderr.split())
     assert "Did you mean 'demo'?" in output
     assert "Traceback" not in output
+
+
+def test_other_commands_show_the_messages_of_kedro(project: Path) -> None:
+    result = kedro(project, "registry", "describe", "batchnrm")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: 'batchnrm' pipeline not found. Existing pipelines: [")
 
 
 def test_an_unreachable_tracking_server(tmp_path: Path) -> None:

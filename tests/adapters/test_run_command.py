@@ -114,6 +114,35 @@ def test_an_option_that_does_not_fit_gives_one_line(option: str, expected: str) 
     assert expected in result.output
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--pipeline=", "--pipelines=", "--pipelines= , ", "--nodes=", "--tags=", "--env=", "--runner="],
+)
+def test_an_empty_option_is_refused(option: str) -> None:
+    result = CliRunner().invoke(run, [option])
+    assert result.exit_code == 2
+    assert f"{option.partition('=')[0]}: is empty; allowed: " in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "option", "expected"),
+    [
+        ("run: {parms: {seeds: 1}}", "", "Key `parms` in provided configuration is not valid."),
+        ("run: {}", "--load-versions=abc", "found abc instead"),
+    ],
+)
+def test_errors_of_kedro_show_their_message_in_one_line(
+    tmp_path: Path, content: str, option: str, expected: str
+) -> None:
+    file = tmp_path / "options.yml"
+    file.write_text(content)
+    result = CliRunner().invoke(run, [f"--config={file}", *filter(None, [option])])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert expected in result.output
+    assert result.output.count("\n") == 1
+
+
 def test_without_params_there_are_none() -> None:
     assert not run.make_context("run", []).params["params"]
 

@@ -1,11 +1,16 @@
-"""Output on terminals that cannot show every character."""
+"""Output to terminals that cannot show every character, and to places that take none."""
 
 import io
+import sqlite3
+import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cnn_ablation.adapters.terminal import never_fail_to_print
+from cnn_ablation.adapters.terminal import never_fail_to_print, print_while_possible
+from tests.conftest import clean_environment
 
 
 @pytest.mark.parametrize(
@@ -24,3 +29,58 @@ def test_characters_that_cannot_be_shown_are_replaced(
     never_fail_to_print()
     print("91.2 ± 0.3 … xé.png \udcff", end="", flush=True)
     assert stream.buffer.getvalue().decode(encoding) == shown
+
+
+def in_a_shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run Python's arguments and redirections in a shell; the exit code is that of Python."""
+    return subprocess.run(
+        ["bash", "-c", f"{sys.executable} {command}; exit ${{PIPESTATUS[0]}}"],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("redirection", ["2>&1 | true", ">&-", ">/dev/full"])
+def test_a_run_goes_on_without_its_output(project: Path, redirection: str) -> None:
+    ended = in_a_shell(f"-m kedro run --pipeline=batchnorm {redirection}", project)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "Logging error" not in ended.stderr
+    assert (project / "data/08_reporting/batchnorm").is_dir()
+    with sqlite3.connect(project / "mlflow.db") as database:
+        query = "select status from runs where name = 'batchnorm' order by start_time"
+        assert database.execute(query).fetchall()[-1] == ("FINISHED",)
+
+
+class Refusing(io.RawIOBase):
+    """A stream that takes the first bytes, as a disk does, and then none."""
+
+    def __init__(self, space: int) -> None:
+        self.written = b""
+        self.space = space
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        taken = bytes(data)[: self.space - len(self.written)]
+        if not taken:
+            raise OSError(28, "No space left on device")
+        self.written += taken
+        return len(taken)
+
+
+def test_what_a_stream_cannot_take_is_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Refusing(5)
+    stream = io.TextIOWrapper(io.BufferedWriter(place), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with print_while_possible():
+        print("12345678", flush=True)
+        print("9", flush=True)
+    assert sys.stdout is stream
+    assert place.written == b"12345"
+    stream.flush()

@@ -10,13 +10,17 @@ from typing import Any
 
 import click
 import yaml
+from click.core import ParameterSource
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import pipelines
 from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_ablation.adapters.interrupts import interruptible
+from cnn_ablation.adapters.session import selectable
+from cnn_ablation.adapters.terminal import print_while_possible
 
 logger = logging.getLogger(__name__)
 
@@ -82,13 +86,16 @@ def _fault(key: str, separator: str, text: str) -> str | None:
 
 @click.pass_context
 def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
-    """Run pipelines as Kedro does. After Ctrl-C, TERM or HUP, print how to continue."""
+    """Run pipelines as Kedro does. After Ctrl-C, TERM or HUP, print how to continue.
+
+    The run goes on if nobody can read what it prints.
+    """
     _check_runner(options["runner"], options["runner_params"])
     if options["is_async"] or options["runner_params"].get("is_async"):
         raise click.UsageError("--async: not supported, because nodes save each trial when it ends")
-    # The first line on the screen: imports and checks take some seconds.
-    logger.info("Checking parameters, catalog and tracking")
-    with interruptible():
+    with print_while_possible(), interruptible():
+        # The first line on the screen: imports and checks take some seconds.
+        logger.info("Checking parameters, catalog and tracking")
         return context.invoke(kedro_run, **options)
 
 
@@ -131,6 +138,26 @@ def _read_config(
         ) from None
 
 
+def _unchanged(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    return value
+
+
+def _refuse_empty(
+    read: Callable[..., Any], context: click.Context, option: click.Parameter, value: Any
+) -> Any:
+    """Read an option by Kedro's callback, and refuse one that is given without a value.
+
+    A variable of the shell that is not set gives one. Kedro ignores it, and would run the whole study.
+    """
+    result = read(context, option, value)
+    given = context.get_parameter_source(str(option.name)) is not ParameterSource.DEFAULT
+    if given and isinstance(value, str) and not result:
+        names = selectable(pipelines) if option.name in ("pipeline", "pipelines") else []
+        allowed = ", ".join(names) or "a value, or a command without the option"
+        raise click.UsageError(f"{option.opts[0]}: is empty; allowed: {allowed}")
+    return result
+
+
 def _replaced(option: click.Parameter) -> click.Parameter:
     """An option of Kedro's command, or this project's in its place."""
     if option.name == "params":
@@ -140,10 +167,11 @@ def _replaced(option: click.Parameter) -> click.Parameter:
             help="Parameters for this run only, as YAML: seeds=[0,1],baseline.training.epochs=2. "
             "Quote values that contain a comma.",
         )
-    if option.name == "config" and option.callback is not None:
-        read = option.callback
-        option = copy.copy(option)
-        option.callback = partial(_read_config, read)
+    option = copy.copy(option)
+    read = option.callback or _unchanged
+    if option.name == "config":
+        read = partial(_read_config, read)
+    option.callback = partial(_refuse_empty, read)
     return option
 
 

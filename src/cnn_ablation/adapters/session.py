@@ -1,6 +1,6 @@
 """The session that `kedro run` runs in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kedro.framework.project import pipelines
@@ -38,6 +38,11 @@ class ProjectSession(KedroSession):
         return result
 
 
+def selectable(pipelines: Iterable[str]) -> list[str]:
+    """Names of the pipelines that `--pipeline` selects."""
+    return [name for name in pipelines if name != "__default__"]
+
+
 def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline]) -> str | None:
     """Explain why the options of a run select nothing.
 
@@ -51,7 +56,7 @@ def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline
     names = options.get("pipeline_names") or ["__default__"]
     for name in names:
         if name not in pipelines:
-            allowed = [other for other in pipelines if other != "__default__"]
+            allowed = selectable(pipelines)
             listed = ", ".join(allowed)
             return f"--pipeline: no pipeline {name!r}; allowed: {listed}.{suggestion(name, allowed)}"
     pipeline = sum((pipelines[name] for name in names), Pipeline([]))
