@@ -1,5 +1,6 @@
 """Runs that go on without tracking after MLflow has failed."""
 
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
@@ -47,7 +48,7 @@ class UntrackedHooks:
             if tracking.fault:
                 click.echo(
                     f"This run was not tracked to its end: {tracking.fault}. Its results are complete. "
-                    "To track them, run the same command once MLflow can be reached: it reuses all "
+                    f"To track them, run the same command once {_remedy(tracking.fault)}: it reuses all "
                     "stored trials."
                 )
 
@@ -68,3 +69,12 @@ class UntrackedHooks:
             tracking.give_up(error)
             self._stop(catalog)
             return []
+
+
+def _remedy(fault: str) -> str:
+    """What must be the case before a run can be tracked."""
+    # Libraries report a full disk by errors of many types, most of them without its folder.
+    if "No space left" in fault:
+        folder = tempfile.gettempdir()
+        return f"there is space in the folder of temporary files ({folder}, see TMPDIR) and in MLflow's"
+    return "MLflow can be reached"
