@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from kedro.io import DataCatalog, DatasetError
@@ -134,6 +134,26 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
             entry = catalog.config_resolver.match_dataset_pattern(name) or name
             place = conf_files.place_of([entry], "catalog")
             raise InputError(f"{place}: {entry}: {one_line(error.__cause__ or error)}") from None
+
+
+def check_untracked_pipelines(conf_files: ConfFiles, pipelines: Collection[str]) -> None:
+    """Reject names of pipelines not to be tracked that no pipeline has.
+
+    Args:
+        conf_files: The configuration, with valid settings of MLflow.
+        pipelines: Names of all pipelines.
+
+    Raises:
+        InputError: There is no such pipeline.
+    """
+    key = ("tracking", "disable_tracking", "pipelines")
+    named = read_kind(conf_files.loader, "mlflow").get("tracking", {}).get("disable_tracking", {})
+    for name in named.get("pipelines", []):
+        if name not in pipelines:
+            raise InputError(
+                f"{conf_files.place_of(key, 'mlflow') or 'conf'}: {'.'.join(key)}: there is no pipeline "
+                f"{name!r}; allowed: {', '.join(pipelines)}.{suggestion(name, pipelines)}"
+            )
 
 
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
