@@ -162,11 +162,18 @@ def test_a_run_goes_on_if_kedro_mlflow_fails(capsys: pytest.CaptureFixture[str])
     assert "run the same command" in printed
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        MlflowException("(sqlite3.OperationalError) database or disk is full"),
+    ],
+)
 def test_a_full_disk_is_reported_with_the_folder_of_temporary_files(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/small")
-    hooks = hooks_with(OSError(errno.ENOSPC, "No space left on device"))
+    hooks = hooks_with(error)
     hooks.after_pipeline_run(run_params={}, run_result={}, pipeline=None, catalog=DataCatalog({}))
     printed = capsys.readouterr().out
     assert "once there is space in the folder of temporary files (/small, see TMPDIR)" in printed
