@@ -40,8 +40,12 @@ def test_a_pipeline_that_conf_does_not_track_must_exist(tmp_path: Path) -> None:
 def test_the_environment_of_the_user_cannot_name_an_unknown_run_or_another_server(
     tmp_path: Path,
 ) -> None:
-    environment = {"MLFLOW_RUN_ID": "abcdef", "MLFLOW_TRACKING_URI": "http://elsewhere"}
-    result = kedro(make_project(tmp_path), "run", "--pipeline=batchnorm", **environment)
+    result = kedro(
+        make_project(tmp_path),
+        *("run", "--pipeline=batchnorm"),
+        MLFLOW_RUN_ID="abcdef",
+        MLFLOW_TRACKING_URI="http://elsewhere",
+    )
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
         "Error: MLFLOW_RUN_ID: there is no run 'abcdef' in the experiment fashion_mnist_cnn_tuning; "
