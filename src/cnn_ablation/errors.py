@@ -7,6 +7,7 @@
         ├── ImageSetError       a set of images cannot be used
         ├── ImageFileError      a file is not an image that can be read
         ├── DataUnavailableError  a data set is missing and cannot be downloaded
+        ├── LostModelError      the files of a registered model are gone or damaged
         ├── StoreError          the store of trained trials cannot be read or written
         └── ClusterError        there is no cluster to train on
 
@@ -57,6 +58,10 @@ class ImageFileError(StudyError):
 
 class DataUnavailableError(StudyError):
     """A data set is missing and cannot be downloaded. The message names each place that was tried."""
+
+
+class LostModelError(StudyError):
+    """The files of a registered model are gone or damaged. The message says which ones."""
 
 
 class StoreError(StudyError):

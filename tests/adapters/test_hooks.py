@@ -23,6 +23,37 @@ def test_an_untracked_pipeline_creates_no_run(tmp_path: Path) -> None:
     assert not list(project.glob("mlartifacts/*"))
 
 
+def test_a_pipeline_that_conf_does_not_track_must_exist(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    disabled = {"tracking": {"disable_tracking": {"pipelines": ["batchnrm"]}}}
+    write_yaml(project / "conf/local/mlflow.yml", disabled)
+    result = kedro(project, "run", "--pipeline=batchnorm")
+    assert result.returncode == 1
+    message = result.stderr.splitlines()[-1]
+    assert message.startswith(
+        "Error: conf/local/mlflow.yml: tracking.disable_tracking.pipelines: there is no pipeline "
+        "'batchnrm'; allowed: "
+    )
+    assert message.endswith(" Did you mean 'batchnorm'?")
+
+
+def test_the_environment_of_the_user_cannot_name_an_unknown_run_or_another_server(
+    tmp_path: Path,
+) -> None:
+    result = kedro(
+        make_project(tmp_path),
+        *("run", "--pipeline=batchnorm"),
+        MLFLOW_RUN_ID="abcdef",
+        MLFLOW_TRACKING_URI="http://elsewhere",
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "Error: MLFLOW_RUN_ID: there is no run 'abcdef' in the experiment fashion_mnist_cnn_tuning; "
+    )
+    assert result.stdout.count("MLFLOW_TRACKING_URI (http://elsewhere) is not used") == 1
+    assert not (tmp_path / "data/06_models").exists()
+
+
 def test_a_set_of_images_that_cannot_be_described_is_named(tmp_path: Path) -> None:
     hooks = StudyHooks()
     hooks._context = cast(Any, SimpleNamespace(place_of=lambda *_: "conf/local/catalog.yml"))

@@ -13,16 +13,20 @@ from typing import Any
 import mlflow
 import pytest
 
+from cnn_ablation.adapters import tracking_store
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles, project_uri
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
-from cnn_ablation.adapters.tracking_store import create_database, prepare, read_settings
+from cnn_ablation.adapters.tracking_store import create_database, prepare, read_settings, reported
 from cnn_ablation.errors import InputError
 from tests.conftest import ROOT, write_yaml
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_ALLOW_FILE_STORE"):
+    for name in (
+        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_ALLOW_FILE_STORE"),
+        *("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"),
+    ):
         # Restored after the test, even if the test's code sets it.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -64,6 +68,11 @@ def at(folder: Path, uri: str) -> ConfFiles:
             "server.mlflow_tracking_uri: Input should be a valid string",
         ),
         ({"server": []}, "server: "),
+        ({"ui": {"port": "abc"}}, "ui.port: 'abc' is not a port; allowed: an integer from 1 to 65535"),
+        ({"ui": {"port": 65536}}, "ui.port: 65536 is not a port"),
+        ({"ui": {"port": 0.5}}, "ui.port: 0.5 is not a port"),
+        ({"ui": {"host": 5}}, "ui.host: Input should be a valid string"),
+        ({"ui": 5}, "ui: "),
         (
             {"server": {"mlflow_tracking_uri": "mlruns"}},
             "server.mlflow_tracking_uri: 'mlruns' is a folder or",
@@ -177,6 +186,61 @@ def test_an_experiment_that_another_process_creates_meanwhile_is_used(
         prepare(at(tmp_path, f"sqlite:///{file}"))
 
 
+def continuing(folder: Path, database: Path, run_id: str | None) -> ConfFiles:
+    tracking = {"experiment": {"name": "test"}, "run": {"id": run_id}}
+    server = {"mlflow_tracking_uri": f"sqlite:///{database}"}
+    return configuration(folder, {"server": server, "tracking": tracking})
+
+
+@pytest.mark.parametrize("named", ["unknown", "not/an/id", "deleted", "elsewhere"])
+def test_a_run_to_continue_must_exist(
+    tmp_path: Path, empty: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(shutil.copyfile(empty, tmp_path / "mlflow.db"))
+    client = mlflow.MlflowClient(f"sqlite:///{file}")
+    ids = {
+        name: client.create_run(client.create_experiment(experiment)).info.run_id
+        for name, experiment in {"deleted": "test", "elsewhere": "other"}.items()
+    }
+    client.delete_run(ids["deleted"])
+    run_id = ids.get(named, named)
+    message = f": there is no run {run_id!r} in the experiment test; allowed: "
+    with pytest.raises(InputError, match=f"^conf/base/mlflow.yml: tracking.run.id{message}"):
+        prepare(continuing(tmp_path, file, run_id))
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    with pytest.raises(InputError, match=f"^MLFLOW_RUN_ID{message}"):
+        prepare(continuing(tmp_path, file, None))
+
+
+def test_a_run_that_exists_is_continued(tmp_path: Path, empty: Path) -> None:
+    file = Path(shutil.copyfile(empty, tmp_path / "mlflow.db"))
+    client = mlflow.MlflowClient(f"sqlite:///{file}")
+    run_id = client.create_run(client.create_experiment("test")).info.run_id
+    prepare(continuing(tmp_path, file, run_id))
+
+
+def test_a_port_may_be_an_integer(tmp_path: Path) -> None:
+    assert read_settings(configuration(tmp_path, {"ui": {"port": 5001}}))["ui"] == {"port": "5001"}
+
+
+def test_conf_overrides_the_users_environment_with_a_warning(
+    tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
+) -> None:
+    file = shutil.copyfile(empty, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{file}"
+    monkeypatch.setattr(tracking_store, "GIVEN_URI", uri)
+    prepare(at(tmp_path, uri))
+    assert messages == []
+    monkeypatch.setattr(tracking_store, "GIVEN_URI", "http://me:hunter2@host")
+    prepare(at(tmp_path, uri))
+    (message,) = messages
+    assert message.startswith("MLFLOW_TRACKING_URI (http://")
+    assert message.endswith(
+        f"host) is not used: conf/base/mlflow.yml: server.mlflow_tracking_uri names {uri}"
+    )
+    assert "hunter2" not in message
+
+
 def test_an_existing_database_is_never_replaced(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     file.write_text("mine", encoding="utf-8")
@@ -221,6 +285,16 @@ def test_an_unusable_database_is_named(tmp_path: Path, empty: Path, spoil: Any, 
         prepare(at(tmp_path, uri))
     assert str(raised.value).startswith(f"conf/base/mlflow.yml: server.mlflow_tracking_uri: {uri}: ")
     assert message in str(raised.value)
+
+
+def test_a_full_disk_is_named_with_the_folder_of_temporary_files(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            InputError, match=r"sqlite:///x: make space there, and in the folder of temporary"
+        ),
+        reported("conf/base/mlflow.yml", "sqlite:///x"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_locked_database_is_named(tmp_path: Path, empty: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
-from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset
+from cnn_ablation.datasets import MlflowChampionDataset, MlflowClassifierDataset, MlflowModelDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
-from cnn_ablation.evidence.champion import UNREAD
+from cnn_ablation.evidence.champion import LOST, UNREAD
+from cnn_ablation.serving.classifier import Classifier
 from tests.conftest import JOURNAL_MODEL, empty_database
-from tests.serving.test_classifier import save_served
+from tests.serving.test_classifier import DATA, save_served
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +128,61 @@ def test_a_damaged_classifier_of_a_served_model_names_its_file(
     (folder / "artifacts/classifier/classifier.json").write_text("{}")
     with pytest.raises(StudyError, match=r"is damaged \(classifier\.json: model: Field required\)"):
         dataset.load_served()
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def empty(folder: Path) -> None:
+    """What remains of a folder that is gone, as MLflow's server shows it."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def cut_weights(folder: Path) -> None:
+    (folder / "artifacts/classifier/weights.safetensors").write_bytes(b"cut")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (remove, "The artifacts of version 1 of the model remove (models:/remove@champion) are gone: "),
+        (empty, "The artifacts of version 1 of the model empty (models:/empty@champion) are gone: "),
+        (cut_weights, "is damaged (weights.safetensors: "),
+    ],
+)
+def test_a_champion_whose_files_are_gone_or_damaged_is_named_and_lost(
+    registry: MlflowClient, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    model = save_served(JOURNAL_MODEL.build((1, 28, 28), 4), tmp_path)
+    name = spoil.__name__
+    registry.create_registered_model(name)
+    registry.create_model_version(name, str(model), tags={"winner": json.dumps({"mean": 91.0})})
+    registry.set_registered_model_alias(name, "champion", "1")
+    assert MlflowChampionDataset(name).load() == {"mean": 91.0}
+    spoil(model)
+    with pytest.raises(StudyError) as caught:
+        MlflowClassifierDataset(name, "champion").load_served()
+    assert str(model) in str(caught.value)
+    assert message in str(caught.value)
+    assert MlflowChampionDataset(name).load() == LOST
+
+
+def test_a_model_whose_files_are_gone_is_logged_again(registry: MlflowClient, tmp_path: Path) -> None:
+    experiment = registry.create_experiment("logged", tmp_path.as_uri())
+    network = JOURNAL_MODEL.build((1, 28, 28), 4)
+    classifier = Classifier(JOURNAL_MODEL, network.state_dict(), DATA)
+
+    def log() -> str | None:
+        dataset = MlflowModelDataset("cnn")
+        with mlflow.start_run(experiment_id=experiment):
+            dataset.save({"key": "one", "classifier": classifier})
+        return dataset.load()
+
+    first = log()
+    assert log() == first
+    shutil.rmtree(tmp_path / "models")
+    second = log()
+    assert second != first
+    assert log() == second

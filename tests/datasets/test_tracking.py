@@ -1,5 +1,6 @@
 """Tracking is second to results: they are stored, even if MLflow fails."""
 
+import errno
 import json
 import logging
 import os
@@ -159,6 +160,24 @@ def test_a_run_goes_on_if_kedro_mlflow_fails(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "This run was not tracked to its end: gone. Its results are complete." in printed
     assert "run the same command" in printed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        MlflowException("(sqlite3.OperationalError) database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_reported_with_the_folder_of_temporary_files(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/small")
+    hooks = hooks_with(error)
+    hooks.after_pipeline_run(run_params={}, run_result={}, pipeline=None, catalog=DataCatalog({}))
+    printed = capsys.readouterr().out
+    assert "once there is space in the folder of temporary files (/small, see TMPDIR)" in printed
+    assert "can be reached" not in printed
 
 
 def test_other_errors_of_hooks_end_a_run() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cnn_ablation.evidence.champion import UNREAD, Results, best_trial, choose_winner, contest
+from cnn_ablation.evidence.champion import LOST, UNREAD, Results, best_trial, choose_winner, contest
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
@@ -109,6 +109,13 @@ def test_a_champion_that_could_not_be_read_is_not_replaced() -> None:
     assert result == {
         "promoted": False,
         "reason": "the champion is not known, because MLflow failed",
+    }
+
+
+def test_a_champion_whose_files_are_lost_is_replaced() -> None:
+    assert contest(winner(50.0), LOST, EVIDENCE) == {
+        "promoted": True,
+        "reason": "the files of the champion are gone or damaged",
     }
 
 

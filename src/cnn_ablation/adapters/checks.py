@@ -4,7 +4,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,26 @@ def warn_of_unused_entries(
     for warning in warnings:
         logger.warning(warning)
     return warnings
+
+
+def check_untracked_pipelines(conf_files: ConfFiles, pipelines: Collection[str]) -> None:
+    """Reject names of pipelines not to be tracked that no pipeline has.
+
+    Args:
+        conf_files: The configuration, with valid settings of MLflow.
+        pipelines: Names of all pipelines.
+
+    Raises:
+        InputError: There is no such pipeline.
+    """
+    key = ("tracking", "disable_tracking", "pipelines")
+    named = read_kind(conf_files.loader, "mlflow").get("tracking", {}).get("disable_tracking", {})
+    for name in named.get("pipelines", []):
+        if name not in pipelines:
+            raise InputError(
+                f"{conf_files.place_of(key, 'mlflow') or 'conf'}: {'.'.join(key)}: there is no pipeline "
+                f"{name!r}; allowed: {', '.join(pipelines)}.{suggestion(name, pipelines)}"
+            )
 
 
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:

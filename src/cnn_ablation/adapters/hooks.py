@@ -59,6 +59,7 @@ class StudyHooks:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
         relocation.check_place(self._context.conf_files)
+        checks.check_untracked_pipelines(self._context.conf_files, pipelines)
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.warn_of_unused_entries(self._context.conf_files, catalog, pipelines)

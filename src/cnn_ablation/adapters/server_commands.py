@@ -45,24 +45,30 @@ def serve(metadata: ProjectMetadata, port: int, env: str | None) -> None:
 
 
 @click.command()
-@click.option("--port", type=PORT, default=5000, show_default=True, help="Port on this machine.")
+@click.option(
+    "--port",
+    type=PORT,
+    show_default="ui.port in mlflow.yml, or 5000",
+    help="Port on this machine.",
+)
 @env_option
 @click.pass_obj
 @click_errors()
-def tracking(metadata: ProjectMetadata, port: int, env: str | None) -> None:
+def tracking(metadata: ProjectMetadata, port: int | None, env: str | None) -> None:
     """Show tracked runs on MLflow's page, and print the address that lists the trials."""
     context = load_context(metadata, env)
     server = context.mlflow.server.mlflow_tracking_uri
     local = not server.startswith(("http://", "https://"))
+    host, port = context.mlflow.ui.host, port or int(context.mlflow.ui.port)
     if local:
-        _check_port(port)
-    base = ui_address(server, f"http://{HOST}:{port}/").rstrip("/")
+        _check_port(port, host)
+    base = ui_address(server, f"http://{host}:{port}/").rstrip("/")
     experiment = context.mlflow.tracking.experiment._experiment.experiment_id
     for view in ("runs", "trials"):
         click.echo(f"{view.capitalize()}: {page_address(base, experiment, view)}")
     if local:
         # Other users can read the arguments of a process, and the address can hold a password.
-        _start("ui", f"--host={HOST}", f"--port={port}", MLFLOW_BACKEND_STORE_URI=server)
+        _start("ui", f"--host={host}", f"--port={port}", MLFLOW_BACKEND_STORE_URI=server)
 
 
 def page_address(base: str, experiment: str, view: str) -> str:
@@ -80,15 +86,16 @@ def page_address(base: str, experiment: str, view: str) -> str:
     return f"{base}/#/experiments/{experiment}/runs?{state}"
 
 
-def _check_port(port: int) -> None:
+def _check_port(port: int, host: str = HOST) -> None:
     with socket.socket() as probe:
         # Servers also do this: a port is free at once when its server has ended.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
+            where = "" if host == HOST else f" at ui.host, {host}"
             raise InputError(
-                f"--port: {port} cannot be used ({error.strerror}); allowed: a free port"
+                f"--port: {port} cannot be used{where} ({error.strerror}); allowed: a free port"
             ) from None
 
 

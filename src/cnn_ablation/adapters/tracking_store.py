@@ -1,6 +1,7 @@
 """The tracking server or database of a run, checked and prepared before kedro-mlflow opens it."""
 
 import errno
+import logging
 import os
 import re
 import shutil
@@ -21,8 +22,19 @@ from cnn_ablation.datasets.tracking import impatient
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.secret_texts import hide_secrets
 
+logger = logging.getLogger(__name__)
+
 URI = ("server", "mlflow_tracking_uri")
 """Steps of the key in mlflow.yml that names the server or database."""
+
+RUN_ID = ("tracking", "run", "id")
+"""Steps of the key in mlflow.yml that names a run to continue."""
+
+PORT = ("ui", "port")
+"""Steps of the key in mlflow.yml that names the port of MLflow's page."""
+
+GIVEN_URI = os.environ.get("MLFLOW_TRACKING_URI")
+"""The server or database that the user's environment names. MLflow overwrites the variable later."""
 
 SCHEMES = (
     "sqlite, postgresql, mysql, mssql, http, https or databricks, such as sqlite:////home/me/mlflow.db"
@@ -37,8 +49,14 @@ LOCK_TIMEOUT = 20.0
 NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """Error numbers of file systems without hard links, such as FAT and some network file systems."""
 
+NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""Codes of MLflow's errors if there is no such run, or its id has characters that no id has."""
+
 FAULTY = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3", "sqlite3")
 """Packages whose errors are those of a server or a database."""
+
+DISK_IS_FULL = "No space left|disk is full"
+"""Pattern of the errors of systems and of SQLite if a disk is full."""
 
 ADVICE = {
     "is a folder": "move it away, or name another file",
@@ -48,6 +66,7 @@ ADVICE = {
         "another version of MLflow wrote it. If that was an older one, copy the database and run "
         "`mlflow db upgrade` on it; if a newer one, install that version"
     ),
+    DISK_IS_FULL: "make space there, and in the folder of temporary files (see TMPDIR)",
     "unsupported URI": f"allowed: {SCHEMES}",
     "Max retries|timed out|Connection|HTTPS?ConnectionPool": (
         "cannot be reached. Start that server, name another one, or leave the key out to track in "
@@ -71,11 +90,17 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     settings = read_settings(conf_files)
     server = settings["server"]
     place = conf_files.place_of(URI, "mlflow") or "conf"
-    server["mlflow_tracking_uri"] = uri = _without_credentials(server["mlflow_tracking_uri"])
+    named = server["mlflow_tracking_uri"]
+    server["mlflow_tracking_uri"] = uri = _without_credentials(named)
     # kedro-mlflow reads them later.
     conf_files.loader["mlflow"] = settings
     if mlflow.active_run() is not None or server.get("request_header_provider", {}).get("type"):
         return  # Only kedro-mlflow can reach this server.
+    if GIVEN_URI and GIVEN_URI not in (named, uri):
+        logger.warning(
+            "MLFLOW_TRACKING_URI (%s) is not used: %s: %s names %s",
+            *(hide_secrets(GIVEN_URI), place, ".".join(URI), hide_secrets(uri)),
+        )
     _export_credentials(conf_files, server.get("credentials"))
     experiment = settings["tracking"]["experiment"]
     with reported(place, uri), impatient(SERVER_TIMEOUT):
@@ -85,6 +110,7 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
         client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
         if client.get_experiment_by_name(experiment["name"]) is None:
             _create_experiment(client, conf_files.project_path, experiment)
+        _check_run(client, conf_files, settings["tracking"])
 
 
 def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
@@ -96,6 +122,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 
     settings: dict[str, Any] = _without_null(read_kind(conf_files.loader, "mlflow"))
+    _read_port(conf_files, settings.get("ui"))
     problems = [
         f"{conf_files.place_of(steps, 'mlflow') or 'conf'}: {'.'.join(steps)}: {reason}"
         for steps, reason in invalid_keys(KedroMlflowConfig, settings)
@@ -228,6 +255,43 @@ def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]
         # Another process has created it meanwhile.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+def _check_run(client: Any, conf_files: ConfFiles, tracking: Mapping[str, Any]) -> None:
+    """Reject a run to continue that does not exist, before kedro-mlflow gives up tracking for it."""
+    from mlflow.exceptions import MlflowException
+
+    given = tracking["run"].get("id")
+    run_id = given or os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return
+    name = tracking["experiment"]["name"]
+    try:
+        run = client.get_run(run_id).info
+        experiment = client.get_experiment_by_name(name)
+        if run.lifecycle_stage == "active" and run.experiment_id == experiment.experiment_id:
+            return
+    except MlflowException as error:
+        if error.error_code not in NOT_FOUND:
+            raise
+    key = f"{conf_files.place_of(RUN_ID, 'mlflow') or 'conf'}: {'.'.join(RUN_ID)}"
+    raise InputError(
+        f"{key if given else 'MLFLOW_RUN_ID'}: there is no run {run_id!r} in the experiment {name}; "
+        "allowed: the id of one of its runs, to continue that run, or nothing, to start a new one"
+    )
+
+
+def _read_port(conf_files: ConfFiles, ui: Any) -> None:
+    """Check the port of MLflow's page. It may be an integer, which kedro-mlflow itself rejects."""
+    if not (isinstance(ui, dict) and "port" in ui):
+        return
+    given = ui["port"]
+    ui["port"] = port = str(given)
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+        raise InputError(
+            f"{conf_files.place_of(PORT, 'mlflow') or 'conf'}: {'.'.join(PORT)}: {given!r} is not a "
+            "port; allowed: an integer from 1 to 65535"
+        )
 
 
 def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:

@@ -1,5 +1,7 @@
 """Runs that go on without tracking after MLflow has failed."""
 
+import re
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
@@ -7,7 +9,7 @@ import click
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
-from cnn_ablation.adapters.tracking_store import is_tracking_error
+from cnn_ablation.adapters.tracking_store import DISK_IS_FULL, is_tracking_error
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.workarounds import stop_kedro_mlflow
 
@@ -47,7 +49,7 @@ class UntrackedHooks:
             if tracking.fault:
                 click.echo(
                     f"This run was not tracked to its end: {tracking.fault}. Its results are complete. "
-                    "To track them, run the same command once MLflow can be reached: it reuses all "
+                    f"To track them, run the same command once {_remedy(tracking.fault)}: it reuses all "
                     "stored trials."
                 )
 
@@ -68,3 +70,12 @@ class UntrackedHooks:
             tracking.give_up(error)
             self._stop(catalog)
             return []
+
+
+def _remedy(fault: str) -> str:
+    """What must be the case before a run can be tracked."""
+    # Libraries report a full disk by errors of many types, most of them without its folder.
+    if re.search(DISK_IS_FULL, fault):
+        folder = tempfile.gettempdir()
+        return f"there is space in the folder of temporary files ({folder}, see TMPDIR) and in MLflow's"
+    return "MLflow can be reached"

@@ -8,7 +8,7 @@ from kedro.io import AbstractDataset
 
 from cnn_ablation.datasets.base import ReadOnlyDataset
 from cnn_ablation.datasets.tracking import tracking
-from cnn_ablation.errors import StudyError
+from cnn_ablation.errors import LostModelError, StudyError
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.workarounds import TrackingSwitch
 
@@ -38,8 +38,8 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
     def load(self) -> dict[str, Any] | None:
         """Return the result of `champion.choose_winner`, or None if there is no champion.
 
-        The dictionary is empty if the champion was not registered by a study, and `champion.UNREAD` if
-        tracking has failed.
+        The dictionary is empty if the champion was not registered by a study, `champion.LOST` if its
+        files are gone or damaged, and `champion.UNREAD` if tracking has failed.
         """
         from cnn_ablation.evidence.champion import UNREAD
 
@@ -47,15 +47,13 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
         return tracking.attempt(self._read, unread)
 
     def _read(self) -> dict[str, Any] | None:
-        import mlflow
-        from mlflow.exceptions import MlflowException
+        from cnn_ablation.evidence.champion import LOST
 
-        try:
-            version = mlflow.MlflowClient().get_model_version_by_alias(self._name, CHAMPION)
-        except MlflowException as error:
-            if error.error_code not in NOT_FOUND:
-                raise
+        version = _find_version(self._name, CHAMPION)
+        if version is None:
             return None
+        if MlflowClassifierDataset(self._name, CHAMPION).is_lost():
+            return LOST
         try:
             winner = json.loads(version.tags.get(WINNER, "{}"))
         except (ValueError, RecursionError):
@@ -86,24 +84,41 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         """Return a `serving.classifier.Classifier`.
 
         Raises:
-            StudyError: There is no such version, or it is not a classifier of this project.
+            StudyError: There is no such version, it is not a classifier of this project, or its files
+                are gone or damaged.
         """
         from cnn_ablation.serving.classifier import Classifier
-        from cnn_ablation.serving.served_classifier import ARTIFACT
 
-        return Classifier.load(self._folder() / "artifacts" / ARTIFACT)
+        return Classifier.load(self._own_folder() / _artifact())
+
+    def is_lost(self) -> bool:
+        """Whether the version's files are gone or damaged. Models of another kind are not read.
+
+        Raises:
+            StudyError: There is no such version, or it cannot be downloaded now.
+        """
+        from cnn_ablation.serving.classifier import Classifier
+
+        try:
+            saved = self._folder() / _artifact()
+            if saved.is_dir():
+                Classifier.load(saved)
+        except LostModelError:
+            return True
+        return False
 
     def load_served(self) -> Any:
         """Return the MLflow model that answers requests, see `serving.served_classifier`.
 
         Raises:
-            StudyError: There is no such version, it was not made by this project, or it is damaged.
+            StudyError: There is no such version, it was not made by this project, or its files are gone
+                or damaged.
         """
         import mlflow
 
         from cnn_ablation.serving.classifier import damaged
 
-        folder = self._folder()
+        folder = self._own_folder()
         try:
             return mlflow.pyfunc.load_model(str(folder))
         except StudyError:
@@ -113,39 +128,85 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
             reason = f"MLmodel, or a file that it names: {type(error).__name__}: {error}"
             raise damaged(folder, reason) from error
 
-    def _folder(self) -> Path:
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        from cnn_ablation.serving.served_classifier import ARTIFACT
-
-        separator = "/" if self._version.isdigit() else "@"
-        uri = f"models:/{self._name}{separator}{self._version}"
-        try:
-            folder = Path(mlflow.artifacts.download_artifacts(uri))
-        except MlflowException as error:
+    def _own_folder(self) -> Path:
+        """The folder of the model, which must be a classifier of this project."""
+        folder = self._folder()
+        if not (folder / _artifact()).is_dir():
             raise StudyError(
-                f"There is no model {uri}: run a study first, which registers its winner, or name "
-                "another version as predict_with in conf/local/globals.yml. The winner of `make demo` "
-                f"needs --env=demo, or ENV=demo with make ({error.message})"
-            ) from None
-        if not (folder / "artifacts" / ARTIFACT).is_dir():
-            raise StudyError(
-                f"The model {uri} was not made by a study of this project: name another version as "
-                "predict_with in conf/local/globals.yml"
+                f"The model {self._uri} was not made by a study of this project: name another version "
+                "as predict_with in conf/local/globals.yml"
             )
         return folder
 
+    def _folder(self) -> Path:
+        """The folder of the model's files, which MLflow downloads if they are on a server."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        version = _find_version(self._name, self._version)
+        if version is None:
+            raise StudyError(
+                f"There is no model {self._uri}: run a study first, which registers its winner, or name "
+                "another version as predict_with in conf/local/globals.yml. The winner of `make demo` "
+                "needs --env=demo, or ENV=demo with make"
+            )
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(self._uri))
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise self._gone(version) from None
+            raise StudyError(f"The model {self._uri} cannot be downloaded: {error.message}") from None
+        # MLflow's server does not tell a folder that is gone from an empty one.
+        if not any(folder.iterdir()):
+            raise self._gone(version)
+        return folder
+
+    def _gone(self, version: Any) -> LostModelError:
+        import mlflow
+
+        place = mlflow.MlflowClient().get_model_version_download_uri(self._name, version.version)
+        return LostModelError(
+            f"The artifacts of version {version.version} of the model {self._name} ({self._uri}) are "
+            f"gone: there are no files in {place}. Move them back, name another version as predict_with "
+            "in conf/local/globals.yml, or run the study again, which registers its winner"
+        )
+
+    @property
+    def _uri(self) -> str:
+        return f"models:/{self._name}{'/' if self._version.isdigit() else '@'}{self._version}"
+
     def _describe(self) -> dict[str, Any]:
         return {"name": self._name, "version": self._version}
+
+
+def _find_version(name: str, version: str) -> Any:
+    """The `ModelVersion` with this alias or number; None if there is none."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow.MlflowClient()
+    find = client.get_model_version if version.isdigit() else client.get_model_version_by_alias
+    try:
+        return find(name, version)
+    except MlflowException as error:
+        if error.error_code not in NOT_FOUND:
+            raise
+        return None
+
+
+def _artifact() -> str:
+    """Place of a saved classifier in the folder of its model."""
+    from cnn_ablation.serving.served_classifier import ARTIFACT
+
+    return f"artifacts/{ARTIFACT}"
 
 
 class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | None]):
     """A trial's network as a model of the active run, with its signature and an input example.
 
     Saved as {"key": key of the trial in the store, "classifier": a Classifier}, or as {} if there is
-    no network to log. If an earlier run has logged the model of this trial, the active run gets that
-    model and no copy is made.
+    no network to log. If an earlier run has logged the model of this trial, and its files exist, the
+    active run gets that model and no copy is made.
 
     Args:
         name: Name of the model.
@@ -172,10 +233,12 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
         logged = mlflow.search_logged_models(
             experiment_ids=[run.info.experiment_id],
             filter_string=f"name = '{self._name}' AND tags.trial_key = '{data['key']}'",
+            # Models whose files were gone can precede the newest one.
+            order_by=[{"field_name": "creation_timestamp", "ascending": False}],
             max_results=1,
             output_format="list",
         )
-        if logged:
+        if logged and mlflow.artifacts.list_artifacts(f"{logged[0].artifact_location}/{_artifact()}"):
             output = LoggedModelOutput(logged[0].model_id, step=0)
             mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
             self._uri = logged[0].model_uri

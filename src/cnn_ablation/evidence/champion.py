@@ -33,6 +33,9 @@ class _Scored(BaseModel):
 UNREAD: dict[str, Any] = {"unread": True}
 """Stands for a champion that could not be read."""
 
+LOST: dict[str, Any] = {"lost": True}
+"""Stands for a champion whose files are gone or damaged, so that nothing can classify with it."""
+
 
 class Results(NamedTuple):
     """Results of an experiment, as far as the choice of a winner depends on them.
@@ -130,12 +133,14 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
 def contest(
     winner: Mapping[str, Any], champion: Mapping[str, Any] | None, evidence: EvidenceParameters
 ) -> dict[str, Any]:
-    """Decide whether a winner becomes the champion. It does if it is the first one, or is better.
+    """Decide whether a winner becomes the champion.
+
+    It does if it is better, and if there is no champion or its files are lost.
 
     Args:
         winner: See `choose_winner`; empty if there is none.
-        champion: The present champion in the same form; None if there is none; or `UNREAD`. Users can
-            make any version of the model the champion, so other forms are possible.
+        champion: The present champion in the same form; None if there is none; `UNREAD` or `LOST`.
+            Users can make any version of the model the champion, so other forms are possible.
         evidence: Significance level of the test.
 
     Returns:
@@ -147,6 +152,8 @@ def contest(
         return {"promoted": True, "reason": "it is the first one"}
     if champion == UNREAD:
         return {"promoted": False, "reason": "the champion is not known, because MLflow failed"}
+    if champion == LOST:
+        return {"promoted": True, "reason": "the files of the champion are gone or damaged"}
     try:
         scored = _Scored.model_validate(champion)
     except ValidationError:

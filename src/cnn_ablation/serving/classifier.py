@@ -27,7 +27,7 @@ from torch import nn
 from cnn_ablation import kernels
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.image_files import prepare
-from cnn_ablation.errors import StudyError
+from cnn_ablation.errors import LostModelError
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
 from cnn_ablation.study.configuration import describe
@@ -74,14 +74,14 @@ class _Description(BaseModel):
     data: _Data
 
 
-def damaged(folder: Path, reason: str) -> StudyError:
+def damaged(folder: Path, reason: str) -> LostModelError:
     """The error for a registered model that cannot be loaded.
 
     Args:
         folder: Folder of the model.
         reason: What is wrong, and in which of its files. It is put on one line.
     """
-    return StudyError(
+    return LostModelError(
         f"The model in {folder} is damaged ({' '.join(reason.split())}): name another version as "
         "predict_with in conf/local/globals.yml, or run the study again, which registers its winner"
     )
@@ -126,7 +126,7 @@ class Classifier:
         """Load a classifier from the files that `save` writes.
 
         Raises:
-            StudyError: A file is missing or damaged, or the files do not belong together.
+            LostModelError: A file is missing or damaged, or the files do not belong together.
         """
         description = _read_description(folder)
         try:
