@@ -4,7 +4,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +157,10 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
         try:
             catalog.get(name, fallback_to_runtime_pattern=True)
         except DatasetError as error:
-            entry = _entry_of(name, conf_files, catalog)
+            entries = conf_files.loader["catalog"]
+            entry = _entry_of(name, entries, catalog)
             place = conf_files.place_of([entry], "catalog")
-            given = conf_files.loader["catalog"].get(entry)
-            raise InputError(f"{place}: {entry}: {_explain_entry(given, error)}") from None
+            raise InputError(f"{place}: {entry}: {_explain_entry(entries.get(entry), error)}") from None
 
 
 def warn_of_unused_entries(
@@ -174,8 +174,10 @@ def warn_of_unused_entries(
         The warnings.
     """
     loader = conf_files.loader
+    # The loader reads all files at each access.
+    entries = loader["catalog"]
     names = set().union(*(pipeline.datasets() for pipeline in pipelines.values()))
-    used = {_entry_of(name, conf_files, catalog) for name in names}
+    used = {_entry_of(name, entries, catalog) for name in names}
     known = sorted(names | used)
     files = [
         file
@@ -262,7 +264,7 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
         if file is None or getattr(dataset, "_protocol", "file") != "file":
             continue
         if reason := _cannot_be_written(Path(file).absolute()):
-            entry = _entry_of(name, conf_files, catalog)
+            entry = _entry_of(name, conf_files.loader["catalog"], catalog)
             place = conf_files.place_of([entry], "catalog") or "conf"
             raise InputError(
                 f"{place}: {entry}: {reason}; allowed: a file in a folder that can be written. "
@@ -272,11 +274,9 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
             dataset.load().read()
 
 
-def _entry_of(name: str, conf_files: ConfFiles, catalog: DataCatalog) -> str:
+def _entry_of(name: str, entries: Container[str], catalog: DataCatalog) -> str:
     """The entry of the catalog that describes a dataset: that of its name, or else a pattern."""
-    if name in conf_files.loader["catalog"]:
-        return name
-    return catalog.config_resolver.match_dataset_pattern(name) or name
+    return name if name in entries else catalog.config_resolver.match_dataset_pattern(name) or name
 
 
 def _explain_entry(entry: Any, error: DatasetError) -> str:
