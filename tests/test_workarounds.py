@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import torch
-from click.testing import CliRunner
 from distributed.nanny import WorkerProcess
-from kedro.framework.cli.utils import KedroCliError
 from kedro.io import AbstractDataset, DataCatalog
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
@@ -38,7 +35,6 @@ from cnn_ablation.workarounds import (
     cpu_multiplies_bf16,
     cpu_prefers_bf16,
     light_optimizer,
-    show_messages_of_kedro,
     stop_kedro_mlflow,
 )
 from tests.conftest import ROOT, clean_environment
@@ -206,20 +202,6 @@ def test_kedro_mlflow_can_be_stopped_during_a_run() -> None:
     hook.before_node_run(None, None, {"params:seeds": 1}, False)
     hook.after_pipeline_run({}, None, DataCatalog({}))
     hook.on_pipeline_error(ValueError(), {}, None, DataCatalog({}))
-
-
-def test_kedro_shows_no_messages_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    @click.command()
-    def fail() -> None:
-        raise KedroCliError("no such thing")
-
-    monkeypatch.setattr(KedroCliError, "show", inspect.unwrap(KedroCliError.show))
-    shown = CliRunner().invoke(fail).output
-    assert shown != "Error: no such thing\n", (
-        "this release of Kedro shows the messages of its errors: drop show_messages_of_kedro"
-    )
-    show_messages_of_kedro()
-    assert CliRunner().invoke(fail).output == "Error: no such thing\n"
 
 
 QUEUE = """

@@ -1,7 +1,7 @@
-"""Uses of private names of PyTorch, Numba, kedro-mlflow and Python, and a replaced method of Kedro.
+"""Uses of private names of PyTorch, Numba, kedro-mlflow and Python, each with the reason.
 
-Each has its reason, and a test in `tests/test_workarounds.py`, which says what to do when a release
-changes it. PyTorch is imported only when a function needs it.
+Each use has a test in `tests/test_workarounds.py`, which says what to do when a release changes it.
+PyTorch is imported only when a function needs it.
 """
 
 import inspect
@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
-
-from cnn_ablation.errors import one_line
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -124,30 +122,6 @@ def save_then_track(tracked: Any, attempt: Callable[..., Any]) -> Any:
 
     guarded = type(kind.__name__, (kind,), {"_save": save})
     return guarded(tracked.run_id, tracked.artifact_path, tracked.metadata)
-
-
-def show_messages_of_kedro() -> None:
-    """Let Kedro's errors of the command line show their messages in one line, as other errors do.
-
-    `KedroCliError.show` prints the exception that is being handled instead of its own message. Since
-    click 8.5 calls it when none is handled any more, it prints `NoneType: None`.
-    """
-    import traceback
-
-    import click
-    from kedro.framework.cli.utils import KedroCliError
-
-    show = KedroCliError.show
-    if hasattr(show, "__wrapped__"):
-        return
-
-    @wraps(show)
-    def show_message(self: KedroCliError, file: Any = None) -> None:
-        if self.VERBOSE_ERROR:
-            traceback.print_exception(self)
-        click.echo(f"Error: {one_line(self)}", file=file, err=file is None)
-
-    KedroCliError.show = show_message  # type: ignore[method-assign]
 
 
 def release_semaphores() -> None:

@@ -22,6 +22,7 @@ from tests.conftest import (
     ROOT,
     STUDIES,
     STUDY,
+    clean_environment,
     kedro,
     make_project,
     write_yaml,
@@ -238,7 +239,12 @@ for source in sources:
     print(*pipelines, sep=",")
 """
     result = subprocess.run(
-        [sys.executable, "-c", code, str(own)], cwd=own, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(own)],
+        cwd=own,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     local, demo, other, again = (line.split(",") for line in result.stdout.splitlines())
