@@ -135,7 +135,7 @@ def remove(folder: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """What remains of a folder that is gone, as MLflow's server shows it."""
+    """An empty folder, which MLflow's server shows in place of a missing one."""
     shutil.rmtree(folder)
     folder.mkdir()
 

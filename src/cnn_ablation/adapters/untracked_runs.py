@@ -73,7 +73,7 @@ class UntrackedHooks:
 
 
 def _remedy(fault: str) -> str:
-    """What must be the case before a run can be tracked."""
+    """The condition under which the run can be tracked, for the end of a sentence."""
     # Libraries report a full disk by errors of many types, most of them without its folder.
     if re.search(DISK_IS_FULL, fault):
         folder = tempfile.gettempdir()

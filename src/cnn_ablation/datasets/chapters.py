@@ -13,7 +13,7 @@ from cnn_ablation.datasets.files import JSONPreview
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError, one_line
 from cnn_ablation.report.chapters import Chapter, Results
-from cnn_ablation.study.configuration import describe
+from cnn_ablation.study.configuration import locate
 from cnn_ablation.workarounds import TrackingSwitch
 
 
@@ -93,8 +93,7 @@ def read_results(file: Path, content: type[BaseModel] = Chapter) -> dict[str, An
         results: dict[str, Any] = json.loads(file.read_bytes())
         content.model_validate(results)
     except ValidationError as error:
-        detail = error.errors()[0]
-        reason = ": ".join(filter(None, (".".join(map(str, detail["loc"])), describe(detail))))
+        reason = locate(error.errors()[0])
     except (OSError, ValueError, RecursionError) as error:
         reason = one_line(error)
     else:

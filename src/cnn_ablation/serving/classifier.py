@@ -30,7 +30,7 @@ from cnn_ablation.data.image_files import prepare
 from cnn_ablation.errors import LostModelError
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
-from cnn_ablation.study.configuration import describe
+from cnn_ablation.study.configuration import locate
 from cnn_ablation.training.prediction import EVALUATION_BATCH, predict
 from cnn_ablation.training.training_data import Normalize
 
@@ -209,10 +209,9 @@ def _read_description(folder: Path) -> _Description:
         raise damaged(folder, f"{DESCRIPTION}: {type(error).__name__}: {error}") from error
     except ValidationError as error:
         detail = error.errors()[0]
-        steps = [DESCRIPTION, ".".join(map(str, detail["loc"])), describe(detail)]
         is_value = detail["type"] != "json_invalid" and not isinstance(detail["input"], dict)
         given = f" (given: {detail['input']!r})" if is_value else ""
-        raise damaged(folder, ": ".join(filter(None, steps)) + given) from error
+        raise damaged(folder, f"{DESCRIPTION}: {locate(detail)}{given}") from error
 
 
 def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:

@@ -206,6 +206,11 @@ def describe(detail: Any) -> str:
     return str(detail["msg"]).removeprefix("Value error, ")
 
 
+def locate(detail: Any) -> str:
+    """The dotted key of a pydantic error, if it has one, and the message."""
+    return ": ".join(filter(None, (".".join(map(str, detail["loc"])), describe(detail))))
+
+
 def _unknown(name: str, owners: list[type[Parameters]]) -> str:
     for owner in owners:
         if name in owner.moved:
