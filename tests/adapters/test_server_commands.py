@@ -27,14 +27,20 @@ def test_a_port_that_another_server_uses_is_refused(tmp_path: Path, command: str
     assert "http://" not in result.stdout
 
 
-def test_conf_names_the_place_of_mlflows_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1"])
+def test_conf_names_the_place_of_mlflows_page(tmp_path: Path, host: str) -> None:
     project = make_project(tmp_path)
-    with socket.create_server(("127.0.0.2", 0)) as server:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        server = socket.create_server((host, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"this machine has no address {host}: {error}")
+    with server:
         port = server.getsockname()[1]
-        write_yaml(project / "conf/local/mlflow.yml", {"ui": {"host": "127.0.0.2", "port": port}})
+        write_yaml(project / "conf/local/mlflow.yml", {"ui": {"host": host, "port": port}})
         result = kedro(project, "tracking")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
-        f"Error: --port: {port} cannot be used at ui.host, 127.0.0.2 (Address already in use); "
+        f"Error: --port: {port} cannot be used at ui.host, {host} (Address already in use); "
         "allowed: a free port"
     )

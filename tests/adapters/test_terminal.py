@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.framework.session import KedroSession
 
+from cnn_ablation.adapters.session import ProjectSession
 from cnn_ablation.adapters.terminal import never_fail_to_print, print_while_possible
 from tests.conftest import clean_environment
 
@@ -86,3 +88,18 @@ def test_what_a_stream_cannot_take_is_discarded(monkeypatch: pytest.MonkeyPatch)
     assert sys.stdout is stream
     assert place.written == b"12345"
     stream.flush()
+
+
+def test_a_run_that_a_script_starts_goes_on_if_its_output_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(*_: object, **__: object) -> dict[str, str]:
+        print("12345678", flush=True)
+        return {"outcome": "finished"}
+
+    monkeypatch.setattr(KedroSession, "run", run)
+    place = Refusing(5)
+    stream = io.TextIOWrapper(io.BufferedWriter(place), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert ProjectSession("session").run() == {"outcome": "finished"}
+    assert place.written == b"12345"

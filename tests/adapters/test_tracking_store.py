@@ -17,6 +17,7 @@ from cnn_ablation.adapters import tracking_store
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles, project_uri
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.tracking_store import create_database, prepare, read_settings, reported
+from cnn_ablation.datasets import MlflowAddressDataset
 from cnn_ablation.errors import InputError
 from tests.conftest import ROOT, write_yaml
 
@@ -221,6 +222,14 @@ def test_a_run_that_exists_is_continued(tmp_path: Path, empty: Path) -> None:
 
 def test_a_port_may_be_an_integer(tmp_path: Path) -> None:
     assert read_settings(configuration(tmp_path, {"ui": {"port": 5001}}))["ui"] == {"port": "5001"}
+
+
+def test_links_lead_to_the_port_of_conf(tmp_path: Path, empty: Path) -> None:
+    file = shutil.copyfile(empty, tmp_path / "mlflow.db")
+    for port, ui in (("5000", {}), ("5050", {"ui": {"port": 5050}})):
+        settings = {"server": {"mlflow_tracking_uri": f"sqlite:///{file}"}, **ui}
+        prepare(configuration(tmp_path, settings))
+        assert MlflowAddressDataset().load() == f"http://127.0.0.1:{port}/"
 
 
 def test_conf_overrides_the_users_environment_with_a_warning(

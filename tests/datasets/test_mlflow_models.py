@@ -144,12 +144,22 @@ def cut_weights(folder: Path) -> None:
     (folder / "artifacts/classifier/weights.safetensors").write_bytes(b"cut")
 
 
+def remove_classifier(folder: Path) -> None:
+    shutil.rmtree(folder / "artifacts/classifier")
+
+
+def remove_description(folder: Path) -> None:
+    (folder / "MLmodel").unlink()
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (remove, "The artifacts of version 1 of the model remove (models:/remove@champion) are gone: "),
         (empty, "The artifacts of version 1 of the model empty (models:/empty@champion) are gone: "),
         (cut_weights, "is damaged (weights.safetensors: "),
+        (remove_classifier, "is damaged (classifier.json: FileNotFoundError: "),
+        (remove_description, "is damaged (MLmodel, or a file that it names: "),
     ],
 )
 def test_a_champion_whose_files_are_gone_or_damaged_is_named_and_lost(
@@ -169,8 +179,13 @@ def test_a_champion_whose_files_are_gone_or_damaged_is_named_and_lost(
     assert MlflowChampionDataset(name).load() == LOST
 
 
-def test_a_model_whose_files_are_gone_is_logged_again(registry: MlflowClient, tmp_path: Path) -> None:
-    experiment = registry.create_experiment("logged", tmp_path.as_uri())
+@pytest.mark.parametrize(
+    "lost", ["", "artifacts/MLmodel", "artifacts/artifacts/classifier/weights.safetensors"]
+)
+def test_a_model_that_lacks_files_is_logged_again(
+    registry: MlflowClient, tmp_path: Path, lost: str
+) -> None:
+    experiment = registry.create_experiment(f"logged {lost}", tmp_path.as_uri())
     network = JOURNAL_MODEL.build((1, 28, 28), 4)
     classifier = Classifier(JOURNAL_MODEL, network.state_dict(), DATA)
 
@@ -182,7 +197,9 @@ def test_a_model_whose_files_are_gone_is_logged_again(registry: MlflowClient, tm
 
     first = log()
     assert log() == first
-    shutil.rmtree(tmp_path / "models")
+    (model,) = (tmp_path / "models").iterdir()
+    place = model / lost
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
     second = log()
     assert second != first
     assert log() == second

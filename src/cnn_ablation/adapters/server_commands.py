@@ -13,7 +13,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.relocation import check_place
-from cnn_ablation.datasets.mlflow_address import ui_address
+from cnn_ablation.datasets.mlflow_address import local_address, ui_address
 from cnn_ablation.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def tracking(metadata: ProjectMetadata, port: int | None, env: str | None) -> No
     host, port = context.mlflow.ui.host, port or int(context.mlflow.ui.port)
     if local:
         _check_port(port, host)
-    base = ui_address(server, f"http://{host}:{port}/").rstrip("/")
+    base = ui_address(server, local_address(host, port)).rstrip("/")
     experiment = context.mlflow.tracking.experiment._experiment.experiment_id
     for view in ("runs", "trials"):
         click.echo(f"{view.capitalize()}: {page_address(base, experiment, view)}")
@@ -87,16 +87,17 @@ def page_address(base: str, experiment: str, view: str) -> str:
 
 
 def _check_port(port: int, host: str = HOST) -> None:
-    with socket.socket() as probe:
-        # Servers also do this: a port is free at once when its server has ended.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            where = "" if host == HOST else f" at ui.host, {host}"
-            raise InputError(
-                f"--port: {port} cannot be used{where} ({error.strerror}); allowed: a free port"
-            ) from None
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            # Servers also do this: a port is free at once when its server has ended.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        where = "" if host == HOST else f" at ui.host, {host}"
+        raise InputError(
+            f"--port: {port} cannot be used{where} ({error.strerror}); allowed: a free port"
+        ) from None
 
 
 def load_context(metadata: ProjectMetadata, env: str | None) -> Any:

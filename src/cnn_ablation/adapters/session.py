@@ -9,6 +9,7 @@ from kedro.io import DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
 from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.adapters.terminal import print_while_possible
 from cnn_ablation.errors import InputError, suggestion
 
 
@@ -17,14 +18,15 @@ class ProjectSession(KedroSession):
 
     @click_errors()
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Run pipelines as `KedroSession.run` does.
+        """Run pipelines as `KedroSession.run` does. The run goes on if nobody can read what it prints.
 
         Raises:
             InputError: There is no pipeline, node, tag, dataset or namespace of a requested name, or
                 nothing is left to run.
         """
         try:
-            result: dict[str, Any] = super().run(*args, **kwargs)
+            with print_while_possible():
+                result: dict[str, Any] = super().run(*args, **kwargs)
         except ValueError:
             # Kedro has no specific type of error for them.
             problem = wrong_selection(kwargs, pipelines)

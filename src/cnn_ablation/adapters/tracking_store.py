@@ -18,7 +18,8 @@ from filelock import SoftFileLock
 from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
-from cnn_ablation.datasets.tracking import impatient
+from cnn_ablation.datasets.mlflow_address import local_address
+from cnn_ablation.datasets.tracking import impatient, tracking
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.secret_texts import hide_secrets
 
@@ -86,8 +87,11 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
         InputError: A key is not valid, or the server or database cannot be used.
     """
     import mlflow
+    from kedro_mlflow.config.kedro_mlflow_config import UiOptions
 
     settings = read_settings(conf_files)
+    ui = UiOptions(**settings.get("ui", {}))
+    tracking.local_page = local_address(ui.host, ui.port)
     server = settings["server"]
     place = conf_files.place_of(URI, "mlflow") or "conf"
     named = server["mlflow_tracking_uri"]
@@ -130,8 +134,8 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     if problems:
         raise InputError("\n  ".join(problems))
     server = settings.setdefault("server", {})
-    tracking = settings.setdefault("tracking", {})
-    experiment = tracking.setdefault("experiment", {})
+    group = settings.setdefault("tracking", {})
+    experiment = group.setdefault("experiment", {})
     if not experiment.setdefault("name", "cnn_ablation").strip():
         key = ("tracking", "experiment", "name")
         raise InputError(
@@ -139,10 +143,10 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
             "name, such as fashion_mnist_cnn_tuning"
         )
     # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
-    tracking["run"] = {**tracking.get("run", {}), "nested": False}
-    if tracking.get("params", {}).get("long_params_strategy", "fail") == "fail":
+    group["run"] = {**group.get("run", {}), "nested": False}
+    if group.get("params", {}).get("long_params_strategy", "fail") == "fail":
         # The longest experiments exceed MLflow's limit.
-        tracking["params"] = {**tracking.get("params", {}), "long_params_strategy": "tag"}
+        group["params"] = {**group.get("params", {}), "long_params_strategy": "tag"}
     if "mlflow_tracking_uri" not in server:
         server["mlflow_tracking_uri"] = f"sqlite:///{project_uri()}/mlflow.db"
         created = experiment.setdefault("create_experiment_kwargs", {})
@@ -257,15 +261,15 @@ def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]
             raise
 
 
-def _check_run(client: Any, conf_files: ConfFiles, tracking: Mapping[str, Any]) -> None:
+def _check_run(client: Any, conf_files: ConfFiles, group: Mapping[str, Any]) -> None:
     """Reject a run to continue that does not exist, before kedro-mlflow gives up tracking for it."""
     from mlflow.exceptions import MlflowException
 
-    given = tracking["run"].get("id")
+    given = group["run"].get("id")
     run_id = given or os.environ.get("MLFLOW_RUN_ID")
     if not run_id:
         return
-    name = tracking["experiment"]["name"]
+    name = group["experiment"]["name"]
     try:
         run = client.get_run(run_id).info
         experiment = client.get_experiment_by_name(name)

@@ -4,9 +4,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cnn_ablation.datasets.base import ReadOnlyDataset
+from cnn_ablation.datasets.tracking import tracking
 
-LOCAL = "http://127.0.0.1:5000/"
-"""Address of the server that `make mlflow` starts."""
+LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where this machine reaches a server that listens at all of its addresses."""
 
 
 class MlflowAddressDataset(ReadOnlyDataset[str]):
@@ -23,13 +24,19 @@ class MlflowAddressDataset(ReadOnlyDataset[str]):
         """Return the address; see `ui_address`."""
         import mlflow
 
-        return ui_address(mlflow.get_tracking_uri())
+        return ui_address(mlflow.get_tracking_uri(), tracking.local_page)
 
     def _describe(self) -> dict[str, Any]:
         return {}
 
 
-def ui_address(tracking_uri: str, local: str = LOCAL) -> str:
+def local_address(host: str, port: int | str) -> str:
+    """Address at which a browser on this machine reaches a server that listens on a host and a port."""
+    host = LOOPBACK.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def ui_address(tracking_uri: str, local: str) -> str:
     """Address of MLflow's user interface, without credentials, ending in a slash.
 
     Args:

@@ -1,7 +1,7 @@
 """Networks as MLflow models, and the model registry."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io import AbstractDataset
@@ -100,12 +100,14 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         from cnn_ablation.serving.classifier import Classifier
 
         try:
-            saved = self._folder() / _artifact()
-            if saved.is_dir():
-                Classifier.load(saved)
+            folder = self._folder()
+            if not _is_own(folder):
+                return False
+            Classifier.load(folder / _artifact())
         except LostModelError:
             return True
-        return False
+        # Predictions need no MLmodel, but serving does.
+        return not (folder / "MLmodel").is_file()
 
     def load_served(self) -> Any:
         """Return the MLflow model that answers requests, see `serving.served_classifier`.
@@ -131,7 +133,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
     def _own_folder(self) -> Path:
         """The folder of the model, which must be a classifier of this project."""
         folder = self._folder()
-        if not (folder / _artifact()).is_dir():
+        if not _is_own(folder):
             raise StudyError(
                 f"The model {self._uri} was not made by a study of this project: name another version "
                 "as predict_with in conf/local/globals.yml"
@@ -194,6 +196,24 @@ def _find_version(name: str, version: str) -> Any:
         return None
 
 
+def _is_own(folder: Path) -> bool:
+    """Whether a study of this project made a model, even if its classifier or its MLmodel is gone."""
+    described = folder / "MLmodel"
+    named = described.is_file() and _artifact().encode() in described.read_bytes()
+    return named or (folder / _artifact()).is_dir()
+
+
+def _is_complete(model: Any) -> bool:
+    """Whether no file of a `LoggedModel` is missing that its classifier needs."""
+    import mlflow
+
+    from cnn_ablation.serving.classifier import DESCRIPTION, WEIGHTS
+
+    folders = (model.artifact_location, f"{model.artifact_location}/{_artifact()}")
+    found = [file.path for folder in folders for file in mlflow.artifacts.list_artifacts(folder)]
+    return {"MLmodel", DESCRIPTION, WEIGHTS} <= {PurePosixPath(path).name for path in found}
+
+
 def _artifact() -> str:
     """Place of a saved classifier in the folder of its model."""
     from cnn_ablation.serving.served_classifier import ARTIFACT
@@ -238,7 +258,7 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
             max_results=1,
             output_format="list",
         )
-        if logged and mlflow.artifacts.list_artifacts(f"{logged[0].artifact_location}/{_artifact()}"):
+        if logged and _is_complete(logged[0]):
             output = LoggedModelOutput(logged[0].model_id, step=0)
             mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
             self._uri = logged[0].model_uri

@@ -40,6 +40,9 @@ class Tracking:
         self.fault = ""
         """The reason why the current run is no longer tracked; empty while it is."""
 
+        self.local_page = ""
+        """Address of MLflow's page if `kedro tracking` serves it on this machine."""
+
         self._patience = ExitStack()
 
     def begin(self) -> None:
