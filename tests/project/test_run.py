@@ -567,6 +567,18 @@ def test_params_change_only_this_run_and_its_results_have_a_folder(project: Path
     assert {file: file.read_bytes() for file in reports.rglob("*") if file.is_file()} == before
 
 
+def test_a_study_replaces_a_champion_whose_artifacts_are_gone(project: Path, study: str) -> None:
+    artifacts = project / "mlartifacts"
+    artifacts.rename(project / "moved")
+    result = kedro(project, "run", "--tags=registration")
+    assert result.returncode == 0, result.stdout + result.stderr
+    contest = json.loads((project / "data/08_reporting/contest.json").read_text())
+    assert contest == {"promoted": True, "reason": "the files of the champion are gone or damaged"}
+    champion = client(project).get_model_version_by_alias("fashion-mnist-cnn", "champion")
+    assert int(champion.version) > 1
+    assert list(artifacts.rglob("weights.safetensors"))
+
+
 def test_conf_applies_from_any_working_directory(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     file = project / "conf/base/parameters_dropout.yml"
