@@ -11,7 +11,13 @@ def verdicts(**claims: tuple[str, float, float, float]) -> pd.DataFrame:
     """A table of claims with their verdicts, estimates and ends of intervals."""
     columns = ["verdict", "estimate", "low", "high"]
     table = pd.DataFrame.from_dict(claims, orient="index", columns=columns).rename_axis("claim")
-    return table.assign(text="It is.", unit="points").reset_index()
+    described = {
+        "text": "It is.",
+        "metric": "mean_val_accuracy",
+        "comparison": "a − b",
+        "unit": "points",
+    }
+    return table.assign(**described).reset_index()
 
 
 def test_verdicts_carry_over_or_not() -> None:
@@ -39,6 +45,16 @@ def test_the_interval_of_the_difference_combines_both() -> None:
         [-1.0, -1 - np.hypot(0.6, 0.8), -1 + np.hypot(0.3, 0.4)]
     )
     assert compared.loc["exact", ["difference", "low", "high"]].tolist() == [-2, -2, -2]
+
+
+@pytest.mark.parametrize(
+    "other", [{"unit": "%"}, {"metric": "best_val_accuracy"}, {"comparison": "a − c"}]
+)
+def test_estimates_of_different_quantities_have_no_difference(other: dict[str, str]) -> None:
+    first = verdicts(claim=("supported", 2.0, 1.7, 2.6))
+    compared = compare_verdicts(first, first.assign(**other), independent=True)
+    assert compared["outcome"].tolist() == ["carries over"]
+    assert compared[["difference", "low", "high"]].isna().all(axis=None)
 
 
 def test_the_interval_covers_the_difference_of_two_data_sets() -> None:

@@ -9,21 +9,24 @@ from cnn_ablation.study.trials import Condition
 
 
 @pytest.mark.parametrize(
-    ("metric", "step"),
+    ("metric", "train", "step"),
     [
-        ("mean_val_accuracy", 0.005),
-        ("final_val_accuracy", 0.1),
-        ("final_train_accuracy", 0.05),
-        ("overfitting_gap", 0.05),
-        ("generalization_gap", 0.05),
-        ("val_accuracy_spread", 0.0),
-        ("epochs_to_80", 1.0),
-        ("final_val_loss", 0.0),
-        ("seconds_per_epoch", 0.0),
+        ("mean_val_accuracy", 2000, 0.005),
+        ("final_val_accuracy", 2000, 0.1),
+        ("final_train_accuracy", 2000, 0.05),
+        ("final_train_accuracy", 100, 1.0),
+        ("eval_train_accuracy", 100, 1.0),
+        ("generalization_gap", 100, 0.1),
+        ("overfitting_gap", 2000, 0.05),
+        ("generalization_gap", 2000, 0.05),
+        ("val_accuracy_spread", 2000, 0.0),
+        ("epochs_to_80", 2000, 1.0),
+        ("final_val_loss", 2000, 0.0),
+        ("seconds_per_epoch", 2000, 0.0),
     ],
 )
-def test_an_accuracy_changes_in_steps_of_one_image(metric: str, step: float) -> None:
-    images = {"train": 2000, "validation": 1000}
+def test_an_accuracy_changes_in_steps_of_one_image(metric: str, train: int, step: float) -> None:
+    images = {"train": train, "validation": 1000}
     assert rounding_step(metric, [], images, 20) == pytest.approx(step)
 
 

@@ -61,3 +61,20 @@ def test_unfinished_trials_are_counted_but_not_part_of_the_mean() -> None:
     assert summary.loc["a", "final_val_accuracy_mean"] == 90.0
     assert summary.loc["b", ["seeds", "diverged", "failed"]].tolist() == [0, 0, 1]
     assert pd.isna(summary.loc["b", "total_params"])
+
+
+def test_a_metric_that_finished_trials_lack_has_no_mean() -> None:
+    """Means of the seeds that reach an accuracy would make slow conditions look fast."""
+    trials = pd.DataFrame(
+        {
+            "condition": ["slow"] * 3 + ["fast"] * 3,
+            "seed": [0, 1, 2] * 2,
+            "key": list("uvwxyz"),
+            "status": ["finished"] * 5 + ["diverged"],
+            "total_params": 5.0,
+            "epochs_to_90": [3.0, 4.0, np.nan, 6.0, 8.0, np.nan],
+        }
+    )
+    summary = summarize_conditions(trials).set_index("condition")["epochs_to_90_mean"]
+    assert np.isnan(summary["slow"])
+    assert summary["fast"] == 7.0

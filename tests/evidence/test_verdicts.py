@@ -556,3 +556,84 @@ def test_differences_that_are_equal_up_to_rounding_decide_nothing(
     assert row["verdict"] == "undecided"
     assert np.isnan(row["low"])
     assert row["finding"].endswith("results are equal up to rounding, so their spread is unknown")
+
+
+EPOCHS = {"metric": "epochs_to_80"}
+
+
+@pytest.mark.parametrize(
+    ("one", "lacking"),
+    [
+        (above("high", "low", smallest_effect=0.5, **EPOCHS), np.nan),
+        (claim("at_most", condition="low", bound=9, **EPOCHS), np.nan),
+        (above("high", "low", relative=True, smallest_effect=1.0, **EPOCHS), 0.0),
+        (claim("at_most", condition="high", relative_to="low", bound=20, **EPOCHS), 0.0),
+    ],
+)
+def test_seeds_without_a_value_are_not_left_out(study: Study, one: Claim, lacking: float) -> None:
+    """Those that reach an accuracy would make a slow condition look fast."""
+    results = study.results(one, low=91.0, high=92.0)
+    assert judge(results)[0]["verdict"] == "supported"
+    trials = results.trial_metrics
+    trials.loc[(trials["condition"] == "low") & (trials["seed"] > 2), "epochs_to_80"] = lacking
+    (row,) = judge(results)
+    assert row["verdict"] == "undecided"
+    assert row["finding"].startswith("no result: epochs_to_80 is undefined for 5 of ")
+
+
+def test_trials_that_diverged_reach_nothing(study: Study) -> None:
+    results = study.results(claim("reaches", condition="low", accuracy=80, within=2), low=91.0)
+    results.trial_metrics["status"] = "diverged"
+    (row,) = judge(results)
+    assert (row["verdict"], row["finding"]) == ("undecided", "no result")
+
+
+def test_times_of_different_processors_are_not_compared(study: Study) -> None:
+    one = seconds("above", condition="high", than="low", smallest_effect=5)
+    results = study.results(one, above("high", "low"), low=91.0, high=92.0)
+    results.trial_metrics["processor"] = "new server"
+    assert [row["verdict"] for row in judge(results)] == ["supported", "supported"]
+    results.trial_metrics.loc[results.trial_metrics["condition"] == "low", "processor"] = "old laptop"
+    time, accuracy = judge(results)
+    assert accuracy["verdict"] == "supported"
+    assert time["verdict"] == "undecided"
+    assert time["finding"] == (
+        "no result: the trials were trained on several processors: new server, old laptop"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "sizes", "expected"),
+    [
+        (
+            claim("value", condition="low", relative_to="high", value=0.7, tolerance=0.1),
+            (8, 10),
+            "supported",
+        ),
+        (
+            claim("difference", condition="high", than="low", claimed=20, tolerance=5, relative=True),
+            (8, 10),
+            "supported",
+        ),
+        (
+            claim("equivalent", conditions=["low", "high"], smallest_effect=25, relative=True),
+            (8, 10),
+            "supported",
+        ),
+        (
+            claim("value", condition="low", relative_to="high", value=0.7, tolerance=0.0999),
+            (8, 10),
+            "contradicted",
+        ),
+    ],
+)
+def test_an_exact_number_on_the_border_of_a_region_is_inside(
+    study: Study, one: Claim, sizes: tuple[int, int], expected: str
+) -> None:
+    sized = one.model_copy(update={"metric": "total_params"})
+    results = study.results(sized, low=91.0, high=92.0)
+    low = results.trial_metrics["condition"] == "low"
+    results.trial_metrics["total_params"] = np.where(low, *map(float, sizes))
+    (row,) = judge(results)
+    assert row["verdict"] == expected
+    assert row["p_value"] == 0.0

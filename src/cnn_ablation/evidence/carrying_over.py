@@ -26,16 +26,17 @@ def compare_verdicts(a: pd.DataFrame, b: pd.DataFrame, *, independent: bool) -> 
 
     Returns:
         Columns: claim; text; unit; verdict_a and verdict_b; outcome; estimate_a and estimate_b;
-        difference (B minus A), with low and high (95 % interval; missing if an interval is, or if the
-        results are not independent). outcome is `carries over` (the same verdict), `reversed` (supported
-        on one side, contradicted on the other), `changed` (any two other verdicts) or `open` (one of
-        them is undecided).
+        difference (B minus A; missing if the estimates are of different quantities), with low and high
+        (95 % interval; missing if an interval is, or if the results are not independent). outcome is
+        `carries over` (the same verdict), `reversed` (supported on one side, contradicted on the
+        other), `changed` (any two other verdicts) or `open` (one of them is undecided).
     """
     others = b.set_index("claim")
     rows = []
     for row in a[a["claim"].isin(others.index)].to_dict("records"):
         other = others.loc[row["claim"]]
-        difference = other["estimate"] - row["estimate"]
+        alike = all(row[name] == other[name] for name in ("metric", "comparison", "unit"))
+        difference = other["estimate"] - row["estimate"] if alike else np.nan
         below = np.hypot(other["estimate"] - other["low"], row["high"] - row["estimate"])
         above = np.hypot(other["high"] - other["estimate"], row["estimate"] - row["low"])
         rows.append(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cnn_ablation.evidence.effects import Effect
+from cnn_ablation.evidence.effects import FLOAT_ROUNDING, Effect
 from cnn_ablation.evidence.measuring import Measured
 from cnn_ablation.evidence.planning import seeds_needed
 from cnn_ablation.study.claims import Claim
@@ -128,16 +128,26 @@ def _implications(
     low, high = _grouped(claim, low), _grouped(claim, high)
 
     def inside(region: tuple[float, float]) -> np.ndarray:
-        within = np.all((low >= region[0]) & (high <= region[1]), axis=-1)
+        within = np.all(_at_most(region[0], low) & _at_most(high, region[1]), axis=-1)
         return np.asarray(np.any(within, axis=-1))
 
     first, last = claim.region(margin)
     supported = inside((first, last))
-    outside = np.any((high < first) | (low > last), axis=-1)
+    outside = np.any(_below(high, first) | _below(last, low), axis=-1)
     contradicted = np.asarray(np.all(outside, axis=-1))
     indifference = claim.indifference(margin)
     indifferent = np.zeros_like(supported) if indifference is None else inside(indifference[0])
     return supported, indifferent, contradicted
+
+
+def _at_most(low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+    """Whether numbers are at most as large as others, up to the rounding of floating point."""
+    return np.less_equal(low, high) | np.isclose(low, high, rtol=FLOAT_ROUNDING, atol=0)
+
+
+def _below(low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+    """Whether numbers are smaller than others by more than the rounding of floating point."""
+    return np.less(low, high) & ~np.isclose(low, high, rtol=FLOAT_ROUNDING, atol=0)
 
 
 def _grouped(claim: Claim, values: np.ndarray) -> np.ndarray:
@@ -145,13 +155,19 @@ def _grouped(claim: Claim, values: np.ndarray) -> np.ndarray:
     return values.reshape(*values.shape[:-1], claim.groups, -1)
 
 
+def _is_outside(value: float, first: float, last: float) -> bool:
+    return bool(_below(value, first) or _below(last, value))
+
+
 def _p_inside(entry: Measured, region: tuple[float, float]) -> float:
     first, last = (_from_unit(entry.quantity, end) for end in region)
     if entry.effect.standard_error == 0:
-        return 0.0 if first <= entry.effect.estimate <= last else 1.0
+        return float(_is_outside(entry.effect.estimate, first, last))
     return min(1.0, 2 * max(entry.effect.p_above(first), entry.effect.p_below(last)))
 
 
 def _p_outside(entry: Measured, region: tuple[float, float]) -> float:
     first, last = (_from_unit(entry.quantity, end) for end in region)
+    if entry.effect.standard_error == 0:
+        return float(not _is_outside(entry.effect.estimate, first, last))
     return min(1.0, 2 * min(entry.effect.p_below(first), entry.effect.p_above(last)))

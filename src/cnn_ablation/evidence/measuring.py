@@ -13,6 +13,7 @@ from cnn_ablation.evidence.noise import ImageNoise
 from cnn_ablation.study.claims import Claim
 from cnn_ablation.study.quantities import (
     PRIMARY_METRIC,
+    SIGNED,
     UNITS,
     Quantity,
     identify_configuration,
@@ -20,11 +21,11 @@ from cnn_ablation.study.quantities import (
 from cnn_ablation.study.trials import Condition
 from cnn_ablation.training.results import EXACT
 
-TRAINING_METRICS = (
-    *("eval_train_accuracy", "final_train_accuracy"),
-    *("generalization_gap", "overfitting_gap"),
-)
-"""Accuracies of training images, and differences from them."""
+TRAINING_ACCURACIES = ("eval_train_accuracy", "final_train_accuracy")
+"""Accuracies of training images."""
+
+TIMES = ("seconds_per_epoch", "compute_seconds_per_epoch", "inference_us")
+"""Metrics that depend on the processor."""
 
 
 class Results(NamedTuple):
@@ -76,7 +77,9 @@ def rounding_step(
         images: Number of images by split, `train` and `validation`.
         moments: See `Configuration.moments`.
     """
-    if metric in TRAINING_METRICS:
+    if metric in TRAINING_ACCURACIES:
+        return 100 / images["train"]
+    if metric in SIGNED:  # A difference between an accuracy of each kind.
         return 100 / max(images["train"], images["validation"])
     if metric == PRIMARY_METRIC:  # The mean over the moments of the last epoch.
         fewest = min((condition.moments(moments) for condition in conditions), default=moments)
@@ -91,22 +94,38 @@ def rounding_step(
 def by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A metric of the finished trials: a row per seed and a column per condition, in order.
 
-    An exact metric is known even if the training diverged.
+    An exact metric is known even if the training diverged. A condition some of whose finished trials
+    have no value, such as the epoch that reaches an accuracy they never reach, has none at all: the
+    trials that have one are not a fair sample.
     """
-    known = (trial_metrics["status"] == "finished") | (metric in EXACT)
-    finished = trial_metrics.assign(value=trial_metrics[metric].where(known))
-    conditions = trial_metrics["condition"].drop_duplicates()
-    return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
+    finished = trial_metrics["status"] == "finished"
+    values = trial_metrics[metric].replace([np.inf, -np.inf], np.nan)
+    known = values.where(finished | (metric in EXACT))
+    lacking = set(trial_metrics["condition"][finished & values.isna()])
+    conditions = list(trial_metrics["condition"].drop_duplicates())
+    table = trial_metrics.assign(value=known).pivot(index="seed", columns="condition", values="value")
+    table.loc[:, [name for name in conditions if name in lacking]] = np.nan
+    return table[conditions]
 
 
 class Measured(NamedTuple):
-    """A quantity and its results."""
+    """A quantity and its results.
+
+    Args:
+        quantity: The quantity.
+        key: See `Quantity.key`; None for a quantity that needs no test.
+        effect: Its estimate over seeds.
+        samples: Its values, by seed.
+        seeds: The seeds behind the estimate.
+        fault: The reason why there is no estimate, if it is not the lack of finished trials; or empty.
+    """
 
     quantity: Quantity
     key: str | None
     effect: Effect
     samples: pd.Series
     seeds: list[int]
+    fault: str = ""
 
 
 class MeasuredExperiment:
@@ -131,20 +150,21 @@ class MeasuredExperiment:
         return means
 
     def _measure(self, quantity: Quantity) -> Measured:
-        values = self._by_metric(quantity).replace([np.inf, -np.inf], np.nan)
-        results = self._results
+        values, results = self._by_metric(quantity), self._results
+        fault = self._fault(quantity)
+        if fault:
+            values = values * np.nan
         compared = [each for each in results.conditions if each.name in quantity.conditions]
         step = rounding_step(quantity.metric, compared, results.images, results.moments)
         weights = quantity.weights
         if quantity.divisor is not None:
-            # A ratio to 0 is unknown.
-            divisors = values[quantity.divisor].where(values[quantity.divisor] != 0)
+            divisors = values[quantity.divisor]
             step *= float(np.linalg.norm([*weights.values()])) / divisors.abs().mean()
             total = values[list(weights)].mul(pd.Series(weights)).sum(axis="columns", skipna=False)
             values, weights = (total / divisors).to_frame("ratio"), {"ratio": 1.0}
         elif quantity.relative:
             step /= values.abs().stack().mean()
-            values = np.log(values.where(values > 0))
+            values = np.log(values)
         effect = contrast(values, weights, step)
         columns = values[list(weights)]
         samples = columns.dropna() @ np.array(list(weights.values()))
@@ -154,15 +174,35 @@ class MeasuredExperiment:
             effect = replace(effect, estimate=exact, standard_error=0.0)
         seeds = samples.index if effect.paired else columns.dropna(how="all").index
         key = None if quantity.metric in EXACT else quantity.key(self._identities)
-        return Measured(quantity, key, effect, samples, [int(seed) for seed in seeds])
+        return Measured(quantity, key, effect, samples, [int(seed) for seed in seeds], fault)
+
+    def _fault(self, quantity: Quantity) -> str:
+        """The reason why the quantity has no estimate, although trials have finished; or empty."""
+        metric, trials = quantity.metric, self._results.trial_metrics
+        compared = trials["condition"].isin(quantity.conditions)
+        finished = trials[compared & (trials["status"] == "finished")]
+        if metric in TIMES and "processor" in finished and finished["processor"].nunique() > 1:
+            processors = sorted(finished["processor"].dropna().unique())
+            return f"the trials were trained on several processors: {', '.join(processors)}"
+        if quantity.within is not None:
+            return ""
+        lacking = ~np.isfinite(finished[metric])
+        if quantity.relative:
+            lacking |= finished[metric] <= 0
+        elif quantity.divisor is not None:
+            lacking |= (finished["condition"] == quantity.divisor) & (finished[metric] == 0)
+        count = int(lacking.sum())
+        return f"{metric} is undefined for {count} of {len(finished)} finished trials" if count else ""
 
     def _by_metric(self, quantity: Quantity) -> pd.DataFrame:
         """The metric of a quantity's conditions, a row per seed."""
         if quantity.within is not None:
-            rows = self._results.histories
+            rows, trials = self._results.histories, self._results.trial_metrics
             early = rows[rows["epoch"] <= quantity.within]
-            best = early.groupby(["seed", "condition"])["val_accuracy"].max().unstack()
-            return best.reindex(columns=list(quantity.weights))
+            best = early.groupby(["condition", "seed"])["val_accuracy"].max()
+            finished = trials.loc[trials["status"] == "finished", ["condition", "seed"]]
+            best = best[best.index.isin(pd.MultiIndex.from_frame(finished))]
+            return best.unstack("condition").reindex(columns=list(quantity.weights))
         if quantity.metric not in self._values:
             self._values[quantity.metric] = by_seed(self._results.trial_metrics, quantity.metric)
         return self._values[quantity.metric][list(dict.fromkeys(quantity.conditions))]

@@ -42,18 +42,27 @@ def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over seeds, with a row per condition in the order of the trials.
 
     Args:
-        trial_metrics: A row per trial: condition, seed, key, status, total_params and metrics. Metrics
-            of trials that did not finish are NaN.
+        trial_metrics: A row per trial: condition, seed, key, status, processor, total_params and
+            metrics. Metrics of trials that did not finish are NaN.
 
     Returns:
         Columns: condition; seeds, diverged and failed (numbers of trials with this end); total_params;
         for each metric `<metric>_mean`, `_sd` (sample standard deviation, NaN with one seed), `_min` and
-        `_max`.
+        `_max`. They are NaN if a finished trial has no value, such as the epoch that reaches an accuracy
+        it never reaches.
     """
-    described = {"condition", "seed", "key", "status", "total_params"}
+    described = {"condition", "seed", "key", "status", "processor", "total_params"}
     metrics = [name for name in trial_metrics.columns if name not in described]
+    conditions = trial_metrics["condition"]
     groups = trial_metrics.groupby("condition", sort=False)
-    spread = groups[metrics].agg(["mean", "std", "min", "max"]).rename(columns={"std": "sd"}, level=1)
+    values = trial_metrics[metrics]
+    undefined = values.isna().mul(trial_metrics["status"] == "finished", axis="index")
+    values = values.mask(undefined.groupby(conditions).transform("any"))
+    spread = (
+        values.groupby(conditions, sort=False)
+        .agg(["mean", "std", "min", "max"])
+        .rename(columns={"std": "sd"}, level=1)
+    )
     spread.columns = ["_".join(names) for names in spread.columns]
     counts = {
         column: groups["status"].agg(lambda statuses, status=status: (statuses == status).sum())

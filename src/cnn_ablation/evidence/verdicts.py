@@ -198,7 +198,9 @@ class _Analysis:
             "contrasts": len(measured),
             "is_difference": len(quantity.weights) > 1,
         }
-        return row | {"finding": describe_finding(row, anew=self._is_spent(finding))}
+        fault = next((entry.fault for entry in measured if entry.fault), "")
+        words = describe_finding(row, anew=self._is_spent(finding), fault=fault)
+        return row | {"finding": words}
 
     def _seeds_needed(self, finding: _Finding) -> int | None:
         claim, measured, *_, margin, _ = finding

@@ -6,16 +6,18 @@ from typing import Any
 import numpy as np
 
 
-def describe_finding(row: Mapping[str, Any], *, anew: bool) -> str:
+def describe_finding(row: Mapping[str, Any], *, anew: bool, fault: str = "") -> str:
     """The finding: estimate, interval, seeds, and the number of seeds that would decide the claim.
 
     Args:
         row: Of the table of verdicts.
         anew: Whether the level is used up, so that only a study with new seeds can decide the claim.
+        fault: The reason why a quantity of the claim has no estimate, if it is not the lack of finished
+            trials; or empty.
     """
     unit, signed = row["unit"], row["is_difference"]
     if np.isnan(row["estimate"]):
-        return "no result"
+        return f"no result: {fault}" if fault else "no result"
     words = f"{row['comparison']}: {quantity(row['estimate'], unit, signed=signed)}"
     if row["claimed"] is not None:
         bound = {"at_most": "at most ", "at_least": "at least "}.get(row["kind"], "")
@@ -33,7 +35,9 @@ def describe_finding(row: Mapping[str, Any], *, anew: bool) -> str:
             f"{quantity(row['high'], unit, bare=True)}; {row['seeds']} seeds{pairing})"
         )
     if row["verdict"] == "undecided":
-        if row["level"] == 0:
+        if fault:
+            words += f"; {fault}"
+        elif row["level"] == 0:
             words += "; earlier looks leave no level for these seeds"
         elif row["seeds_needed"] is None:
             words += "; no number of seeds is known to decide it"

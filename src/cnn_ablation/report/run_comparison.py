@@ -27,7 +27,9 @@ CONDITION_COLUMNS = [
 
 VERDICT_COLUMNS = ["experiment", *carrying_over.COLUMNS, "seeds_a", "seeds_b", "inputs"]
 
-VERDICTS = ["claim", "text", "verdict", "estimate", "low", "high", "unit", "seeds"]
+VERDICTS = [
+    *("claim", "text", "metric", "comparison", "unit", "verdict", "estimate", "low", "high", "seeds"),
+]
 """Columns of a table of verdicts that are compared."""
 
 

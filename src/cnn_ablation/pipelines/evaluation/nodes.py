@@ -12,8 +12,8 @@ from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, 
 from cnn_ablation.study.trials import Trial, conditions_by_name
 from cnn_ablation.training.results import HISTORY, METRICS
 
-DESCRIBED = ("condition", "seed", "key", "status")
-"""Columns that identify a trial, and its status."""
+DESCRIBED = ("condition", "seed", "key", "status", "processor")
+"""Columns that identify a trial, its status, and the processor that trained it."""
 
 
 def collect_histories(runs: pd.DataFrame, store: TrialStore) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def score_trials(runs: pd.DataFrame, store: TrialStore, splits: Arrays) -> pd.Da
         row = {"condition": run.condition, "seed": run.seed, "key": run.key, "status": run.status}
         if run.status != "failed":
             stored = store.fetch(run.key)
-            row |= stored.metrics
+            row |= {"processor": stored.manifest.get("processor"), **stored.metrics}
             if run.status == "finished":
                 scores = score(stored.validation_logits(), splits["validation_labels"])
                 row["expected_calibration_error"] = scores["expected_calibration_error"]
