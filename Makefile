@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 KEDRO  := $(VENV)/bin/kedro
 READY  := $(VENV)/.requirements-installed
-SEEDS  ?=
-# Environment of conf for mlflow, serve and viz: ENV=demo shows what `make demo` has made.
-ENV    ?=
-IN_ENV := $(if $(ENV),--env=$(ENV))
+# Both come from make's command line only: shells have variables of the same name for other purposes.
+SEEDS  =
+# Environment of conf for study, mlflow, serve and viz: ENV=demo shows what `make demo` has made.
+ENV    =
+IN_ENV = $(if $(ENV),"--env=$(ENV)")
 # Kedro plugins start programs by name, so the environment must be on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
@@ -29,14 +30,16 @@ $(READY): requirements.txt | unmoved
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
 		echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Choose another: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
+# On all cores, unlike pip. Some packages have templates that are not valid Python.
+	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 data: $(READY) ## Get Fashion-MNIST into data/01_raw, if it is missing.
 	@PYTHON=$(VENV)/bin/python scripts/get_data.sh data/01_raw/fashion_mnist
 
 study: data ## Run the whole study with seeds 0, 1 and 2; SEEDS=1 runs seed 0 only.
-	$(KEDRO) run $(if $(SEEDS),--params=seeds=$(SEEDS))
+	$(KEDRO) run $(IN_ENV) $(if $(SEEDS),"--params=seeds=$(SEEDS)")
 
 demo: data ## Run the study in miniature: real images, but fewer of them, and fewer epochs and seeds.
 	$(KEDRO) run --env=demo
