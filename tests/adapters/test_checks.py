@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 
 from cnn_ablation.adapters.checks import (
@@ -16,6 +17,7 @@ from cnn_ablation.adapters.checks import (
     check_globals,
     check_places,
     check_results,
+    check_settings,
     create_datasets,
     warn_of_unread_files,
     warn_of_unused_entries,
@@ -24,12 +26,24 @@ from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.session import wrong_selection
 from cnn_ablation.errors import InputError, StudyError
-from tests.conftest import write_yaml
+from cnn_ablation.execution.store import TrialStore, trial_key
+from cnn_ablation.study.configuration import Configuration
+from cnn_ablation.study.experiment import expand_trials
+from cnn_ablation.study.parameters import EvaluationParameters, SeedParameters
+from tests.conftest import ALL_IMAGES, write_yaml
+from tests.execution.test_store import TRAINED
+from tests.pipelines.test_conclusions import MORE, experiment, results
 from tests.report.test_journal import chapter
 
 
 def identity(value: Any) -> Any:
     return value
+
+
+def in_memory(values: dict[str, Any]) -> DataCatalog:
+    return DataCatalog(
+        {name: MemoryDataset(value, copy_mode="assign") for name, value in values.items()}
+    )
 
 
 def stage(name: str, namespace: str) -> Pipeline:
@@ -246,6 +260,39 @@ def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> No
     file.write_text("{}")
     with pytest.raises(StudyError, match=rf"^{file} is damaged.* \(title: Field required\)"):
         check_results(middle, catalog, pipelines)
+
+
+def test_a_run_from_the_middle_goes_on_with_the_settings_of_the_results_before_it(
+    tmp_path: Path, baseline: Configuration
+) -> None:
+    parameters = experiment("none", "some", more=MORE)
+    store = TrialStore(tmp_path)
+    trained = {"moments": 20}
+    store.put(trial_key(trained), trained, TRAINED)
+    known = {
+        "params:data": ALL_IMAGES,
+        "params:baseline": baseline,
+        "params:evaluation": EvaluationParameters(moments=20),
+        "params:one": parameters,
+        "trial_store": store,
+        "data_summary": {"settings": ALL_IMAGES.model_dump()},
+        "one.trials": expand_trials(parameters, baseline, SeedParameters([0, 1])),
+        "one.runs": pd.DataFrame({"status": ["finished"], "key": [trial_key(trained)]}),
+        "one.results": results(parameters, baseline, seeds=2),
+    }
+    holdout = ALL_IMAGES.model_copy(update={"protocol": "holdout"})
+    other_model = baseline.model.model_copy(update={"kernel_size": 5})
+    changes = {
+        "data_summary": {"params:data": holdout},
+        "one.trials": {"params:baseline": baseline.model_copy(update={"model": other_model})},
+        "one.runs": {"params:evaluation": EvaluationParameters(moments=1)},
+        "one.results": {"params:one": experiment("none", "some", "half", more=MORE)},
+    }
+    for name, change in changes.items():
+        pipeline = Pipeline([node(identity, name, "figure")])
+        check_settings(pipeline, in_memory(known))
+        with pytest.raises(StudyError, match=r"these settings have changed since .* was written; start"):
+            check_settings(pipeline, in_memory(known | change))
 
 
 def test_unknown_credentials_of_a_dataset_are_named(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from cnn_ablation.adapters.config_loader import NOT_IN_MODEL_NAMES, SUFFIXES, re
 from cnn_ablation.adapters.variants import TAG
 from cnn_ablation.datasets import LookLedgerDataset, ResultsDataset
 from cnn_ablation.datasets.chapters import read_results
-from cnn_ablation.errors import InputError, StudyError, one_line, suggestion
+from cnn_ablation.errors import InputError, ParameterError, StudyError, one_line, suggestion
+from cnn_ablation.study.experiment import ExperimentParameters
+from cnn_ablation.study.trials import conditions_by_name
 
 logger = logging.getLogger(__name__)
 
@@ -241,6 +243,63 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
             f"{name} is missing: {file} does not exist. No run with these settings has written it yet; "
             "start the run at an earlier node, or leave out the option that selects nodes"
         )
+
+
+def check_settings(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Check that a run which starts in the middle goes on with the settings of the results before it.
+
+    Without this, results would be described by settings that they were not computed with.
+
+    Args:
+        pipeline: The nodes of the run.
+        catalog: The catalog, with all datasets of the pipeline and all parameters.
+
+    Raises:
+        StudyError: The settings have changed since a result was written.
+    """
+    for name in sorted(pipeline.inputs()):
+        experiment, _, kind = name.rpartition(".")
+        changed = _changed_group(experiment, kind, catalog)
+        if changed:
+            file = getattr(catalog.get(name), "_filepath", name)
+            raise StudyError(
+                f"{changed}: these settings have changed since {file} was written; start the run at an "
+                "earlier node, or leave out the option that selects nodes. Trained trials are reused"
+            )
+
+
+def _changed_group(experiment: str, kind: str, catalog: DataCatalog) -> str:
+    """The group of parameters that differs from that of a result; empty if none does.
+
+    Args:
+        experiment: Name of the experiment that the result belongs to, or empty.
+        kind: Last part of the result's name in the catalog.
+        catalog: Has the result and the parameters.
+    """
+    if kind == "data_summary":
+        data = catalog.load("params:data").model_dump()
+        return "" if catalog.load(kind).get("settings", data) == data else "data"
+    if kind not in ("trials", "runs", "results"):
+        return ""
+    parameters = catalog.load(f"params:{experiment}")
+    result = catalog.load(f"{experiment}.{kind}")
+    moments = catalog.load("params:evaluation").moments
+    if kind == "trials":
+        try:
+            expected = parameters.conditions_of(catalog.load("params:baseline"))
+        except ParameterError:
+            expected = []
+        same = conditions_by_name(result) == {condition.name: condition for condition in expected}
+        return "" if same else f"{experiment} or baseline"
+    if kind == "runs":
+        trained = result.loc[result["status"] != "failed", "key"]
+        store = catalog.load("trial_store")
+        same = trained.empty or store.fetch(trained.iloc[0]).identity["moments"] == moments
+        return "" if same else "evaluation.moments"
+    if result is not None and result["moments"] != moments:
+        return "evaluation.moments"
+    same = result is None or ExperimentParameters.model_validate(result["experiment"]) == parameters
+    return "" if same else experiment
 
 
 def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -64,6 +64,7 @@ class StudyHooks:
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.warn_of_unused_entries(self._context.conf_files, catalog, pipelines)
         checks.check_results(pipeline, catalog, pipelines)
+        checks.check_settings(pipeline, catalog)
         checks.check_places(self._context.conf_files, pipeline, catalog)
         self._check_groups(self._context.params)
         if "images" in pipeline.inputs():

@@ -14,11 +14,12 @@ def split_images(raw: ImageSet, data: DataParameters) -> tuple[splits.Arrays, di
     """Split the images into training, validation and test images.
 
     Returns:
-        The splits, and their summary: the name of the data set and all that `splits.summarize_splits`
-        returns.
+        The splits, and their summary: the name of the data set, the settings, and all that
+        `splits.summarize_splits` returns.
     """
     images = splits.split_images(raw.arrays, data)
-    return images, {"name": raw.name, **splits.summarize_splits(images, list(raw.class_names))}
+    summary = splits.summarize_splits(images, list(raw.class_names))
+    return images, {"name": raw.name, "settings": data.model_dump(), **summary}
 
 
 def plot_samples(images: dict[str, np.ndarray], data_summary: dict[str, Any]) -> Samples:
