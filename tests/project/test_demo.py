@@ -51,11 +51,3 @@ def test_the_demo_runs_the_whole_study_without_touching_its_results(tmp_path: Pa
         NotebookClient(notebook, resources={"metadata": {"path": str(notebooks)}}).execute()
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         assert "of `make demo`" in str(first.outputs)
-
-    result = kedro(
-        project,
-        *("run", "--env=demo", "--pipeline=pursuit", "--namespaces=main.batchnorm"),
-        "--params=pursuit.seeds=[2,3]",
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert set(pd.read_csv(reports / "batchnorm/trial_metrics.csv")["seed"]) == {0, 1, 2}
