@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,12 @@ def test_a_chapter_of_another_form_names_what_differs(
         MlflowChapterDataset(filepath=str(file)).load()
 
 
-def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
-    figures = {"comparison": "impact.png", "claims": "claims.png"}
+def test_figures_are_read_from_beside_the_chapter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # If an earlier test loaded conf/logging.yml, messages do not reach the root logger.
+    monkeypatch.setattr(logging.getLogger("cnn_ablation"), "propagate", True)
+    figures = {"comparison": "impact.png", "claims": "claims.png", "curves": "gone.png"}
     content = chapter("T", figures=figures)
     (tmp_path / "chapter.json").write_text(json.dumps(content))
     image = io.BytesIO()
@@ -64,6 +69,9 @@ def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
     loaded = MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load()
     figure = (str(tmp_path / "impact.png"), image.getvalue())
     assert loaded == {**content, "figures": {"comparison": figure}}
+    left_out = {record.getMessage().partition(" is missing or damaged")[0] for record in caplog.records}
+    assert left_out == {str(tmp_path / "claims.png"), str(tmp_path / "gone.png")}
+    assert f"kedro run --pipeline={tmp_path.name}" in caplog.text
 
 
 def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
@@ -80,3 +88,23 @@ def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
     path, read = loaded["figures"]["comparison"]
     assert Path(path).resolve() == figure
     assert read == content
+
+
+@pytest.mark.parametrize("linked", ["reports", "outputs", "reports/dropout", "outputs/dropout"])
+def test_a_folder_of_results_may_be_a_link(tmp_path: Path, linked: str) -> None:
+    place = tmp_path / "project/data" / linked
+    place.parent.mkdir(parents=True)
+    (tmp_path / "disk/large/elsewhere").mkdir(parents=True)
+    place.symlink_to(tmp_path / "disk/large/elsewhere")
+    figure = tmp_path / "project/data/reports/dropout/comparison.png"
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (2, 2)).save(figure)
+    expected = {"comparison": (figure.as_posix(), figure.read_bytes())}
+    content = chapter("T", figures=expected)
+    for file in ("outputs/dropout/results.json", "reports/dropout/chapter.json"):
+        dataset = ResultsDataset(filepath=str(tmp_path / "project/data" / file))
+        dataset.save(content)
+        loaded = dataset.load()
+        assert loaded is not None
+        assert loaded["figures"] == expected
+        content = chapter("T", figures=loaded["figures"])
