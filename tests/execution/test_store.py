@@ -182,6 +182,18 @@ def test_a_diverged_training_has_no_final_values(tmp_path: Path, loss: str, valu
     assert [name for name, value in stored.metrics.items() if not np.isnan(value)] == list(EXACT)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_training_that_ends_with_weights_that_are_not_finite_diverged(
+    tmp_path: Path, value: float
+) -> None:
+    weights = TRAINED.weights | {"norm.running_var": np.array([1.0, value], dtype=np.float32)}
+    store = TrialStore(tmp_path)
+    for stored in (store.put(KEY, {}, replace(TRAINED, weights=weights)), store.get(KEY)):
+        assert stored is not None
+        assert stored.status == "diverged"
+        assert [name for name, value in stored.metrics.items() if not np.isnan(value)] == list(EXACT)
+
+
 def test_the_key_does_not_depend_on_the_order_of_settings() -> None:
     assert trial_key({"a": 1, "b": 2}) == trial_key({"b": 2, "a": 1})
     assert trial_key({"a": 1, "b": 2}) != trial_key({"a": 1, "b": 3})

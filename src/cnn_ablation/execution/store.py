@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,15 +75,17 @@ class StoredTrial:
         history: list[dict[str, float]] = self.manifest["history"]
         return history
 
-    @property
+    @cached_property
     def status(self) -> Status:
-        """`finished`, or `diverged` if the last training or validation loss is not finite.
+        """`finished`, or `diverged` if a last loss, a weight or a buffer of the network is not finite.
 
-        All training losses of an epoch can be finite although its last step makes the weights infinite.
+        All losses can be finite although the variance of a batch normalization is infinite. Such a
+        network says the same of every image.
         """
         last = self.history[-1]
-        finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
-        return "finished" if finite else "diverged"
+        losses = np.array([last["train_loss"], last["val_loss"]])
+        values = [losses, *self.weights().values()]
+        return "finished" if all(np.isfinite(value).all() for value in values) else "diverged"
 
     @property
     def metrics(self) -> dict[str, float]:
