@@ -31,6 +31,24 @@ def test_an_interrupted_write_leaves_the_previous_file(tmp_path: Path) -> None:
     assert file.read_text() == "before"
 
 
+@pytest.mark.parametrize("target", ["there/shared.txt", "new/shared.txt"])
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path, target: str) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/shared.txt").write_text("before")
+    link = tmp_path / "link.txt"
+    link.symlink_to(target)
+    write_whole(link, lambda path: path.write_text("after"))
+    assert link.is_symlink()
+    assert (tmp_path / target).read_text() == "after"
+
+
+def test_a_link_to_itself_is_replaced(tmp_path: Path) -> None:
+    link = tmp_path / "link.txt"
+    link.symlink_to(link)
+    write_whole(link, lambda path: path.write_text("after"))
+    assert link.read_text() == "after"
+
+
 def test_two_processes_write_the_same_file(tmp_path: Path) -> None:
     file = tmp_path / "file.txt"
     environment = clean_environment() | {"PYTHONPATH": f"{ROOT}/src"}

@@ -12,9 +12,11 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
     time, the later one wins.
 
     Args:
-        file: The file. Its folder is created.
+        file: The file. Its folder is created. If it is a link, the file that it names is written.
         write: Writes the file at the path that it is given.
     """
+    # Renaming would replace a link. Unlike `Path.resolve`, this accepts a link to itself.
+    file = Path(os.path.realpath(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}-{os.getpid()}")
     write(unfinished)

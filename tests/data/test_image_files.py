@@ -319,12 +319,11 @@ def serve(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> C
     folder = tmp_path_factory.mktemp("model")
     classifier.save(folder)
     model = ServedClassifier()
-    context = PythonModelContext({"classifier": str(folder)}, {})
-    model.load_context(context)
+    model.load_context(PythonModelContext({"classifier": str(folder)}, {}))
 
     def answer(*values: object) -> pd.DataFrame:
         images = pd.DataFrame({"image": pd.Series(values, dtype=object)})
-        return model.predict(context, images, PREDICTION.model_dump())
+        return model.predict(images, PREDICTION.model_dump())
 
     return answer
 

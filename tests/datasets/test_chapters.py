@@ -53,8 +53,8 @@ def test_a_chapter_of_another_form_names_what_differs(
         MlflowChapterDataset(filepath=str(file)).load()
 
 
-def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
-    figures = {"comparison": "impact.png", "claims": "claims.png"}
+def test_figures_are_read_from_beside_the_chapter(tmp_path: Path, messages: list[str]) -> None:
+    figures = {"comparison": "impact.png", "claims": "claims.png", "curves": "gone.png"}
     content = chapter("T", figures=figures)
     (tmp_path / "chapter.json").write_text(json.dumps(content))
     image = io.BytesIO()
@@ -64,6 +64,11 @@ def test_figures_are_read_from_beside_the_chapter(tmp_path: Path) -> None:
     loaded = MlflowChapterDataset(filepath=str(tmp_path / "chapter.json")).load()
     figure = (str(tmp_path / "impact.png"), image.getvalue())
     assert loaded == {**content, "figures": {"comparison": figure}}
+    assert messages == [
+        f"{tmp_path / name} is missing or damaged, so that the figure is left out. Run the experiment "
+        f"again: kedro run --pipeline={tmp_path.name}"
+        for name in ("claims.png", "gone.png")
+    ]
 
 
 def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
@@ -80,3 +85,23 @@ def test_results_refer_to_figures_in_another_folder(tmp_path: Path) -> None:
     path, read = loaded["figures"]["comparison"]
     assert Path(path).resolve() == figure
     assert read == content
+
+
+@pytest.mark.parametrize("linked", ["reports", "outputs", "reports/dropout", "outputs/dropout"])
+def test_a_folder_of_results_may_be_a_link(tmp_path: Path, linked: str) -> None:
+    place = tmp_path / "project/data" / linked
+    place.parent.mkdir(parents=True)
+    (tmp_path / "disk/large/elsewhere").mkdir(parents=True)
+    place.symlink_to(tmp_path / "disk/large/elsewhere")
+    figure = tmp_path / "project/data/reports/dropout/comparison.png"
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (2, 2)).save(figure)
+    expected = {"comparison": (figure.as_posix(), figure.read_bytes())}
+    content = chapter("T", figures=expected)
+    for file in ("outputs/dropout/results.json", "reports/dropout/chapter.json"):
+        dataset = ResultsDataset(filepath=str(tmp_path / "project/data" / file))
+        dataset.save(content)
+        loaded = dataset.load()
+        assert loaded is not None
+        assert loaded["figures"] == expected
+        content = chapter("T", figures=loaded["figures"])

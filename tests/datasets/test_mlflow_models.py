@@ -18,6 +18,7 @@ from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError
 from cnn_ablation.evidence.champion import LOST, UNREAD
 from cnn_ablation.serving.classifier import Classifier
+from cnn_ablation.serving.served_classifier import SIGNATURE, example
 from tests.conftest import JOURNAL_MODEL, empty_database
 from tests.serving.test_classifier import DATA, save_served
 
@@ -93,31 +94,31 @@ def served(
     return MlflowClassifierDataset("served", 1), model
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(b"", b"{[", b"[1]", b"5", b"\xff", None),
-        *(b"flavors: 5", b"flavors: {}", b"flavors: {python_function: {}}"),
-    ],
-)
-def test_a_damaged_description_of_a_served_model_is_a_clear_error(
-    served: tuple[MlflowClassifierDataset, Path], content: bytes | None
+INTRUDER = """
+flavors: {python_function: {loader_module: intruder, code: code, env: {}}}
+"""
+
+
+@pytest.mark.parametrize("description", [INTRUDER, "{[", "flavors: 5", None])
+def test_no_code_of_the_registry_runs_and_no_description_is_read(
+    served: tuple[MlflowClassifierDataset, Path], tmp_path: Path, description: str | None
 ) -> None:
     dataset, folder = served
     file = folder / "MLmodel"
     whole = file.read_bytes()
     file.unlink()
+    if description is not None:
+        file.write_text(description)
+    (folder / "code").mkdir(exist_ok=True)
+    (folder / "code/intruder.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (folder / "python_model.pkl").write_bytes(b"cbuiltins\neval\n.")
     try:
-        if content is not None:
-            file.write_bytes(content)
-        with pytest.raises(StudyError) as caught:
-            dataset.load_served()
+        model = dataset.load_served()
     finally:
         file.write_bytes(whole)
-    message = str(caught.value)
-    assert message.startswith(f"The model in {folder} is damaged (MLmodel, or a file that it names: ")
-    assert "name another version as predict_with" in message
-    assert "\n" not in message
+    assert model.metadata.signature == SIGNATURE
+    assert model.predict(example((1, 28, 28)))["class"].isin(DATA["class_names"]).all()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_classifier_of_a_served_model_names_its_file(
@@ -148,10 +149,6 @@ def remove_classifier(folder: Path) -> None:
     shutil.rmtree(folder / "artifacts/classifier")
 
 
-def remove_description(folder: Path) -> None:
-    (folder / "MLmodel").unlink()
-
-
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -159,7 +156,6 @@ def remove_description(folder: Path) -> None:
         (empty, "The artifacts of version 1 of the model empty (models:/empty@champion) are gone: "),
         (cut_weights, "is damaged (weights.safetensors: "),
         (remove_classifier, "is damaged (classifier.json: FileNotFoundError: "),
-        (remove_description, "is damaged (MLmodel, or a file that it names: "),
     ],
 )
 def test_a_champion_whose_files_are_gone_or_damaged_is_named_and_lost(

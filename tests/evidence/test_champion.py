@@ -138,7 +138,7 @@ def metrics(**accuracies: list[float]) -> pd.DataFrame:
 def test_the_best_trial_is_of_the_condition_with_the_highest_mean() -> None:
     for table, key in (
         (metrics(a=[95.0, 85.0], b=[91.0, 92.0]), "b1"),
-        (metrics(a=[95.0, 0.0], b=[91.0, 92.0]), "a0"),
+        (metrics(a=[95.0, 0.0], b=[91.0, 0.0]), "a0"),
     ):
         best = best_trial(table)
         assert best is not None
@@ -173,6 +173,21 @@ def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configurat
     assert won["low"] < 93 < won["high"]
     assert (won["moments"], won["data"], won["protocol"]) == (20, "abc", "journal")
     assert won["step"] == 100 / (1000 * 20)
+
+
+@pytest.mark.parametrize("end", ["diverged", "failed"])
+def test_a_condition_wins_with_trials_that_did_not_finish_only_if_there_is_no_other(
+    baseline: Configuration, end: str
+) -> None:
+    fragile = results(baseline, fragile=[92.01, *[0.0] * 9])
+    table = fragile.trial_metrics
+    table.loc[table["status"] == "diverged", "status"] = end
+    solid = results(baseline, solid=[91.9, 92.0, 92.1])
+    # The conditions of different experiments may have the same name.
+    other = results(baseline, fragile=[91.0, 91.1])
+    won = choose_winner({"one": fragile, "two": solid, "three": other})
+    assert (won["experiment"], won["condition"], won["seed"]) == ("two", "solid", 2)
+    assert choose_winner({"one": fragile})["accuracies"] == {"0": 92.01}
 
 
 def test_an_experiment_without_results_cannot_win(

@@ -5,6 +5,8 @@ import hashlib
 import json
 import logging
 import os
+import resource
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -180,6 +182,18 @@ def test_a_diverged_training_has_no_final_values(tmp_path: Path, loss: str, valu
     assert [name for name, value in stored.metrics.items() if not np.isnan(value)] == list(EXACT)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_training_that_ends_with_weights_that_are_not_finite_diverged(
+    tmp_path: Path, value: float
+) -> None:
+    weights = TRAINED.weights | {"norm.running_var": np.array([1.0, value], dtype=np.float32)}
+    store = TrialStore(tmp_path)
+    for stored in (store.put(KEY, {}, replace(TRAINED, weights=weights)), store.get(KEY)):
+        assert stored is not None
+        assert stored.status == "diverged"
+        assert [name for name, value in stored.metrics.items() if not np.isnan(value)] == list(EXACT)
+
+
 def test_the_key_does_not_depend_on_the_order_of_settings() -> None:
     assert trial_key({"a": 1, "b": 2}) == trial_key({"b": 2, "a": 1})
     assert trial_key({"a": 1, "b": 2}) != trial_key({"a": 1, "b": 3})
@@ -233,17 +247,56 @@ def test_an_entry_that_is_no_folder_is_damaged(tmp_path: Path, kind: str) -> Non
     assert store.get(KEY) is not None
 
 
-def test_a_file_that_cannot_be_read_makes_an_entry_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", ["manifest.json", "predictions.safetensors", "weights.safetensors"])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE])
+def test_an_entry_that_cannot_be_read_at_the_moment_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, code: int
 ) -> None:
     store = TrialStore(tmp_path)
     store.put(KEY, {"seed": 0}, TRAINED)
+    whole = Path.read_bytes
 
     def refuse(self: Path) -> bytes:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        if self.name == file:
+            raise OSError(code, os.strerror(code), str(self))
+        return whole(self)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert store.get(KEY) is None
+    with monkeypatch.context() as refused:
+        refused.setattr(Path, "read_bytes", refuse)
+        for use in (lambda: store.get(KEY), lambda: store.put(KEY, {"seed": 0}, TRAINED)):
+            with pytest.raises(StoreError) as caught:
+                use()
+            message = f"Trial {KEY} in {tmp_path}, the store of trained trials, cannot be read: "
+            assert str(caught.value).startswith(message + os.strerror(code))
+    assert [path.name for path in tmp_path.iterdir()] == [KEY]
+    assert store.get(KEY) is not None
+
+
+def test_too_many_open_files_are_no_damage(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(StoreError, match="cannot be read: Too many open files"):
+            store.get(KEY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [entry.key for entry in store.entries()] == [KEY]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_an_entry_has_the_permissions_of_ordinary_files(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        TrialStore(tmp_path).put(KEY, {"seed": 0}, TRAINED)
+    finally:
+        os.umask(before)
+    entry = tmp_path / KEY
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o777 & ~umask
+    assert {stat.S_IMODE(file.stat().st_mode) for file in entry.iterdir()} == {0o666 & ~umask}
 
 
 def test_a_damaged_entry_does_not_keep_the_trial_from_being_stored(tmp_path: Path) -> None:

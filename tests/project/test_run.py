@@ -27,6 +27,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from kedro.io import DataCatalog, MemoryDataset
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
@@ -535,6 +536,36 @@ def test_the_notebooks_run_on_the_results(project: Path, study: str) -> None:
         notebook = nbformat.read(file, as_version=4)
         assert not any(cell.get("outputs") for cell in notebook.cells), "committed with outputs"
         NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
+
+
+def test_the_notebook_reads_the_runs_of_its_own_results_from_mlflow(tmp_path: Path) -> None:
+    store = f"sqlite:///{shutil.copy(empty_database(), tmp_path)}"
+    registry = MlflowClient(store)
+    tracked = []
+    for accuracy, variant_name in ((91.0, None), (50.0, "other settings")):
+        tags = {"experiment": "dropout", "status": "finished", "mlflow.parentRunId": "any"}
+        run = registry.create_run("0", tags=tags | ({"variant": variant_name} if variant_name else {}))
+        registry.log_metric(run.info.run_id, "mean_val_accuracy", accuracy)
+        registry.log_param(run.info.run_id, "model.dropout_rate", 0.3)
+        registry.log_param(run.info.run_id, "seed", 0)
+        tracked.append(run.info.run_id)
+    runs = pd.DataFrame(
+        {
+            "condition": ["dropout_0.3", "dropout_0.3", "dropout_0.5"],
+            "seed": [0, 1, 0],
+            "status": ["finished", "diverged", "finished"],
+            "mlflow_run_id": [tracked[0], tracked[1], ""],
+        }
+    )
+    notebook = nbformat.read(ROOT / "notebooks/2_experiments.ipynb", as_version=4)
+    shown: dict[str, Any] = {"catalog": DataCatalog({"dropout.runs": MemoryDataset(runs)})}
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(store)
+    try:
+        exec(notebook.cells[-1].source, shown)
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert shown["tracked"]["mean_val_accuracy"].to_dict() == {("dropout_0.3", 0): 91.0}
 
 
 def test_params_change_only_this_run_and_its_results_have_a_folder(project: Path, study: str) -> None:

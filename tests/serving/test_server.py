@@ -18,11 +18,17 @@ from tests.serving.test_classifier import drawing, save_served
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model as MLflow saves it."""
     network = JOURNAL_MODEL.build((1, 28, 28), 4)
     seed_network(network, PyTorchDefault(), 0, torch.device("cpu"))
-    model = save_served(network, tmp_path_factory.mktemp("served"))
-    with TestClient(server.application(mlflow.pyfunc.load_model(str(model)))) as client:
+    return save_served(network, tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def client(model: Path) -> Iterator[TestClient]:
+    served = served_classifier.load(model / "artifacts" / served_classifier.ARTIFACT)
+    with TestClient(server.application(served)) as client:
         yield client
 
 
@@ -39,6 +45,14 @@ def test_the_polarity_is_detected_and_can_be_given(client: TestClient) -> None:
     assert as_it_is != detected
     inverted = client.post("/invocations", json=body(light, params={"dark_on_light": True})).json()
     assert inverted == detected
+
+
+def test_mlflow_serves_the_model_in_the_same_way(client: TestClient, model: Path) -> None:
+    request = body(drawing(255, 90), params={"dark_on_light": False})
+    with TestClient(server.application(mlflow.pyfunc.load_model(str(model)))) as other:
+        answers = [each.post("/invocations", json=request) for each in (client, other)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
 
 
 JSON, CSV = "application/json", "text/csv"

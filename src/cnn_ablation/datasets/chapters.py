@@ -1,7 +1,9 @@
 """The results of an experiment, for the journal and for MLflow."""
 
 import json
+import logging
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +17,8 @@ from cnn_ablation.errors import StudyError, one_line
 from cnn_ablation.report.chapters import Chapter, Results
 from cnn_ablation.study.configuration import locate
 from cnn_ablation.workarounds import TrackingSwitch
+
+logger = logging.getLogger(__name__)
 
 
 class ResultsDataset(JSONDataset):  # type: ignore[misc]
@@ -44,7 +48,7 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
     def load(self) -> dict[str, Any] | None:
         """Return the results, or None if the experiment was not run.
 
-        Missing and damaged figures are left out.
+        Missing and damaged figures are left out with a warning.
 
         Raises:
             StudyError: See `read_results`.
@@ -52,11 +56,22 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         if not self.exists():
             return None
         results = read_results(Path(self._filepath), self.content)
-        figures = {name: read_figure(self._folder / path) for name, path in results["figures"].items()}
-        return {
-            **results,
-            "figures": {name: figure for name, figure in figures.items() if figure is not None},
-        }
+        return {**results, "figures": dict(self._figures(results["figures"]))}
+
+    def _figures(self, paths: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, bytes]]]:
+        for name, path in paths.items():
+            # Like `relpath`, and unlike the system, this reads `..` without regard to links. A folder of
+            # results may be a link to another disk.
+            file = Path(os.path.normpath(self._folder / path))
+            figure = read_figure(file)
+            if figure is None:
+                logger.warning(
+                    "%s is missing or damaged, so that the figure is left out. Run the experiment "
+                    "again: kedro run --pipeline=%s",
+                    *(file, self._folder.name),
+                )
+            else:
+                yield name, figure
 
     def preview(self) -> JSONPreview:
         """Return the content of the file, which Kedro-Viz shows."""

@@ -101,34 +101,21 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
 
         try:
             folder = self._folder()
-            if not _is_own(folder):
-                return False
-            Classifier.load(folder / _artifact())
+            if _is_own(folder):
+                Classifier.load(folder / _artifact())
         except LostModelError:
             return True
-        # Predictions need no MLmodel, but serving does.
-        return not (folder / "MLmodel").is_file()
+        return False
 
     def load_served(self) -> Any:
-        """Return the MLflow model that answers requests, see `serving.served_classifier`.
+        """Return the MLflow model that answers requests, see `serving.served_classifier.load`.
 
         Raises:
-            StudyError: There is no such version, it was not made by this project, or its files are gone
-                or damaged.
+            StudyError: As for `load`.
         """
-        import mlflow
+        from cnn_ablation.serving import served_classifier
 
-        from cnn_ablation.serving.classifier import damaged
-
-        folder = self._own_folder()
-        try:
-            return mlflow.pyfunc.load_model(str(folder))
-        except StudyError:
-            raise
-        # MLflow reads MLmodel without checks, which raises errors of almost any type.
-        except Exception as error:
-            reason = f"MLmodel, or a file that it names: {type(error).__name__}: {error}"
-            raise damaged(folder, reason) from error
+        return served_classifier.load(self._own_folder() / _artifact())
 
     def _own_folder(self) -> Path:
         """The folder of the model, which must be a classifier of this project."""

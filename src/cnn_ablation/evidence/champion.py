@@ -60,8 +60,10 @@ class Results(NamedTuple):
 def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
     """Choose the trial that represents the best condition.
 
-    The best condition has the highest mean of the primary metric. Its trial with the highest final
-    validation accuracy is chosen, because that is the accuracy of the stored weights.
+    The best condition has the highest mean of the primary metric among those all of whose trials have
+    finished: a mean over the few trials that did not diverge would be too favourable. If there is no
+    such condition, all compete. Its trial with the highest final validation accuracy is chosen, because
+    that is the accuracy of the stored weights.
 
     Args:
         trial_metrics: A row per trial, with a unique index; if there is a column experiment, conditions
@@ -70,18 +72,20 @@ def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
     Returns:
         The row of the trial; None if none has finished.
     """
-    finished = trial_metrics[trial_metrics["status"] == "finished"]
-    if finished.empty:
+    finished = trial_metrics["status"] == "finished"
+    by = [column for column in ("experiment", "condition") if column in trial_metrics]
+    whole = finished.groupby([trial_metrics[column] for column in by]).transform("all")
+    competing = trial_metrics[whole if whole.any() else finished]
+    if competing.empty:
         return None
-    by = [column for column in ("experiment", "condition") if column in finished]
-    accuracies = finished["final_val_accuracy"]
-    means = finished.groupby(by)[PRIMARY_METRIC].transform("mean")
-    best = finished.loc[means.idxmax(), by]
-    return finished.loc[accuracies[(finished[by] == best).all(axis=1)].idxmax()]
+    accuracies = competing["final_val_accuracy"]
+    means = competing.groupby(by)[PRIMARY_METRIC].transform("mean")
+    best = competing.loc[means.idxmax(), by]
+    return competing.loc[accuracies[(competing[by] == best).all(axis=1)].idxmax()]
 
 
 def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
-    """Choose the condition with the highest mean of the primary metric of all experiments.
+    """Choose the best condition of all experiments, see `best_trial`.
 
     Args:
         experiments: Results by name of the experiment.
@@ -100,7 +104,11 @@ def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
     left_out = [name for name, table in finished.items() if table.empty]
     if left_out:
         logger.warning("No trial has finished, so that it cannot win: %s", ", ".join(left_out))
-    tables = [table.assign(experiment=name) for name, table in finished.items() if not table.empty]
+    tables = [
+        results.trial_metrics.assign(experiment=name)
+        for name, results in experiments.items()
+        if name not in left_out
+    ]
     best = best_trial(pd.concat(tables, ignore_index=True)) if tables else None
     if best is None:
         return {}

@@ -1,21 +1,24 @@
 """The store of trained trials. Each is stored under the hash of its identity; see `identity`."""
 
+import errno
 import hashlib
 import json
 import logging
 import math
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from cnn_ablation.errors import StoreError
 from cnn_ablation.provenance import source_commit
@@ -35,6 +38,9 @@ KEY = re.compile(r"[0-9a-f]{24}")
 
 LEFTOVER = re.compile(rf"\.(unfinished|damaged-{KEY.pattern})-[a-z0-9_]{{8}}")
 """Names of folders that are being written, were interrupted, or were set aside as damaged."""
+
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+"""Errors which say that there is no such file. Any other one says that a file cannot be read now."""
 
 PROBE = 2**20
 """Bytes that are written as a test before anything is trained."""
@@ -69,15 +75,17 @@ class StoredTrial:
         history: list[dict[str, float]] = self.manifest["history"]
         return history
 
-    @property
+    @cached_property
     def status(self) -> Status:
-        """`finished`, or `diverged` if the last training or validation loss is not finite.
+        """`finished`, or `diverged` if a last loss, a weight or a buffer of the network is not finite.
 
-        All training losses of an epoch can be finite although its last step makes the weights infinite.
+        All losses can be finite although the variance of a batch normalization is infinite. Such a
+        network says the same of every image.
         """
         last = self.history[-1]
-        finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
-        return "finished" if finite else "diverged"
+        losses = np.array([last["train_loss"], last["val_loss"]])
+        values = [losses, *self.weights().values()]
+        return "finished" if all(np.isfinite(value).all() for value in values) else "diverged"
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -163,10 +171,11 @@ class TrialStore:
         except OSError as error:
             raise self._fault("written", error) from error
 
-    def _fault(self, what: str, error: Exception) -> StoreError:
+    def _fault(self, what: str, error: Exception, key: str | None = None) -> StoreError:
+        place = self.root if key is None else f"Trial {key} in {self.root}"
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return StoreError(
-            f"{self.root}, the store of trained trials, cannot be {what}: {reason}. Check the folder's "
+            f"{place}, the store of trained trials, cannot be {what}: {reason}. Check the folder's "
             "permissions and the free space on its disk, then run the same command again"
         )
 
@@ -190,7 +199,7 @@ class TrialStore:
         warning and counts as absent.
 
         Raises:
-            StoreError: The folder cannot be read.
+            StoreError: The folder or a file of the entry cannot be read. The entry stays as it is.
         """
         if not KEY.fullmatch(key):
             return None
@@ -202,7 +211,10 @@ class TrialStore:
             return None
         except OSError as error:
             raise self._fault("read", error) from error
-        manifest = _read_manifest(folder)
+        try:
+            manifest = _read_manifest(folder)
+        except OSError as error:
+            raise self._fault("read", error, key) from error
         if manifest is not None:
             return StoredTrial(folder, manifest)
         try:
@@ -233,20 +245,22 @@ class TrialStore:
         return aside
 
     def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
-        """Store a trained trial. It is written to a temporary folder, which is then renamed.
+        """Store a trained trial. It is written to a temporary folder, and then moved.
 
         Raises:
             StoreError: The trial cannot be written. No files of it are left.
         """
-        folder = None
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=self.root, prefix=".unfinished-"))
-            manifest = _write(folder, identity, trained)
-            self._move_in(folder, key)
+            with tempfile.TemporaryDirectory(
+                dir=self.root, prefix=".unfinished-", ignore_cleanup_errors=True
+            ) as temporary:
+                # Other users cannot read the temporary folder itself.
+                folder = Path(temporary) / key
+                folder.mkdir()
+                manifest = _write(folder, identity, trained)
+                self._move_in(folder, key)
         except (OSError, SafetensorError) as error:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
             raise self._fault("written", error) from error
         return StoredTrial(self.root / key, manifest)
 
@@ -258,8 +272,6 @@ class TrialStore:
             if self.get(key) is None:
                 # There was a damaged entry, which `get` has set aside.
                 folder.replace(self.root / key)
-            else:
-                shutil.rmtree(folder)
 
     def remove(self, key: str) -> None:
         """Delete an entry. Other processes see it either complete or not at all.
@@ -275,16 +287,18 @@ class TrialStore:
 
 def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> dict[str, Any]:
     """Write a trial's files to a folder, and return its manifest."""
-    arrays = {"logits": trained.validation_logits, "hits": trained.validation_hits}
-    save_file(arrays, folder / PREDICTIONS)
-    save_file(trained.weights, folder / WEIGHTS)
+    predictions = {"logits": trained.validation_logits, "hits": trained.validation_hits}
+    files = {PREDICTIONS: save(predictions), WEIGHTS: save(trained.weights)}
+    for name, content in files.items():
+        # Unlike safetensors' `save_file`, whose files only their owner can read, this heeds the umask.
+        (folder / name).write_bytes(content)
     manifest = {
         "identity": dict(identity),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": source_commit(),
         "processor": trained.processor,
         **asdict(trained.measurements),
-        "sha256": {name: _hash((folder / name).read_bytes()) for name in (PREDICTIONS, WEIGHTS)},
+        "sha256": {name: _hash(content) for name, content in files.items()},
     }
     manifest["seal"] = _hash(_canonical(manifest))
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
@@ -292,22 +306,30 @@ def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> 
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an entry, or None if the entry does not match its checksums."""
+    """The manifest of an entry, or None if the entry does not match its checksums.
+
+    Raises:
+        OSError: A file cannot be read now, which says nothing about its content.
+    """
     try:
         manifest: dict[str, Any] = json.loads(_read(folder / MANIFEST))
         sealed = {name: value for name, value in manifest.items() if name != "seal"}
         whole = manifest["seal"] == _hash(_canonical(sealed)) and all(
             _hash(_read(folder / name)) == digest for name, digest in manifest["sha256"].items()
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return manifest if whole else None
 
 
 def _read(file: Path) -> bytes:
     # Reading a named pipe would block.
-    if not file.is_file():
-        raise FileNotFoundError(file)
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise ValueError(f"{file} is no file")
     return file.read_bytes()
 
 

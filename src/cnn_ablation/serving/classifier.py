@@ -74,7 +74,7 @@ class _Description(BaseModel):
     data: _Data
 
 
-def damaged(folder: Path, reason: str) -> LostModelError:
+def _damaged(folder: Path, reason: str) -> LostModelError:
     """The error for a registered model that cannot be loaded.
 
     Args:
@@ -136,7 +136,7 @@ class Classifier:
                     raise ValueError(f"{name} has values that are not finite")
             return cls(description.model, weights, description.data.model_dump())
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-            raise damaged(folder, f"{WEIGHTS}: {type(error).__name__}: {error}") from error
+            raise _damaged(folder, f"{WEIGHTS}: {type(error).__name__}: {error}") from error
 
     def save(self, folder: Path) -> None:
         """Write two files: a description (JSON) and the weights (safetensors)."""
@@ -206,12 +206,12 @@ def _read_description(folder: Path) -> _Description:
     try:
         return _Description.model_validate_json((folder / DESCRIPTION).read_bytes())
     except OSError as error:
-        raise damaged(folder, f"{DESCRIPTION}: {type(error).__name__}: {error}") from error
+        raise _damaged(folder, f"{DESCRIPTION}: {type(error).__name__}: {error}") from error
     except ValidationError as error:
         detail = error.errors()[0]
         is_value = detail["type"] != "json_invalid" and not isinstance(detail["input"], dict)
         given = f" (given: {detail['input']!r})" if is_value else ""
-        raise damaged(folder, f"{DESCRIPTION}: {locate(detail)}{given}") from error
+        raise _damaged(folder, f"{DESCRIPTION}: {locate(detail)}{given}") from error
 
 
 def _tensors(stored: StoredTrial) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""The registered model, which MLflow loads and serves.
+"""The registered model, as MLflow loads it and as `kedro serve` does.
 
 Its input has a column `image` with base64-encoded image files; see `image_files.read` for their formats.
 """
@@ -12,8 +12,9 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PyFuncModel
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
@@ -33,16 +34,13 @@ class ServedClassifier(PythonModel):
         """Load the network."""
         self._classifier = Classifier.load(Path(context.artifacts[ARTIFACT]))
 
-    def predict(
-        self,
-        context: PythonModelContext,
-        model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,
+    # MLflow passes its context only to models that have an argument for it.
+    def predict(  # type: ignore[override]
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """Classes and probabilities, see `Classifier.classify`.
 
         Args:
-            context: Context from MLflow, not used.
             model_input: A column image with base64-encoded image files.
             params: dark_on_light: true or false for all images; null: see `Classifier.prepare`.
 
@@ -96,6 +94,23 @@ SIGNATURE = ModelSignature(
     ),
     params=ParamSchema([ParamSpec("dark_on_light", DataType.boolean, default=None)]),
 )
+
+
+def load(folder: Path) -> PyFuncModel:
+    """The MLflow model that answers requests with a saved classifier.
+
+    MLflow itself would import the code that the registered model brings along, and anybody who can
+    write to the registry could run code that way.
+
+    Args:
+        folder: Folder of the classifier's files; see `Classifier.load`.
+
+    Raises:
+        LostModelError: See `Classifier.load`.
+    """
+    model = ServedClassifier()
+    model.load_context(PythonModelContext({ARTIFACT: str(folder)}, model_config=None))
+    return PyFuncModel(Model(signature=SIGNATURE), model)
 
 
 def example(shape: ImageShape) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from cnn_ablation.study.parameters import EvidenceParameters
 
 
 def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
-    """Choose the condition with the highest mean of all experiments, and its best trial.
+    """Choose the best condition of all experiments and its best trial, see `champion.best_trial`.
 
     Args:
         chapters: Chapter of each experiment, as `conclusions.nodes.write_chapter` gives it.
