@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from cnn_ablation.datasets import LookLedgerDataset
 from cnn_ablation.errors import StudyError
@@ -74,6 +74,16 @@ def test_two_runs_that_judge_at_once_both_remember_their_looks(
         assert second.result() == ["one"], "the second run has seen the first one's looks"
     assert list(LookLedger(file).read()) == ["one", "two"]
     assert "Another run judges its claims" in caplog.text
+
+
+def test_projects_that_share_the_file_by_a_link_share_its_lock(tmp_path: Path) -> None:
+    file, link = tmp_path / "looks.json", tmp_path / "project/looks.json"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    with LookLedger(link).update() as looks, pytest.raises(Timeout):
+        looks.update(LOOKS)
+        FileLock(file.with_suffix(".lock")).acquire(timeout=0)
+    assert LookLedger(file).read() == LOOKS
 
 
 def judge_many_times(file: Path, name: str, refused: bool) -> None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,8 @@ class LookLedger:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        # Projects that share the file by a link also share its lock, which is beside it.
+        self._file = Path(os.path.realpath(file))
 
     def read(self) -> LooksByData:
         """Return all looks.
