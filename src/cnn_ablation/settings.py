@@ -21,7 +21,7 @@ from cnn_ablation.adapters.config_loader import PROJECT_ROOT, ProjectConfigLoade
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.adapters.session import ProjectSession
-from cnn_ablation.adapters.terminal import never_fail_to_print
+from cnn_ablation.adapters.terminal import ignore_useless_width, never_fail_to_print
 from cnn_ablation.adapters.tracking import TrackingHooks
 from cnn_ablation.adapters.untracked_runs import UntrackedHooks
 from cnn_ablation.adapters.variants import VariantHooks
@@ -32,6 +32,7 @@ from cnn_ablation.errors import one_line
 gc.set_threshold(50_000, 20, 100)
 
 never_fail_to_print()
+ignore_useless_width()
 
 _logging = PROJECT_ROOT / "conf" / "logging.yml"
 if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
