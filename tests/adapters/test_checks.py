@@ -103,6 +103,12 @@ def test_an_environment_without_a_folder_is_named(tmp_path: Path) -> None:
         check_environment(misspelt)
 
 
+def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
+    nowhere = ConfFiles(ProjectConfigLoader(str(tmp_path / "conf"), **LOADER_ARGUMENTS), tmp_path)
+    with pytest.raises(InputError, match=r"conf has no folder base, .* in the project's folder"):
+        check_environment(nowhere)
+
+
 @pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None])
 def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> None:
     configuration = configuration_of(tmp_path, {"_shared": {"filepath": "x"}, "images": entry})
