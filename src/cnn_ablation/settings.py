@@ -20,18 +20,27 @@ from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT, ProjectConfigLoader
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.adapters.hooks import StudyHooks
+from cnn_ablation.adapters.library_settings import explain_import
 from cnn_ablation.adapters.session import ProjectSession
-from cnn_ablation.adapters.terminal import never_fail_to_print
-from cnn_ablation.adapters.tracking import TrackingHooks
+from cnn_ablation.adapters.terminal import ignore_useless_width, never_fail_to_print
 from cnn_ablation.adapters.untracked_runs import UntrackedHooks
 from cnn_ablation.adapters.variants import VariantHooks
 from cnn_ablation.errors import one_line
+
+try:
+    # kedro-mlflow imports MLflow, before any command runs that could report its error.
+    from cnn_ablation.adapters.tracking import TrackingHooks
+except Exception as error:
+    if (explained := explain_import(error)) is None:
+        raise
+    raise SystemExit(f"Error: {explained}") from None
 
 # Libraries create a million objects that stay. With Python's default thresholds, the garbage collector
 # scans them again and again, which takes a seventh of the time of a run that trains nothing.
 gc.set_threshold(50_000, 20, 100)
 
 never_fail_to_print()
+ignore_useless_width()
 
 _logging = PROJECT_ROOT / "conf" / "logging.yml"
 if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:

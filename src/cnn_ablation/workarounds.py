@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from cnn_ablation.datasets.tracking import Tracking
+
 DASK_WORKER = "Dask Worker process (from Nanny)"
 """Name of the processes in which Dask starts its workers."""
 
@@ -94,15 +96,15 @@ def stop_kedro_mlflow(hook: Any) -> None:
     hook._is_mlflow_enabled = False
 
 
-def save_then_track(tracked: Any, attempt: Callable[..., Any]) -> Any:
+def save_then_track(tracked: Any, tracking: "Tracking") -> Any:
     """A dataset of kedro-mlflow that writes its file even if MLflow fails.
 
     kedro-mlflow makes a class per dataset, whose `_save` writes the file and then logs it, and raises if
-    either fails.
+    either fails. MLflow has failed only if the same without logging does not.
 
     Args:
         tracked: A `MlflowArtifactDataset`.
-        attempt: Calls a function that logs; if it fails, returns its second argument.
+        tracking: Is told that MLflow has failed.
 
     Returns:
         A dataset with the same arguments. Its class has the same name, by which kedro-mlflow finds it.
@@ -111,14 +113,22 @@ def save_then_track(tracked: Any, attempt: Callable[..., Any]) -> Any:
 
     def save(self: Any, data: Any) -> None:
         enabled = self._logging_activated
-        if enabled and attempt(lambda: (kind._save(self, data), True)[1], False):
-            return
+        fault = None
+        if enabled and not tracking.fault:
+            try:
+                kind._save(self, data)
+            except Exception as error:
+                fault = error
+            else:
+                return
         self._logging_activated = False
         try:
             # Raises again if it is the file that cannot be written.
             kind._save(self, data)
         finally:
             self._logging_activated = enabled
+        if fault is not None:
+            tracking.give_up(fault)
 
     guarded = type(kind.__name__, (kind,), {"_save": save})
     return guarded(tracked.run_id, tracked.artifact_path, tracked.metadata)

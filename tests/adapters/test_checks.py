@@ -117,6 +117,12 @@ def test_an_environment_without_a_folder_is_named(tmp_path: Path) -> None:
         check_environment(misspelt)
 
 
+def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
+    nowhere = ConfFiles(ProjectConfigLoader(str(tmp_path / "conf"), **LOADER_ARGUMENTS), tmp_path)
+    with pytest.raises(InputError, match=r"conf has no folder base, .* in the project's folder"):
+        check_environment(nowhere)
+
+
 @pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None])
 def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> None:
     configuration = configuration_of(tmp_path, {"_shared": {"filepath": "x"}, "images": entry})
@@ -282,7 +288,7 @@ def test_a_run_from_the_middle_goes_on_with_the_settings_of_the_results_before_i
     }
     holdout = ALL_IMAGES.model_copy(update={"protocol": "holdout"})
     other_model = baseline.model.model_copy(update={"kernel_size": 5})
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "data_summary": {"params:data": holdout},
         "one.trials": {"params:baseline": baseline.model_copy(update={"model": other_model})},
         "one.runs": {"params:evaluation": EvaluationParameters(moments=1)},

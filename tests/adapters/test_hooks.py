@@ -4,12 +4,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numba
 import pytest
 from kedro.io import DataCatalog
 
 from cnn_ablation.adapters.hooks import StudyHooks
 from cnn_ablation.datasets import ClassFoldersDataset
 from cnn_ablation.errors import InputError
+from cnn_ablation.study.parameters import ExecutionParameters
 from tests.conftest import kedro, make_project, write_yaml
 
 
@@ -60,3 +62,17 @@ def test_a_set_of_images_that_cannot_be_described_is_named(tmp_path: Path) -> No
     catalog = DataCatalog({"images": ClassFoldersDataset(str(tmp_path / "nowhere"), [8, 8])})
     with pytest.raises(InputError, match=r"^conf/local/catalog\.yml: images: .*nowhere does not exist"):
         hooks._describe_images(catalog)
+
+
+def test_fast_layers_without_the_compiler_are_refused_here_but_not_for_a_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hooks = StudyHooks()
+    hooks._context = cast(Any, SimpleNamespace(place_of=lambda *_: "conf/base/parameters.yml"))
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    common: Any = {"device": "cpu", "precision": "fp32", "workers": None, "tls": None}
+    elsewhere = ExecutionParameters(**common, layers="fast", scheduler="tcp://10.0.0.5:8786")
+    hooks._check_execution(elsewhere)
+    hooks._check_execution(ExecutionParameters(**common, layers="torch", scheduler=None))
+    with pytest.raises(InputError, match=r"^conf/base/parameters\.yml: execution\.layers: fast needs"):
+        hooks._check_execution(ExecutionParameters(**common, layers="fast", scheduler=None))

@@ -154,3 +154,13 @@ def test_a_run_says_at_once_what_it_does(monkeypatch: pytest.MonkeyPatch, messag
     result = CliRunner().invoke(run, [])
     assert result.exit_code == 0, result.output
     assert before == ["Checking parameters, catalog and tracking"]
+
+
+def test_a_run_draws_figures_whatever_backend_the_user_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "garbage")
+    named: list[str] = []
+    kedro_run = click.Command("run", callback=lambda **_: named.append(os.environ["MPLBACKEND"]))
+    monkeypatch.setattr(run_command, "kedro_run", kedro_run)
+    result = CliRunner().invoke(run, [])
+    assert result.exit_code == 0, result.output
+    assert named == ["agg"]

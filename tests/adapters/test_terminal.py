@@ -1,6 +1,7 @@
 """Output to terminals that cannot show every character, and to places that take none."""
 
 import io
+import os
 import sqlite3
 import subprocess
 import sys
@@ -8,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.console
 from kedro.framework.session import KedroSession
 
 from cnn_ablation.adapters.session import ProjectSession
-from cnn_ablation.adapters.terminal import never_fail_to_print, print_while_possible
+from cnn_ablation.adapters.terminal import (
+    NARROWEST,
+    ignore_useless_width,
+    never_fail_to_print,
+    print_completely,
+    print_while_possible,
+)
+from cnn_ablation.errors import StudyError
 from tests.conftest import clean_environment
 
 
@@ -103,3 +112,41 @@ def test_a_run_that_a_script_starts_goes_on_if_its_output_is_not_taken(
     monkeypatch.setattr(sys, "stdout", stream)
     assert ProjectSession("session").run() == {"outcome": "finished"}
     assert place.written == b"12345"
+
+
+def test_output_that_is_not_taken_completely_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Refusing(5)
+    stream = io.TextIOWrapper(io.BufferedWriter(place), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with (
+        pytest.raises(StudyError, match=r"^standard output cannot be written: No space left on"),
+        print_completely(),
+    ):
+        print("12345678")
+    assert sys.stdout is stream
+    assert place.written == b"12345"
+    stream.flush()
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_a_list_of_trials_that_does_not_fit_on_a_disk_is_an_error(project: Path, form: str) -> None:
+    ended = in_a_shell(f"-m kedro trials list --format {form} > /dev/full", project)
+    assert ended.returncode == 1
+    errors = "Error: standard output cannot be written: No space left on device\n"
+    assert ended.stderr == errors
+
+
+def test_a_list_of_trials_may_end_early(project: Path) -> None:
+    ended = in_a_shell("-m kedro trials list --format csv | true", project)
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(("columns", "kept"), [("0", False), ("19", False), ("²", False), ("20", True)])
+def test_a_width_in_which_nothing_can_be_shown_counts_as_unknown(
+    monkeypatch: pytest.MonkeyPatch, columns: str, kept: bool
+) -> None:
+    monkeypatch.setattr(rich, "_console", rich.console.Console(width=0))
+    monkeypatch.setenv("COLUMNS", columns)
+    ignore_useless_width()
+    assert ("COLUMNS" in os.environ) == kept
+    assert (rich.get_console().width > NARROWEST) != kept

@@ -1,5 +1,6 @@
 """Folders of runs whose settings differ from conf."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -83,6 +84,29 @@ def test_a_run_is_found_by_name_by_a_part_of_it_or_by_folder(
         InputError, match=r"^no run 'cnf'; allowed: conf, epochs=2, .* Did you mean 'conf'"
     ):
         find_run("cnf", reports)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", r"^the name of a run is empty; allowed: conf, or a folder of reports$"),
+        ("x" * 300, r"^no run 'x+', nor such a folder: File name too long; allowed: conf, or"),
+    ],
+)
+def test_what_can_be_no_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_run(name, tmp_path / "08_reporting")
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        if path.name == "reports":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return False
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(InputError, match=r"^no run '/x/reports', nor such a folder: Permission denied;"):
+        find_run("/x/reports", tmp_path / "08_reporting")
 
 
 def test_missing_and_damaged_chapters_are_errors(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "folder").touch()
     with pytest.raises(DatasetError):
         artifact(tmp_path / "folder/x.json").save([1])
+    assert not tracking.fault
 
 
 def test_a_trial_is_in_the_table_even_if_it_cannot_be_tracked(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -428,6 +429,19 @@ def test_the_text_of_a_level(value: Any, text: str) -> None:
 def test_a_field_that_cannot_be_hashed_is_an_error() -> None:
     with pytest.raises(TypeError, match="a figure cannot be made from a set"):
         Comparison("T", "Q?", {"a": {"x": {1}}}, pd.DataFrame(), pd.DataFrame()).digest()
+
+
+def test_a_figure_is_the_same_whatever_the_user_has_set(tmp_path: Path) -> None:
+    path = tmp_path / "figure.png"
+    samples = Samples(np.zeros((1, 1, 28, 28), np.uint8), np.array([0]), ["a"])
+    FigureDataset(filepath=str(path)).save(samples)
+    expected = path.read_bytes()
+    path.unlink()
+    own: Any = {"savefig.format": "pdf", "text.usetex": True, "font.size": 20, "savefig.dpi": 30}
+    with mpl.rc_context(own):
+        FigureDataset(filepath=str(path)).save(samples)
+        assert {name: mpl.rcParams[name] for name in own} == own
+    assert path.read_bytes() == expected
 
 
 @pytest.mark.parametrize("name", ["$x_{$", "a$b$", "100 % $", "x_1^2", "\\\\frac{$\\\\alpha$}"])

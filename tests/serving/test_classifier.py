@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numba
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from cnn_ablation import kernels
 from cnn_ablation.data.image_files import prepare
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.errors import StudyError
@@ -238,3 +240,16 @@ def test_a_loaded_classifier_gives_the_same_results(classifier: Classifier, tmp_
 def test_the_network_is_in_evaluation_mode(classifier: Classifier) -> None:
     image = [Image.new("L", (28, 28), 200)]
     assert classifier.classify(image).equals(classifier.classify(image))
+
+
+def test_images_are_classified_without_numbas_compiler(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier.save(tmp_path / "model")
+    image = [Image.new("L", (28, 28), 200)]
+    expected = classifier.classify(image)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    monkeypatch.setattr(kernels, "accelerate", lambda _: pytest.fail("needs the compiler"))
+    result = Classifier.load(tmp_path / "model").classify(image)
+    assert result["class"].equals(expected["class"])
+    assert np.allclose(result["probability"], expected["probability"])

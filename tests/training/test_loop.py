@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,7 @@ from cnn_ablation.parts.layers import SeededDropout
 from cnn_ablation.parts.optimizers import SGD, Adam, AdamW, Optimizer
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.training import random_streams
-from cnn_ablation.training.devices import resolve_device
+from cnn_ablation.training.devices import check_layers, resolve_device
 from cnn_ablation.training.loop import train
 from cnn_ablation.training.results import HISTORY, Measurements, TrainedTrial
 from cnn_ablation.training.steps import WARM_UP_IMAGES
@@ -309,6 +310,15 @@ def test_an_unavailable_device_is_an_error_that_names_the_available_ones() -> No
         resolve_device("cuda")
     assert failure.value.key == "execution.device"
     assert "allowed here: auto" in str(failure.value)
+
+
+def test_fast_layers_need_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_layers("fast", torch.device("cpu"))
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    check_layers("torch", torch.device("cpu"))
+    check_layers("fast", torch.device("cuda"))
+    with pytest.raises(ParameterError, match=r"^execution\.layers: .* NUMBA_DISABLE_JIT .*; allowed: "):
+        check_layers("fast", torch.device("cpu"))
 
 
 class _HostReads(TorchDispatchMode):

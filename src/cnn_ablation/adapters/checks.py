@@ -38,15 +38,22 @@ GLOBALS = {
 
 
 def check_environment(conf_files: ConfFiles) -> None:
-    """Reject an environment that has no folder.
+    """Reject a configuration or an environment that has no folder.
 
     Raises:
         InputError: There is no such folder. The message names the environments that exist.
     """
     loader = conf_files.loader
     source, name = Path(loader.conf_source), loader.env or loader.default_run_env
-    if not source.is_dir() or (source / name).is_dir():
+    if source.is_file() or "://" in str(loader.conf_source):
         return  # Kedro can also read an archive or a remote folder, which are not checked.
+    if not (source / loader.base_env).is_dir():
+        raise InputError(
+            f"{source} has no folder {loader.base_env}, which describes the experiments: run the "
+            "command in the project's folder, or name its configuration by --conf-source"
+        )
+    if (source / name).is_dir():
+        return
     allowed = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     raise InputError(
         f"--env: no environment {name!r} in {source}; allowed: {', '.join(allowed)}."

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from kedro.framework.cli.utils import KedroCliError
 
+from cnn_ablation.adapters.library_settings import explain_import
 from cnn_ablation.errors import AblationError, one_line
 
 
@@ -20,7 +21,8 @@ def click_errors() -> Iterator[None]:
     and its plugins can call it. Scripts and notebooks, which run no command, get the original errors.
 
     Raises:
-        click.ClickException: A command is running, and an error of this package is raised.
+        click.ClickException: A command is running, and an error of this package is raised, or another
+            library cannot be imported with its settings.
     """
     try:
         yield
@@ -28,6 +30,11 @@ def click_errors() -> Iterator[None]:
         if click.get_current_context(silent=True) is None:
             raise
         raise click.ClickException(str(error)) from error
+    except Exception as error:
+        explained = explain_import(error)
+        if explained is None or click.get_current_context(silent=True) is None:
+            raise
+        raise click.ClickException(explained) from error
 
 
 def show_messages_of_kedro() -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
 from cnn_ablation.adapters.server_commands import load_context, serve, tracking
+from cnn_ablation.adapters.terminal import print_completely
 from cnn_ablation.errors import InputError
 from cnn_ablation.report.console import plain_console
 
@@ -55,6 +56,7 @@ def format_option(help_text: str) -> Callable[[Any], Any]:
 @env_option
 @click.pass_obj
 @click_errors()
+@print_completely()
 def list_trials(
     metadata: ProjectMetadata, form: str, sort: str | None, filters: tuple[str, ...], env: str | None
 ) -> None:
@@ -101,6 +103,7 @@ def _split_filter(text: str) -> tuple[str, str]:
 @env_option
 @click.pass_obj
 @click_errors()
+@print_completely()
 def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
     """Show the settings and the history of one trial. KEY may be abbreviated."""
     from cnn_ablation.execution.identity import settings_of
@@ -129,6 +132,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
 @env_option
 @click.pass_obj
 @click_errors()
+@print_completely()
 def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | None) -> None:
     """Remove trials that are unfinished or damaged, and with --older those that no run can reuse."""
     import shutil
@@ -162,6 +166,7 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
 @env_option
 @click.pass_obj
 @click_errors()
+@print_completely()
 def compare_runs(
     metadata: ProjectMetadata,
     a: str,
@@ -194,6 +199,7 @@ def compare_runs(
 @env_option
 @click.pass_obj
 @click_errors()
+@print_completely()
 def relocate(metadata: ProjectMetadata, env: str | None) -> None:
     """Correct the paths in MLflow's database after the project was moved or copied.
 

@@ -161,12 +161,14 @@ class StudyHooks:
                 raise self._invalid(group, "is missing; conf/base/parameters.yml should have it")
 
     def _check_execution(self, execution: ExecutionParameters) -> None:
-        """Reject an unavailable device, and warn of a precision that is slow on the device."""
-        from cnn_ablation.training.devices import multiplies_bf16, resolve_device
+        """Reject an unavailable device or layers, and warn of a precision that is slow on the device."""
+        from cnn_ablation.training.devices import check_layers, multiplies_bf16, resolve_device
 
         here = execution.scheduler is None
         try:
             device = resolve_device(execution.device, here=here)
+            if here:
+                check_layers(execution.layers, device)
         except ParameterError as error:
             raise self._invalid(error.key, error.reason) from None
         if here and execution.precision == "bf16" and not multiplies_bf16(device):

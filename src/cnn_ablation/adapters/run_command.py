@@ -93,6 +93,8 @@ def run_until_interrupted(context: click.Context, /, **options: Any) -> Any:
     _check_runner(options["runner"], options["runner_params"])
     if options["is_async"] or options["runner_params"].get("is_async"):
         raise click.UsageError("--async: not supported, because nodes save each trial when it ends")
+    # Figures are files. Matplotlib cannot even be imported if its variable names no backend.
+    os.environ["MPLBACKEND"] = "agg"
     with print_while_possible(), interruptible():
         # The first line on the screen: imports and checks take some seconds.
         logger.info("Checking parameters, catalog and tracking")

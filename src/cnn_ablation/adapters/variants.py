@@ -60,18 +60,21 @@ def find_run(name: str, reports: Path) -> Path:
     if name == CONF:
         return reports
     variants = stored_variants(reports)
+    allowed = f"allowed: {', '.join([CONF, *variants])}, or a folder of reports"
+    if not name:
+        raise InputError(f"the name of a run is empty; {allowed}")
     matches = [name] if name in variants else [other for other in variants if name in other]
     if len(matches) == 1:
         return variants[matches[0]]
-    if not matches and Path(name).is_dir():
-        return Path(name)
     if matches:
         raise InputError(f"{name!r} is a part of several names: {', '.join(matches)}")
-    allowed = [CONF, *variants]
-    raise InputError(
-        f"no run {name!r}; allowed: {', '.join(allowed)}, or a folder of reports."
-        f"{suggestion(name, allowed)}"
-    )
+    try:
+        if Path(name).is_dir():
+            return Path(name)
+    except OSError as error:
+        # The name is longer than that of a file, or the folder is another user's.
+        raise InputError(f"no run {name!r}, nor such a folder: {error.strerror}; {allowed}") from None
+    raise InputError(f"no run {name!r}; {allowed}.{suggestion(name, [CONF, *variants])}")
 
 
 def read_chapters(reports: Path) -> dict[str, Any]:

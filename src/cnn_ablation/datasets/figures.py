@@ -23,9 +23,12 @@ class FigureDataset(FileDataset[Drawing, tuple[str, bytes] | None]):
         if (_read_texts(self._filepath) or {}).get(DIGEST) != digest:
             import matplotlib as mpl
 
-            # Names of conditions, classes and files may contain dollars, which are no formulas.
-            with mpl.rc_context({"text.parse_math": False}):
-                self._writer(metadata={DIGEST: digest}).save(data.draw())
+            with mpl.rc_context():
+                # A matplotlibrc of the user's may choose another format, or need LaTeX.
+                mpl.rcdefaults()
+                # Names of conditions, classes and files may contain dollars, which are no formulas.
+                mpl.rcParams["text.parse_math"] = False
+                self._writer(format="png", metadata={DIGEST: digest}).save(data.draw())
 
     def load(self) -> tuple[str, bytes] | None:
         """Return path and content of the file; see `read_figure`."""

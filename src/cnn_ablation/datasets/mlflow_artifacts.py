@@ -21,7 +21,7 @@ class MlflowArtifactDataset(AbstractDataset[Any, Any]):
         """Return a dataset of a class of its own, as kedro-mlflow does."""
         from kedro_mlflow.io.artifacts import MlflowArtifactDataset as Tracked
 
-        return save_then_track(Tracked(**arguments), tracking.attempt)
+        return save_then_track(Tracked(**arguments), tracking)
 
     def load(self) -> Any:
         """Not called: instances are of another class."""

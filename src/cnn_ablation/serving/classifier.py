@@ -31,6 +31,7 @@ from cnn_ablation.errors import LostModelError
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
 from cnn_ablation.study.configuration import locate
+from cnn_ablation.training.devices import compiles
 from cnn_ablation.training.prediction import EVALUATION_BATCH, predict
 from cnn_ablation.training.training_data import Normalize
 
@@ -223,7 +224,8 @@ def _whole(
 ) -> nn.Module:
     channels, height, width = data["image_shape"]
     network = model.build((channels, height, width), len(data["class_names"]))
-    kernels.accelerate(network)
+    if compiles():
+        kernels.accelerate(network)
     network.load_state_dict(dict(weights))
     normalize = Normalize(torch.tensor(data["mean"]), torch.tensor(data["std"]))
     return nn.Sequential(normalize, network).eval()

@@ -1,5 +1,6 @@
 """Choice of the device, the precision and the layers of a training."""
 
+import numba
 import torch
 
 from cnn_ablation.errors import ParameterError
@@ -46,6 +47,25 @@ def resolve_layers(name: str, device: torch.device, architecture: Architecture) 
     """`fast` if requested, on a CPU, for an architecture that supports it; otherwise `torch`."""
     fast = name == "fast" and device.type == "cpu" and architecture.fast_layers
     return "fast" if fast else "torch"
+
+
+def check_layers(name: str, device: torch.device) -> None:
+    """Reject fast layers if they cannot be compiled on this machine.
+
+    Raises:
+        ParameterError: Numba's compiler is switched off.
+    """
+    if name == "fast" and device.type == "cpu" and not compiles():
+        raise ParameterError(
+            "execution.layers",
+            "fast needs Numba's compiler, which the variable NUMBA_DISABLE_JIT switches off; allowed: "
+            "torch, or fast without this variable",
+        )
+
+
+def compiles() -> bool:
+    """Whether Numba compiles the fast layers. Otherwise, it would run their loops in Python."""
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # Set at import.
 
 
 def multiplies_bf16(device: torch.device) -> bool:
