@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -120,6 +121,22 @@ def test_only_the_documented_ports_listen(client: Client, before: set[int]) -> N
     while (found := listening() - before) != expected and time.monotonic() < deadline:
         time.sleep(0.1)
     assert found == expected, "the scheduler, workers and nannies only: no web pages"
+
+
+def test_settings_for_other_clusters_do_not_end_the_local_one() -> None:
+    own = {
+        "distributed.scheduler.idle-timeout": "1h",
+        "distributed.worker.lifetime.duration": "1h",
+        "distributed.nanny.environ": {"OMP_NUM_THREADS": 7},
+    }
+    with dask.config.set(own):
+        client = connect(LOCAL, "cpu", trials=1)
+        assert client.cluster is not None
+        with client.cluster, client:
+            (settings,) = client.run(lambda: [dask.config.get(name) for name in own]).values()
+            assert settings == [None, None, {}]
+            assert not client.cluster.scheduler.idle_timeout
+        assert dask.config.get("distributed.scheduler.idle-timeout") == "1h"
 
 
 def test_code_is_never_imported_from_a_folder_that_others_can_write_to() -> None:

@@ -137,7 +137,10 @@ def _local_cluster(processes: int, threads: int) -> LocalCluster:
     # Dask puts its scratch folder first on the path that modules are imported from. Its own choice is a
     # name in /tmp that any user can take beforehand.
     scratch = tempfile.mkdtemp(prefix="cnn-ablation-")
+    defaults = dask.config.merge(*dask.config.defaults)["distributed"]
     settings = {
+        # A user's own settings are for other clusters. An idle timeout, for example, would end this one.
+        **{f"distributed.{role}": defaults[role] for role in ("scheduler", "worker", "nanny")},
         "temporary-directory": scratch,
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         # Dask's profiler, ticks and monitor interrupt the training thread a hundred times a second. The
