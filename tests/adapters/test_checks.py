@@ -25,6 +25,7 @@ from cnn_ablation.adapters.checks import (
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.session import wrong_selection
+from cnn_ablation.datasets import TrialsDataset
 from cnn_ablation.errors import InputError, StudyError
 from cnn_ablation.execution.store import TrialStore, trial_key
 from cnn_ablation.study.configuration import Configuration
@@ -299,6 +300,14 @@ def test_a_run_from_the_middle_goes_on_with_the_settings_of_the_results_before_i
         check_settings(pipeline, in_memory(known))
         with pytest.raises(StudyError, match=r"these settings have changed since .* was written; start"):
             check_settings(pipeline, in_memory(known | change))
+
+
+def test_a_damaged_result_is_left_to_the_node_that_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "trials.json"
+    file.write_text("")
+    catalog = in_memory({"params:one": experiment("none"), "params:evaluation": None})
+    catalog["one.trials"] = TrialsDataset(filepath=str(file))
+    check_settings(Pipeline([node(identity, "one.trials", "figure")]), catalog)
 
 
 def test_unknown_credentials_of_a_dataset_are_named(tmp_path: Path) -> None:
