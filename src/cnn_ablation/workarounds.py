@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-    from cnn_ablation.datasets.tracking import Tracking
-
 DASK_WORKER = "Dask Worker process (from Nanny)"
 """Name of the processes in which Dask starts its workers."""
 
@@ -96,7 +94,9 @@ def stop_kedro_mlflow(hook: Any) -> None:
     hook._is_mlflow_enabled = False
 
 
-def save_then_track(tracked: Any, tracking: "Tracking") -> Any:
+def save_then_track(
+    tracked: Any, is_tracked: Callable[[], bool], give_up: Callable[[Exception], object]
+) -> Any:
     """A dataset of kedro-mlflow that writes its file even if MLflow fails.
 
     kedro-mlflow makes a class per dataset, whose `_save` writes the file and then logs it, and raises if
@@ -104,7 +104,8 @@ def save_then_track(tracked: Any, tracking: "Tracking") -> Any:
 
     Args:
         tracked: A `MlflowArtifactDataset`.
-        tracking: Is told that MLflow has failed.
+        is_tracked: Whether the run is tracked at the moment.
+        give_up: Called with the error if MLflow has failed.
 
     Returns:
         A dataset with the same arguments. Its class has the same name, by which kedro-mlflow finds it.
@@ -114,7 +115,7 @@ def save_then_track(tracked: Any, tracking: "Tracking") -> Any:
     def save(self: Any, data: Any) -> None:
         enabled = self._logging_activated
         fault = None
-        if enabled and not tracking.fault:
+        if enabled and is_tracked():
             try:
                 kind._save(self, data)
             except Exception as error:
@@ -128,7 +129,7 @@ def save_then_track(tracked: Any, tracking: "Tracking") -> Any:
         finally:
             self._logging_activated = enabled
         if fault is not None:
-            tracking.give_up(fault)
+            give_up(fault)
 
     guarded = type(kind.__name__, (kind,), {"_save": save})
     return guarded(tracked.run_id, tracked.artifact_path, tracked.metadata)

@@ -21,7 +21,7 @@ class MlflowArtifactDataset(AbstractDataset[Any, Any]):
         """Return a dataset of a class of its own, as kedro-mlflow does."""
         from kedro_mlflow.io.artifacts import MlflowArtifactDataset as Tracked
 
-        return save_then_track(Tracked(**arguments), tracking)
+        return save_then_track(Tracked(**arguments), lambda: not tracking.fault, tracking.give_up)
 
     def load(self) -> Any:
         """Not called: instances are of another class."""
