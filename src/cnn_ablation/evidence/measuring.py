@@ -91,21 +91,31 @@ def rounding_step(
     return 1.0 if UNITS[metric] == "epochs" else 0.0
 
 
+def mask_partial(values: pd.DataFrame, trial_metrics: pd.DataFrame) -> pd.DataFrame:
+    """Metrics of trials, without those that a finished trial of the same condition lacks.
+
+    The trials that have a value, such as the epoch in which they reach an accuracy that others never
+    reach, are not a fair sample of their condition.
+
+    Args:
+        values: Some metrics, a row per trial.
+        trial_metrics: The same trials, with condition and status.
+    """
+    lacking = values.isna().mul(trial_metrics["status"] == "finished", axis="index")
+    return values.mask(lacking.groupby(trial_metrics["condition"]).transform("any"))
+
+
 def by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A metric of the finished trials: a row per seed and a column per condition, in order.
 
     An exact metric is known even if the training diverged. A condition some of whose finished trials
-    have no value, such as the epoch that reaches an accuracy they never reach, has none at all: the
-    trials that have one are not a fair sample.
+    have no value has none at all; see `mask_partial`.
     """
-    finished = trial_metrics["status"] == "finished"
-    values = trial_metrics[metric].replace([np.inf, -np.inf], np.nan)
-    known = values.where(finished | (metric in EXACT))
-    lacking = set(trial_metrics["condition"][finished & values.isna()])
-    conditions = list(trial_metrics["condition"].drop_duplicates())
-    table = trial_metrics.assign(value=known).pivot(index="seed", columns="condition", values="value")
-    table.loc[:, [name for name in conditions if name in lacking]] = np.nan
-    return table[conditions]
+    values = trial_metrics[[metric]].replace([np.inf, -np.inf], np.nan)
+    known = (trial_metrics["status"] == "finished") | (metric in EXACT)
+    finished = trial_metrics.assign(value=mask_partial(values, trial_metrics)[metric].where(known))
+    conditions = trial_metrics["condition"].drop_duplicates()
+    return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
 
 
 class Measured(NamedTuple):

@@ -6,6 +6,8 @@ import sklearn.metrics
 from scipy.special import log_softmax
 from scipy.stats import binned_statistic
 
+from cnn_ablation.evidence.measuring import mask_partial
+
 CALIBRATION_BINS = 15
 """Number of bins, as in Guo et al. (2017)."""
 
@@ -48,18 +50,14 @@ def summarize_conditions(trial_metrics: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns: condition; seeds, diverged and failed (numbers of trials with this end); total_params;
         for each metric `<metric>_mean`, `_sd` (sample standard deviation, NaN with one seed), `_min` and
-        `_max`. They are NaN if a finished trial has no value, such as the epoch that reaches an accuracy
-        it never reaches.
+        `_max`. They are NaN if a finished trial has no value; see `measuring.mask_partial`.
     """
     described = {"condition", "seed", "key", "status", "processor", "total_params"}
     metrics = [name for name in trial_metrics.columns if name not in described]
-    conditions = trial_metrics["condition"]
     groups = trial_metrics.groupby("condition", sort=False)
-    values = trial_metrics[metrics]
-    undefined = values.isna().mul(trial_metrics["status"] == "finished", axis="index")
-    values = values.mask(undefined.groupby(conditions).transform("any"))
     spread = (
-        values.groupby(conditions, sort=False)
+        mask_partial(trial_metrics[metrics], trial_metrics)
+        .groupby(trial_metrics["condition"], sort=False)
         .agg(["mean", "std", "min", "max"])
         .rename(columns={"std": "sd"}, level=1)
     )
