@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from cnn_ablation.errors import ClusterError, StoreError
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.engine import Engine
 from cnn_ablation.execution.identity import identify
-from cnn_ablation.execution.outcomes import Outcome
+from cnn_ablation.execution.outcomes import Outcome, describe_result
 from cnn_ablation.execution.progress import StudyProgress
 from cnn_ablation.execution.store import StoredTrial, TrialStore
 from cnn_ablation.execution.worker import TrialData, train_on_worker
@@ -180,6 +181,29 @@ def test_planned_trials_are_trained_ahead_and_do_not_count_as_reused(
     assert [outcome.reused for outcome in rest] == [False, False]
     (again,) = engine.train(TRIALS[1:2], data, store, execution(workers=1), EVALUATION)
     assert again.reused
+
+
+def test_trials_that_are_trained_ahead_are_logged_when_they_end(
+    tmp_path: Path, data: TrialData, messages: list[str]
+) -> None:
+    engine = Engine(StudyProgress(), partial(end_last, tmp_path))
+    engine.planned = [make_trial(seed) for seed in range(3)]
+    (outcome,) = engine.train(
+        engine.planned[:1], data, TrialStore(tmp_path), execution(workers=2), EVALUATION
+    )
+    engine.close()
+    assert outcome.stored is not None
+    ahead = [line for line in messages if line.startswith("Trained ahead")]
+    assert [line.split(" (")[0] for line in ahead] == [
+        f"Trained ahead  c seed {seed}: {describe_result(outcome.stored)}" for seed in (1, 2)
+    ]
+
+
+def end_last(store: Path, _key: str, trial: Trial, *_: object) -> TrainedTrial:
+    """Return a result without training, with seed 0 after two others are in the store."""
+    while trial.seed == 0 and len(list(TrialStore(store))) < 2:
+        time.sleep(0.01)
+    return TRAINED
 
 
 def test_equal_trials_share_a_result_under_different_names(

@@ -20,9 +20,9 @@ from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.errors import ClusterError, StoreError
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.identity import identify
-from cnn_ablation.execution.outcomes import Outcome
+from cnn_ablation.execution.outcomes import Outcome, describe_result
 from cnn_ablation.execution.progress import StudyProgress
-from cnn_ablation.execution.store import TrialStore, trial_key
+from cnn_ablation.execution.store import StoredTrial, TrialStore, trial_key
 from cnn_ablation.execution.worker import EPOCHS_TOPIC, DataOnWorker, TrialData, train_on_worker
 from cnn_ablation.study.parameters import EvaluationParameters, ExecutionParameters
 from cnn_ablation.study.trials import Trial
@@ -228,9 +228,21 @@ class Engine:
         self._progress.end(key, error)
         if key not in waiting:
             self._unclaimed[key] = error
+            self._log_ahead(task.trial, stored)
             return []
         # Several trials, with different names, can have this key.
         return [Outcome(asked.trial, key, stored, error=error) for asked in waiting.pop(key)]
+
+    def _log_ahead(self, trial: Trial, stored: StoredTrial | None) -> None:
+        # The experiment that asks for a trial reports its error.
+        if stored is not None:
+            left = self.time_left()
+            logger.info(
+                "Trained ahead  %s: %s%s",
+                trial.name,
+                describe_result(stored),
+                f" ({left})" if left else "",
+            )
 
     def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         key = event[1]["key"]

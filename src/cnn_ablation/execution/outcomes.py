@@ -36,3 +36,10 @@ class TrialRun:
     metrics: dict[str, float]
     reused: bool = False
     error: str = ""
+
+
+def describe_result(result: StoredTrial | TrialRun) -> str:
+    """The result of a trial that has not failed, in a few words."""
+    if result.status == "diverged":
+        return f"diverged in epoch {len(result.history)}"
+    return f"validation accuracy {result.metrics['mean_val_accuracy']:.2f} %"

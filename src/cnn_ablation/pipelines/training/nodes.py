@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnn_ablation.data.splits import Arrays
-from cnn_ablation.execution.outcomes import Outcome, TrialRun
+from cnn_ablation.execution.outcomes import Outcome, TrialRun, describe_result
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, ExecutionParameters
@@ -59,10 +59,7 @@ def _log(run: TrialRun, count: str, time_left: str) -> None:
     if run.status == "failed":
         logger.error("%s  %s failed: %s", count, run.trial.name, run.error)
         return
-    result = (
-        f"diverged in epoch {len(run.history)}"
-        if run.status == "diverged"
-        else f"validation accuracy {run.metrics['mean_val_accuracy']:.2f} %"
-    )
     note = "reused" if run.reused else time_left
-    logger.info("%s  %s: %s%s", count, run.trial.name, result, f" ({note})" if note else "")
+    logger.info(
+        "%s  %s: %s%s", count, run.trial.name, describe_result(run), f" ({note})" if note else ""
+    )
