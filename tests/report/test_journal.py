@@ -304,6 +304,19 @@ def test_the_best_condition_and_its_indistinguishable_rivals() -> None:
     assert "cannot be distinguished" not in clear
 
 
+def test_a_condition_whose_trials_have_diverged_is_not_the_best() -> None:
+    dropout = chapter("Dropout")
+    dropout["conditions"][1]["diverged"] = 1
+    text = written(dropout=dropout)
+    assert (
+        "**one** (Dropout) has the highest mean validation accuracy of all conditions whose trials"
+        in text
+    )
+    dropout["conditions"][0]["failed"] = 1
+    text = written(dropout=dropout)
+    assert "**two** (Dropout) has the highest mean validation accuracy of all conditions:" in text
+
+
 def row(metric: str, *, agrees: bool | None, note: str | None = None) -> dict[str, Any]:
     return {
         "condition": "one",

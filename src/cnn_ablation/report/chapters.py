@@ -1,6 +1,6 @@
 """The content of a chapter of the journal, and reading it. Accuracies are percentages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.errors import StudyError
 from cnn_ablation.study.experiment import ExperimentParameters
+from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Condition
 from cnn_ablation.training.results import METRICS
 
@@ -211,3 +212,22 @@ def require_all(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, M
             f"Not run yet: {', '.join(missing)}. Run it first: kedro run --pipeline={missing[0]}"
         )
     return written
+
+
+def is_complete(condition: Mapping[str, Any]) -> bool:
+    """Whether all trials of a condition, given as a `ConditionRow`, have finished."""
+    return not (condition["diverged"] or condition["failed"])
+
+
+def best_condition(conditions: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The condition with the highest mean, by the rule of `champion.best_trial`.
+
+    Args:
+        conditions: See `ConditionRow`.
+
+    Returns:
+        The best condition; None if no trial has finished.
+    """
+    measured = [condition for condition in conditions if condition[PRIMARY_METRIC] is not None]
+    complete = [condition for condition in measured if is_complete(condition)]
+    return max(complete or measured, key=lambda condition: condition[PRIMARY_METRIC], default=None)

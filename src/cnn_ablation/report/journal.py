@@ -24,7 +24,13 @@ from cnn_ablation.evidence.published import OTHER_SETTINGS
 from cnn_ablation.evidence.wording import duration, quantity
 from cnn_ablation.execution.store import StoredTrial
 from cnn_ablation.provenance import cpu_name
-from cnn_ablation.report.chapters import histories_of, run_chapters, trial_metrics_of
+from cnn_ablation.report.chapters import (
+    best_condition,
+    histories_of,
+    is_complete,
+    run_chapters,
+    trial_metrics_of,
+)
 from cnn_ablation.report.figures.style import MAX_CLASSES
 from cnn_ablation.study.claims import PLACES
 from cnn_ablation.study.experiment import ExperimentParameters
@@ -185,7 +191,13 @@ def write_markdown(chapters: Mapping[str, Mapping[str, Any] | None], notice: str
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"quantity": quantity, "duration": duration, "fixed": _fixed, "cell": _cell}
+    environment.filters |= {
+        "quantity": quantity,
+        "duration": duration,
+        "fixed": _fixed,
+        "cell": _cell,
+        "best": best_condition,
+    }
     return environment.get_template("journal.md.j2").render(
         chapters=written,
         missing=[name for name in chapters if name not in written],
@@ -231,7 +243,7 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     ]
     pairs = [pair for chapter in chapters.values() for pair in chapter["pairs"]]
     budgets = [row for chapter in chapters.values() for row in chapter["noise_budget"]]
-    best = max(conditions, key=lambda condition: condition[PRIMARY_METRIC], default=None)
+    best = best_condition(conditions)
     return {
         "verdicts": verdicts,
         "ranked": sorted(verdicts, key=_rank),
@@ -239,6 +251,7 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "origin": _origin(chapters),
         "counts": {verdict: counts[verdict] for verdict in SIGNS},
         "best": best,
+        "some_incomplete": 0 < sum(map(is_complete, conditions)) < len(conditions),
         "without_results": [
             chapter["title"]
             for chapter in chapters.values()

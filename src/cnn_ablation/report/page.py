@@ -21,7 +21,13 @@ from markdown_it.token import Token
 
 from cnn_ablation.evidence.effects import contrast
 from cnn_ablation.evidence.measuring import rounding_step
-from cnn_ablation.report.chapters import conditions_of, histories_of, run_chapters, trial_metrics_of
+from cnn_ablation.report.chapters import (
+    best_condition,
+    conditions_of,
+    histories_of,
+    run_chapters,
+    trial_metrics_of,
+)
 from cnn_ablation.report.journal import figure_link, study_of
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 
@@ -78,8 +84,8 @@ def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -
     """The data of the page's scripts, in types that JSON can hold.
 
     Returns:
-        runs_address; experiments, by name: title, names of conditions, trials, means, claims, curves and
-        confusion; and pairs of conditions, see `_pair_conditions`.
+        runs_address; experiments, by name: title, names of conditions and of the best one, trials,
+        means, claims, curves and confusion; and pairs of conditions, see `_pair_conditions`.
     """
     return {
         "runs_address": runs_address,
@@ -87,6 +93,7 @@ def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -
             name: {
                 "title": chapter["title"],
                 "names": [row["name"] for row in chapter["conditions"]],
+                "best": (best_condition(chapter["conditions"]) or {}).get("name"),
                 "trials": _trials(chapter),
                 "means": [
                     {"condition": row["name"], "mean": row[PRIMARY_METRIC]}

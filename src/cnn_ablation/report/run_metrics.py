@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cnn_ablation.report.chapters import best_condition
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 
 
@@ -23,9 +24,16 @@ def summarize_run(
         were `trials_trained` by this run and `trials_failed`. A number is left out if no table has it.
     """
     metrics: dict[str, float] = {}
-    means = [value for table in summaries for value in table[f"{PRIMARY_METRIC}_mean"].dropna()]
-    if means:
-        metrics[f"best_{PRIMARY_METRIC}"] = round(max(means), 4)
+    conditions = [
+        row
+        for table in summaries
+        for row in table.rename(columns={f"{PRIMARY_METRIC}_mean": PRIMARY_METRIC})
+        .dropna(subset=PRIMARY_METRIC)
+        .to_dict("records")
+    ]
+    best = best_condition(conditions)
+    if best is not None:
+        metrics[f"best_{PRIMARY_METRIC}"] = round(best[PRIMARY_METRIC], 4)
     if verdicts:
         found = [verdict for table in verdicts for verdict in table["verdict"]]
         counted = {

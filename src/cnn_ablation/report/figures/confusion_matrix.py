@@ -21,7 +21,7 @@ class ConfusionMatrix(Drawing):
 
     Args:
         title: Title of the experiment.
-        condition: The condition whose networks predicted.
+        condition: The best condition, whose networks predicted; see `champion.best_trial`.
         matrix: Counts, summed over seeds, int (classes, classes); a row per true class.
         class_names: Name per class.
         seeds: Number of networks that the counts come from.
@@ -59,7 +59,7 @@ class ConfusionMatrix(Drawing):
             axes.set_yticks(range(size), names)
             axes.set_xlabel("Predicted class")
             axes.set_ylabel("True class")
-            axes.set_title(f"{self.condition}: the condition with the highest mean validation accuracy")
+            axes.set_title(f"{self.condition}, the best condition")
             figure.colorbar(image, ax=axes, label="Share of the true class's images (%)", shrink=0.8)
             style.heading(figure, f"{self.title}: confusion matrix")
             networks = f"{self.seeds} networks, one per seed" if self.seeds > 1 else "1 network"

@@ -187,15 +187,14 @@ const charts = {
     }];
   },
 
-  confusion_matrix({ confusion, means }) {
+  confusion_matrix({ confusion, best }) {
     if (!confusion.length) return [];
     const names = [...new Set(confusion.map((row) => row.condition))];
-    const best = means.reduce((one, other) => (other.mean > one.mean ? other : one));
     const band = (field, title, axis) => ({ field, title, type: "nominal", sort: null, axis });
     return [{
       height: 30 * new Set(confusion.map((row) => row.true)).size,
       data: { values: confusion },
-      params: [{ name: "condition", value: best.condition, bind: { input: "select", options: names, name: "Condition" } }],
+      params: [{ name: "condition", value: best, bind: { input: "select", options: names, name: "Condition" } }],
       transform: [{ filter: "datum.condition === condition" }],
       encoding: {
         x: band("predicted", "Predicted class", { labelAngle: -40 }),
