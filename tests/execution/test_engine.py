@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import numba
 import psutil
 import pytest
 import torch
@@ -447,6 +448,13 @@ def test_a_worker_with_other_versions_refuses(group: str, name: str, difference:
     identity = identify(TRIALS[0], "data", 1, torch.device("cpu"), "fp32", "fast")
     identity[group][name] = "other"
     with pytest.raises(RuntimeError, match=f"differs .* in its versions of {difference}"):
+        train_on_worker("key", TRIALS[0], identity, "data")
+
+
+def test_a_worker_that_cannot_compile_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    identity = identify(TRIALS[0], "data", 1, torch.device("cpu"), "fp32", "fast")
+    with pytest.raises(RuntimeError, match="NUMBA_DISABLE_JIT"):
         train_on_worker("key", TRIALS[0], identity, "data")
 
 

@@ -389,6 +389,24 @@ def test_a_trial_that_the_disk_has_no_room_for_leaves_nothing(small_disk: Path) 
     assert store.leftovers() == []
 
 
+def test_a_damaged_entry_that_cannot_be_set_aside_is_noticed_before_training(small_disk: Path) -> None:
+    # A disk cannot be renamed where it is mounted.
+    key = KEY[::-1]
+    store = TrialStore(small_disk.parent)
+    small_disk.parent.joinpath(key).mkdir()
+    subprocess.run(["mount", "--bind", str(small_disk), str(store.root / key)], check=True)
+    try:
+        store.check_writable()
+        with pytest.raises(
+            StoreError, match=f"{key}, a trial that was truncated .* cannot be set aside"
+        ):
+            store.check_writable([KEY, key])
+    finally:
+        subprocess.run(["umount", str(store.root / key)], check=True)
+    store.check_writable([KEY, key])
+    assert [folder.name[:-9] for folder in store.leftovers()] == [f".damaged-{key}"]
+
+
 def test_a_read_only_disk_is_noticed_and_can_be_read(small_disk: Path) -> None:
     store = TrialStore(small_disk)
     store.put(KEY, {"seed": 0}, TRAINED)

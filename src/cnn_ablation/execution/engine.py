@@ -113,7 +113,7 @@ class Engine:
                     and (task.key in waiting or store.get(task.key) is None)
                 }
                 if tasks:
-                    store.check_writable()
+                    store.check_writable(tasks)
                     logger.info(
                         "Trials to train: %d, to reuse: %d", len(tasks), len(known - tasks.keys())
                     )

@@ -5,11 +5,12 @@ import hashlib
 import json
 import logging
 import math
+import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -158,11 +159,15 @@ class TrialStore:
         except OSError as error:
             raise self._fault("read", error) from error
 
-    def check_writable(self) -> None:
+    def check_writable(self, keys: Iterable[str] = ()) -> None:
         """Check that the store can be written, by writing a file and removing it.
 
+        Args:
+            keys: Keys of trials that will be stored.
+
         Raises:
-            StoreError: The store cannot be written.
+            StoreError: The store cannot be written, or a damaged entry with one of the keys cannot be
+                set aside.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -170,6 +175,13 @@ class TrialStore:
                 (Path(folder) / "probe").write_bytes(bytes(PROBE))
         except OSError as error:
             raise self._fault("written", error) from error
+        for key in keys:
+            # Another run may have stored the trial meanwhile.
+            if self.get(key) is None and os.path.lexists(self.root / key):
+                raise StoreError(
+                    f"{self.root / key}, a trial that was truncated or altered, must be trained again, "
+                    "but it cannot be set aside. Remove it, then run the same command again"
+                )
 
     def _fault(self, what: str, error: Exception, key: str | None = None) -> StoreError:
         place = self.root if key is None else f"Trial {key} in {self.root}"

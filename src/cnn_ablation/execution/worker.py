@@ -13,6 +13,7 @@ from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.splits import Arrays
 from cnn_ablation.execution.identity import code_versions, library_versions
 from cnn_ablation.study.trials import Trial
+from cnn_ablation.training.devices import compiles
 from cnn_ablation.training.loop import train
 from cnn_ablation.training.results import TrainedTrial
 from cnn_ablation.training.training_data import TRAINING_ARRAYS, TrainingData
@@ -87,7 +88,8 @@ def train_on_worker(key: str, trial: Trial, identity: Mapping[str, Any], data: s
         data: Name of the plugin that holds the data.
 
     Raises:
-        RuntimeError: The worker has other versions of the code or of a library.
+        RuntimeError: The worker has other versions of the code or of a library, or cannot compile the
+            fast layers.
     """
     layers = identity["layers"]
     own = {**code_versions(trial.condition, layers), **library_versions()}
@@ -98,6 +100,11 @@ def train_on_worker(key: str, trial: Trial, identity: Mapping[str, Any], data: s
             "this worker differs from the machine that runs Kedro in its versions of "
             + ", ".join(f"{name} ({own.get(name)}, not {wanted.get(name)})" for name in names)
             + ": install the same versions"
+        )
+    if layers == "fast" and not compiles():
+        raise RuntimeError(
+            "the variable NUMBA_DISABLE_JIT of this worker switches off the fast layers' compiler: "
+            "start the worker without it"
         )
     # Set in the training thread, because OpenMP keeps this number per thread.
     torch.set_num_threads(1)
