@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
+from kedro.pipeline import Pipeline
 from kedro.validation import TypeExtractor
 
 from cnn_ablation import settings
 from cnn_ablation.adapters import conf_files
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
+from cnn_ablation.adapters.session import wrong_selection
 from cnn_ablation.pipeline_registry import ARGUMENTS, BUILT_IN, STAGES, register_pipelines
 from cnn_ablation.study.groups import SHARED_GROUPS
 from tests.conftest import (
@@ -116,7 +118,30 @@ def test_no_experiment_can_have_the_name_of_another_input_of_a_node() -> None:
         if last.kind is last.VAR_KEYWORD and given & {"results", "chapter", "contrasts"}:
             assert {parameter.name for parameter in others} <= taken, node.name
             checked.add(node.name.rpartition(".")[2])
-    assert {"judge_claims", "join_contrasts", "join_experiments", "write_journal"} <= checked
+    assert {
+        "judge_claims",
+        "judge_claims_dropout",
+        "join_contrasts",
+        "join_experiments",
+        "write_journal",
+    } <= checked
+
+
+@pytest.mark.parametrize(
+    "names", [("dropout", "pooling"), (*STUDY, "alone"), (*ELSEWHERE, "journal"), ("directions", "more")]
+)
+def test_pipelines_of_different_experiments_can_run_together(names: tuple[str, ...]) -> None:
+    # As `kedro run --pipelines` joins them.
+    joined = sum((PIPELINES[name] for name in names), Pipeline([]))
+    assert {node for name in names for node in PIPELINES[name].nodes} == set(joined.nodes)
+
+
+@pytest.mark.parametrize(
+    "names", [["dropout", "__default__"], ["pursuit", "dropout"], ["recipe", "dropout", "frontier"]]
+)
+def test_pipelines_that_share_results_cannot_run_together(names: list[str]) -> None:
+    message = wrong_selection({"pipeline_names": names}, PIPELINES)
+    assert f"{names[0]!r} and {names[-1]!r} cannot run together" in str(message)
 
 
 def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
@@ -127,12 +152,10 @@ def test_the_claims_of_a_study_are_judged_as_one_family() -> None:
     families["alone"] = {"alone"}
     for name, members in families.items():
         (joining,) = (
-            node for node in PIPELINES[name].nodes if node.name.endswith("conclusions.join_contrasts")
+            node for node in PIPELINES[name].nodes if "conclusions.join_contrasts" in node.name
         )
         assert set(joining.inputs) == {f"conclusions.{member}.contrasts" for member in members}
-        (judging,) = (
-            node for node in PIPELINES[name].nodes if node.name.endswith("conclusions.judge_claims")
-        )
+        (judging,) = (node for node in PIPELINES[name].nodes if "conclusions.judge_claims" in node.name)
         judged = {output.split(".")[1] for output in judging.outputs}
         assert judged == ({name} if name in (*STUDY, *ELSEWHERE, "alone") else members)
 

@@ -1,12 +1,14 @@
 """The session that `kedro run` runs in."""
 
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.io import DatasetNotFoundError
 from kedro.pipeline import Pipeline
+from kedro.pipeline.pipeline import OutputNotUniqueError
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.terminal import print_while_possible
@@ -21,14 +23,14 @@ class ProjectSession(KedroSession):
         """Run pipelines as `KedroSession.run` does. The run goes on if nobody can read what it prints.
 
         Raises:
-            InputError: There is no pipeline, node, tag, dataset or namespace of a requested name, or
-                nothing is left to run.
+            InputError: There is no pipeline, node, tag, dataset or namespace of a requested name, the
+                pipelines cannot run together, or nothing is left to run.
         """
         try:
             with print_while_possible():
                 result: dict[str, Any] = super().run(*args, **kwargs)
-        except ValueError:
-            # Kedro has no specific type of error for them.
+        except (ValueError, OutputNotUniqueError):
+            # Kedro has no specific type of error for most of them.
             problem = wrong_selection(kwargs, pipelines)
             if problem is None:
                 raise
@@ -61,6 +63,14 @@ def wrong_selection(options: Mapping[str, Any], pipelines: Mapping[str, Pipeline
             allowed = selectable(pipelines)
             listed = ", ".join(allowed)
             return f"--pipeline: no pipeline {name!r}; allowed: {listed}.{suggestion(name, allowed)}"
+    for one, other in combinations(names, 2):
+        try:
+            pipelines[one] + pipelines[other]
+        except (ValueError, OutputNotUniqueError):
+            return (
+                f"--pipelines: {one!r} and {other!r} cannot run together, because they write the same "
+                "results; allowed: one of them at a time"
+            )
     pipeline = sum((pipelines[name] for name in names), Pipeline([]))
     nodes = {node.name for node in pipeline.nodes}
     tags = {tag for node in pipeline.nodes for tag in node.tags}

@@ -33,15 +33,17 @@ def create_pipeline(
         **{name: f"{name}.results" for name in judged},
     }
     outputs = [f"{name}.verdicts" for name in judged]
+    # Names of nodes must differ between pipelines that `kedro run --pipelines` joins.
+    judge = f"judge_claims_{judged[0]}" if len(judged) == 1 else "judge_claims"
     judging = (
         Node(
             nodes.judge_pursued_claims,
             inputs={**inputs, "pursuit": "params:pursuit"},
             outputs=outputs,
-            name="judge_claims",
+            name=judge,
         )
         if pursued
-        else Node(nodes.judge_claims, inputs=inputs, outputs=outputs, name="judge_claims")
+        else Node(nodes.judge_claims, inputs=inputs, outputs=outputs, name=judge)
     )
     chapters = [node for name in judged for node in _conclude(name)]
     listing = [
@@ -57,7 +59,7 @@ def create_pipeline(
         nodes.join_contrasts,
         inputs={name: f"{name}.contrasts" for name in study},
         outputs="contrasts",
-        name="join_contrasts",
+        name="join_contrasts" if family is None else f"join_contrasts_{family}",
     )
     pipeline = Pipeline([*listing, joining, judging, *chapters], tags=NAMESPACE)
     given = pipeline.inputs()
