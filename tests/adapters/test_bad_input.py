@@ -279,6 +279,10 @@ def test_an_unknown_pipeline(project: Path) -> None:
     assert "Did you mean 'dropout'?" in message
 
 
+def test_a_pursuit_with_another_pipeline(project: Path) -> None:
+    assert "'pursuit' chooses its seeds by itself" in error_of(project, "--pipelines=pursuit,schedule")
+
+
 def test_an_empty_pipeline(project: Path) -> None:
     message = " ".join(error_of(project, "--pipeline=").split())
     assert "Error: --pipeline: is empty; allowed: pursuit, journal, predict" in message

@@ -200,6 +200,35 @@ def test_trials_that_are_trained_ahead_are_logged_when_they_end(
     ]
 
 
+def test_trials_that_are_trained_ahead_are_stored_while_nobody_waits(
+    tmp_path: Path, data: TrialData
+) -> None:
+    engine = Engine(StudyProgress(), partial(end_first, tmp_path))
+    engine.planned = [make_trial(seed) for seed in range(3)]
+    list(engine.train(engine.planned[:1], data, TrialStore(tmp_path), execution(workers=2), EVALUATION))
+    ends = time.monotonic() + 60
+    while len(list(TrialStore(tmp_path))) < 3:
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    engine.close()
+
+
+def test_an_open_ended_study_has_all_workers_from_the_beginning(tmp_path: Path, data: TrialData) -> None:
+    engine = Engine(StudyProgress(), count_tasks)
+    engine.open_ended = True
+    list(engine.train([make_trial(0)], data, TrialStore(tmp_path), execution(workers=2), EVALUATION))
+    assert engine._client is not None
+    assert len(engine._client.nthreads()) == 2
+    engine.close()
+
+
+def end_first(store: Path, _key: str, trial: Trial, *_: object) -> TrainedTrial:
+    """Return a result without training, that of seed 0 before all others."""
+    while trial.seed > 0 and not list(TrialStore(store)):
+        time.sleep(0.01)
+    return TRAINED
+
+
 def end_last(store: Path, _key: str, trial: Trial, *_: object) -> TrainedTrial:
     """Return a result without training, with seed 0 after two others are in the store."""
     while trial.seed == 0 and len(list(TrialStore(store))) < 2:
@@ -367,6 +396,9 @@ def test_trains_on_a_cluster_that_requires_certificates(
         stranger = execution(scheduler=scheduler.replace("tls:", "tcp:"), workers=None)
         with pytest.raises(ClusterError):
             connect(stranger, "cpu", 1)
+        unencrypted = settings.model_copy(update={"scheduler": stranger.scheduler})
+        with pytest.raises(ClusterError, match=r"execution\.scheduler: tcp://.* begins with tls://"):
+            connect(unencrypted, "cpu", 1)
 
 
 def test_dask_and_interrupts_do_not_disturb_the_training_thread() -> None:

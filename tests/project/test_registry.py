@@ -137,7 +137,7 @@ def test_pipelines_of_different_experiments_can_run_together(names: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    "names", [["dropout", "__default__"], ["pursuit", "dropout"], ["recipe", "dropout", "frontier"]]
+    "names", [["dropout", "__default__"], ["journal", "pursuit"], ["recipe", "dropout", "frontier"]]
 )
 def test_pipelines_that_share_results_cannot_run_together(names: list[str]) -> None:
     message = wrong_selection({"pipeline_names": names}, PIPELINES)

@@ -83,6 +83,7 @@ class StudyHooks:
             from cnn_ablation.execution.progress import StudyProgress
 
             self._engine = Engine(StudyProgress())
+            self._engine.open_ended = not isinstance(catalog.load("params:seeds"), SeedParameters)
             self._engine.planned = [trial for name in training for trial in trials[name]]
             # The engine is not described in the catalog, because it is not data and ends with the run.
             catalog["engine"] = MemoryDataset(self._engine, copy_mode="assign")
@@ -97,15 +98,15 @@ class StudyHooks:
                 raise self._invalid(cause.key, cause.reason) from None
             if isinstance(cause, AblationError):
                 raise cause from None
-            if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
-                raise StudyError(f"Results cannot be written: {cause}. {STORED_IS_KEPT}") from None
         for cause in _causes(error):
             file = re.search(r"^Failed while loading data .*?filepath=(?:\w+\(')?([^,)']+)", str(cause))
             if isinstance(cause, DatasetError) and file is not None:
                 raise StudyError(
-                    f"{file[1]} cannot be read: {one_line(cause.__cause__ or cause)}. Start the run at "
-                    "an earlier node, which writes this file, or leave out the option that selects nodes"
+                    f"{file[1]} cannot be read: {one_line(cause.__cause__ or cause)}. Restore the file, "
+                    "or start the run at an earlier node that writes it"
                 ) from None
+            if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
+                raise StudyError(f"Results cannot be written: {cause}. {STORED_IS_KEPT}") from None
 
     @hook_impl(trylast=True)
     @click_errors()

@@ -26,6 +26,12 @@ class ProjectSession(KedroSession):
             InputError: There is no pipeline, node, tag, dataset or namespace of a requested name, the
                 pipelines cannot run together, or nothing is left to run.
         """
+        names = set(kwargs.get("pipeline_names") or ())
+        if "pursuit" in names and len(names) > 1:
+            raise InputError(
+                "--pipelines: 'pursuit' chooses its seeds by itself, and cannot run together with other "
+                "pipelines; allowed: pursuit alone"
+            )
         try:
             with print_while_possible():
                 result: dict[str, Any] = super().run(*args, **kwargs)

@@ -60,7 +60,7 @@ def trials_at_once(device: str) -> int:
     }[device]
 
 
-def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
+def connect(execution: ExecutionParameters, device: str, trials: int | None) -> Client:
     """Connect to the scheduler that the parameters name, or start a local cluster.
 
     A local cluster has a single-threaded worker per core, as memory permits, or a worker with several
@@ -70,7 +70,8 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
     Args:
         execution: Cluster parameters.
         device: Type of device that workers train on.
-        trials: Number of trials to train. A local cluster has no more threads than trials.
+        trials: Number of trials to train; None if it is not known. A local cluster has no more threads
+            than trials.
 
     Raises:
         ClusterError: Workers cannot be started, the scheduler cannot be reached, or one of Dask's own
@@ -98,13 +99,20 @@ def connect(execution: ExecutionParameters, device: str, trials: int) -> Client:
                 f"execution.scheduler: {execution.scheduler!r} is not an address: {error}; allowed: for "
                 "example tcp://10.0.0.5:8786"
             ) from None
+        except RuntimeError as error:
+            raise ClusterError(
+                f"execution.scheduler: {execution.scheduler}: {error}; allowed with execution.tls: an "
+                "address that begins with tls://"
+            ) from error
         except (OSError, TimeoutError) as error:
             raise ClusterError(
                 f"execution.scheduler: no workers at {execution.scheduler} ({error}). Start the "
                 "scheduler and its workers, or leave the key out to train on this machine"
             ) from error
         return client
-    at_once = min(execution.workers or trials_at_once(device), trials)
+    at_once = execution.workers or trials_at_once(device)
+    if trials is not None:
+        at_once = min(at_once, trials)
     processes = min(at_once, torch.cuda.device_count()) if device == "cuda" else at_once
     for attempt in range(START_ATTEMPTS):
         try:

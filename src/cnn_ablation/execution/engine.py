@@ -9,11 +9,13 @@ streams.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
+from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
-from dask.distributed import Client, Future, as_completed
+from dask.distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from cnn_ablation.base_parameters import ImageShape
@@ -48,6 +50,16 @@ class _Task:
     identity: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """A trial that has ended. `lost` is the error if the cluster is gone."""
+
+    key: str
+    stored: StoredTrial | None = None
+    error: str = ""
+    lost: Exception | None = None
+
+
 class Engine:
     """Trains trials on a cluster, to which it connects when there is something to train.
 
@@ -60,6 +72,9 @@ class Engine:
         self.planned: Sequence[Trial] = ()
         """Trials that later calls of `train` will ask for. Workers that would be idle start them."""
 
+        self.open_ended = False
+        """Whether later calls can also ask for trials that nobody knows yet, as a pursuit does."""
+
         self._progress = progress
         self._work = work or train_on_worker
         self._lock = Lock()
@@ -67,6 +82,7 @@ class Engine:
         self._on_workers: set[str] = set()
         self._tasks: dict[str, _Task] = {}
         self._futures: dict[str, Future[TrainedTrial]] = {}
+        self._ended: SimpleQueue[_Ended] = SimpleQueue()
         self._unclaimed: dict[str, str] = {}  # error, or "", of each trial that was trained ahead
 
     def train(
@@ -117,8 +133,8 @@ class Engine:
                     logger.info(
                         "Trials to train: %d, to reuse: %d", len(tasks), len(known - tasks.keys())
                     )
-                self._submit(tasks, data, execution, evaluation)
-                yield from self._collect(waiting, store)
+                self._submit(tasks, data, store, execution, evaluation)
+                yield from self._collect(waiting)
 
     def time_left(self) -> str:
         """Estimated time for all trials on the cluster, in words; empty if there is no estimate yet."""
@@ -127,6 +143,7 @@ class Engine:
     def close(self) -> None:
         """Disconnect from the cluster. A local cluster ends, and the trials that it trains are lost."""
         self._futures.clear()
+        self._ended = SimpleQueue()
         self._on_workers.clear()
         if self._client is not None:
             cluster = self._client.cluster
@@ -162,6 +179,7 @@ class Engine:
         self,
         tasks: Mapping[str, _Task],
         data: TrialData,
+        store: TrialStore,
         execution: ExecutionParameters,
         evaluation: EvaluationParameters,
     ) -> None:
@@ -170,7 +188,7 @@ class Engine:
         device = next(iter(tasks.values())).identity["device"]
         if self._client is None:
             logger.info("Starting workers and sending them the data")
-            self._client = connect(execution, device, len(tasks))
+            self._client = connect(execution, device, None if self.open_ended else len(tasks))
             self._client.subscribe_topic(EPOCHS_TOPIC, self._on_epoch)
         plugin = DataOnWorker(data, device)
         if plugin.name not in self._on_workers:
@@ -186,7 +204,7 @@ class Engine:
             last_evaluations=_last_evaluations(data, evaluation.moments),
         )
         for place, (key, task) in enumerate(tasks.items()):
-            self._futures[key] = self._client.submit(
+            future = self._client.submit(
                 self._work,
                 key,
                 task.trial,
@@ -199,39 +217,45 @@ class Engine:
                 pure=True,
                 priority=-place,
             )
+            # Results are stored even while nobody waits for them, so that no interrupt can lose them.
+            future.add_done_callback(partial(self._end, task, store, self._ended))
+            self._futures[key] = future
 
-    def _collect(self, waiting: dict[str, list[_Task]], store: TrialStore) -> Iterator[Outcome]:
-        for batch in as_completed(list(self._futures.values())).batches():
-            # Store all that have ended before the first is tracked, which can take long.
-            yield from [outcome for future in batch for outcome in self._settle(future, waiting, store)]
-            if not waiting:
-                return
+    def _collect(self, waiting: dict[str, list[_Task]]) -> Iterator[Outcome]:
+        while waiting:
+            ended = self._ended.get()
+            if ended.lost is not None:
+                raise ClusterError(
+                    "The cluster is gone. Finished trials are kept: run the same command again."
+                ) from ended.lost
+            del self._futures[ended.key]
+            if ended.key in waiting:
+                # Several trials, with different names, can have this key.
+                for task in waiting.pop(ended.key):
+                    yield Outcome(task.trial, ended.key, ended.stored, error=ended.error)
+            else:
+                self._unclaimed[ended.key] = ended.error
+                self._log_ahead(self._tasks[ended.key].trial, ended.stored)
 
-    def _settle(self, future: Any, waiting: dict[str, list[_Task]], store: TrialStore) -> list[Outcome]:
-        _, key = future.key
-        task = self._tasks[key]
+    def _end(
+        self, task: _Task, store: TrialStore, ended: "SimpleQueue[_Ended]", future: Future[TrainedTrial]
+    ) -> None:
+        """Store a trial's result. Dask calls this in a thread of its own when the trial has ended."""
         stored, error = None, ""
         try:
             result = future.result()
         except Exception as failure:
             if future.status != "error":
-                raise ClusterError(
-                    "The cluster is gone. Finished trials are kept: run the same command again."
-                ) from failure
+                ended.put(_Ended(task.key, lost=failure))
+                return
             error = _describe(failure)
         else:
             try:
-                stored = store.put(key, task.identity, result)
+                stored = store.put(task.key, task.identity, result)
             except StoreError as reason:
                 error = str(reason)
-        del self._futures[key]
-        self._progress.end(key, error)
-        if key not in waiting:
-            self._unclaimed[key] = error
-            self._log_ahead(task.trial, stored)
-            return []
-        # Several trials, with different names, can have this key.
-        return [Outcome(asked.trial, key, stored, error=error) for asked in waiting.pop(key)]
+        self._progress.end(task.key, error)
+        ended.put(_Ended(task.key, stored, error))
 
     def _log_ahead(self, trial: Trial, stored: StoredTrial | None) -> None:
         # The experiment that asks for a trial reports its error.
