@@ -237,7 +237,7 @@ def test_files_that_kedro_does_not_read_are_named(tmp_path: Path) -> None:
     assert len(warnings) == len(unread)
 
 
-def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> None:
+def test_a_run_needs_the_files_that_no_node_writes_and_the_results_before_it(tmp_path: Path) -> None:
     whole = Pipeline(
         [
             node(identity, "images", "dropout.results", name="collect"),
@@ -257,6 +257,9 @@ def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> No
         }
     )
     pipelines = {"__default__": whole}
+    with pytest.raises(StudyError, match=r"^images: .*images\.json does not exist\. No node writes it"):
+        check_results(whole, catalog, pipelines)
+    (tmp_path / "images.json").touch()
     check_results(whole, catalog, pipelines)
     check_results(whole.only_nodes("journal"), catalog, pipelines)
     middle = whole.from_nodes("write")

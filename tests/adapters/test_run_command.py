@@ -85,6 +85,9 @@ def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
         ("seeds=[0],,b=1", "a parameter is empty"),
         ("", "a parameter is empty; write key=value pairs, such as seeds=[0,1]"),
         ("seeds=2,a=1,seeds=3", "seeds is given more than once; allowed: one value"),
+        ("[=1", "'[=1': the key has a bracket; allowed: names, with dots between them"),
+        ("seeds[=5", "'seeds[=5': the key has a bracket"),
+        ("a=!!float x", "'a=!!float x' does not end as YAML: could not convert string to float"),
         ("a.b=!!binary aGk=", "bytes is not JSON serializable; allowed: numbers, texts"),
     ],
 )

@@ -12,6 +12,7 @@ from kedro.io import AbstractDataset
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from cnn_ablation import settings
+from cnn_ablation.errors import StoreError
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.pipelines.evaluation.nodes import (
     choose_final_model,
@@ -128,5 +129,5 @@ def test_the_final_model_is_chosen_by_the_mean_first() -> None:
 
 def test_the_error_names_a_trial_that_is_missing_from_the_store(tmp_path: Path) -> None:
     runs = pd.DataFrame({"condition": ["a"], "seed": [0], "key": ["k0"], "status": ["finished"]})
-    with pytest.raises(LookupError, match=r"trial k0 is not in .*run the training stage"):
+    with pytest.raises(StoreError, match=r"Trial k0 is not in .*Run the pipeline of its experiment"):
         collect_histories(runs, TrialStore(tmp_path))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import AbstractVersionedDataset, DataCatalog, DatasetError
 from kedro.io.core import parse_dataset_definition
 from kedro.pipeline import Pipeline
 
@@ -227,7 +227,7 @@ def check_untracked_pipelines(conf_files: ConfFiles, pipelines: Collection[str])
 
 
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
-    """Check that a run which starts in the middle has the results of the nodes before it.
+    """Check that a run has the files that no node writes, and the results of nodes that it leaves out.
 
     Args:
         pipeline: The nodes of the run.
@@ -235,10 +235,18 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         pipelines: All pipelines by name.
 
     Raises:
-        StudyError: A result is missing, or an experiment's results are damaged. Chapters and figures may
-            be missing.
+        StudyError: A file or a result is missing, or an experiment's results are damaged. Chapters and
+            figures may be missing.
     """
     written = set().union(*(other.all_outputs() for other in pipelines.values()))
+    for name in sorted(pipeline.inputs() - written):
+        dataset = catalog.get(name)
+        # Kedro's own datasets, which fail without their file.
+        if isinstance(dataset, AbstractVersionedDataset) and not dataset.exists():
+            raise StudyError(
+                f"{name}: {getattr(dataset, '_filepath', name)} does not exist. No node writes it: "
+                "restore it, or change the filepath of this entry of the catalog"
+            )
     for name in sorted(pipeline.inputs() & written):
         dataset = catalog.get(name)
         file = getattr(dataset, "_filepath", None)

@@ -9,18 +9,17 @@ from functools import partial
 from typing import Any
 
 import click
-import yaml
 from click.core import ParameterSource
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from cnn_ablation.adapters.interrupts import interruptible
 from cnn_ablation.adapters.session import selectable
 from cnn_ablation.adapters.terminal import print_while_possible
+from cnn_ablation.errors import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +52,9 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
                 self.fail(fault, param, ctx)
             try:
                 OmegaConf.from_dotlist([f"{key}={text}"])
-            except (yaml.YAMLError, OmegaConfBaseException) as error:
+            except Exception as error:  # YAML's constructors raise errors of any type.
                 unfinished = f"{item},"  # The value may continue after the comma.
-                reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+                reason = getattr(error, "problem", None) or one_line(error)
             else:
                 items.append(f"{key}={text}")
         if unfinished:
@@ -79,6 +78,8 @@ def _fault(key: str, separator: str, text: str) -> str | None:
         return (
             f"{key!r} is not a key=value pair, such as seeds=[0,1]; quote a value that contains a comma"
         )
+    if {"[", "]"} & set(key):
+        return f"{f'{key}={text}'!r}: the key has a bracket; allowed: names, with dots between them"
     if not all(part.strip() for part in key.split(".")):
         return f"{f'{key}={text}'!r}: the key, or a part of it between dots, is empty"
     return None if text else f"{f'{key}='!r}: the value is missing; write null for none"

@@ -36,13 +36,21 @@ class ArraysDataset(FileDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
 class TrialsDataset(JSONDataset):  # type: ignore[misc]
     """The trials of an experiment as JSON."""
 
+    _saved: list[Trial] | None = None
+
     def load(self) -> list[Trial]:
-        """Return the trials, validated."""
+        """Return this session's trials, or else those of the session that saved last, validated.
+
+        Another run of the same experiment can write its own trials at the same time.
+        """
+        if self._saved is not None:
+            return self._saved
         return [Trial.model_validate(trial) for trial in super().load()]
 
     def save(self, data: list[Trial]) -> None:
         """Write the trials."""
         super().save([trial.model_dump() for trial in data])
+        self._saved = data
 
     def preview(self) -> JSONPreview:
         """Return the trials as Kedro-Viz shows them."""

@@ -195,12 +195,13 @@ class TrialStore:
         """The entry with this key; see `get`.
 
         Raises:
-            LookupError: There is no such entry.
+            StoreError: There is no such entry, or it cannot be read.
         """
         stored = self.get(key)
         if stored is None:
-            raise LookupError(
-                f"trial {key} is not in {self.root}: run the training stage of its experiment again"
+            raise StoreError(
+                f"Trial {key} is not in {self.root}, the store of trained trials. Run the pipeline of "
+                "its experiment without an option that selects nodes, which trains it again"
             )
         return stored
 
