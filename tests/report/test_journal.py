@@ -230,7 +230,6 @@ def test_the_journal_of_another_study_has_its_name_and_reaches_its_figures() -> 
     other = chapter("Schedules", experiment={"study": "directions"}, figures=figures)
     text = written(schedule=other)
     assert text.startswith("# Journal of the study directions: 1 experiment on Fashion-MNIST")
-    assert "`kedro run --pipeline=directions`" in text
     assert "![Schedules: comparison](../schedule/impact.png)" in text
 
 

@@ -28,7 +28,8 @@ OPTIONS = {
     "namespaces": "--namespaces",
     "load_versions": "--load-versions",
 }
-"""Options of `kedro run`, by the key under which Kedro passes them to hooks."""
+"""Options of `kedro run`, by the key under which Kedro passes them to hooks. It passes neither
+`--conf-source` nor `--runner-params`."""
 
 _PLAIN = re.compile(r"[\w./+-]+")
 _INVALID_IN_NAME = re.compile(r"[^\w.\- ]")

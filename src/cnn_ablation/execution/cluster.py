@@ -21,7 +21,7 @@ from cnn_ablation.workarounds import start_workers_apart
 logger = logging.getLogger(__name__)
 
 WORKER_MEMORY = 1.2 * 2**30
-"""Bytes that a worker needs for the base network, data included."""
+"""Bytes of memory per worker. The base network and the data take 0.9 GiB; see docs/performance.md."""
 
 TRIALS_PER_GPU = 8
 """Number of trials that train at once on a GPU. More do not increase the throughput of an H200."""

@@ -51,10 +51,6 @@ class _Work:
     seen: float | None = None  # time of the last event
     ended: bool = False
 
-    @property
-    def running(self) -> bool:
-        return self.seen is not None and not self.ended
-
 
 class StudyProgress:
     """Counts epochs of trials, and estimates when the last trial ends.
@@ -210,9 +206,11 @@ class StudyProgress:
         waiting = []
         for work in self._work.values():
             seconds = self._epoch_seconds(work.cost) * (work.total - work.done)
-            if work.running and work.seen is not None:
+            if work.ended:
+                continue
+            if work.seen is not None:
                 left.append(max(0.0, seconds - (now - work.seen)))
-            elif not work.ended:
+            else:
                 waiting.append(seconds)
         left += [0.0] * (self._places - len(left))
         heapq.heapify(left)

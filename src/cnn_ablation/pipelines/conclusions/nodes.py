@@ -61,7 +61,7 @@ def _judge(
     looks: LookLedger,
     evidence: EvidenceParameters,
     results: dict[str, dict[str, Any]],
-    counts: list[int],
+    pursued: list[int],
 ) -> tuple[pd.DataFrame, ...]:
     from cnn_ablation.evidence import verdicts
     from cnn_ablation.evidence.spending import dump_looks, load_looks
@@ -71,7 +71,7 @@ def _judge(
     data = " ".join(sorted({result["data_fingerprint"] for result in results.values()}))
     with looks.update() as remembered:
         before = load_looks(remembered.get(data, {}))
-        tables, after = verdicts.judge(experiments, contrasts, evidence, before, counts)
+        tables, after = verdicts.judge(experiments, contrasts, evidence, before, pursued)
         remembered[data] = dump_looks(after)
     return tuple(tables.values())
 

@@ -7,7 +7,6 @@ import pandas as pd
 
 from cnn_ablation.data.splits import COLUMNS, Arrays
 from cnn_ablation.execution.store import TrialStore
-from cnn_ablation.parts.architectures import Architecture
 from cnn_ablation.study.parameters import DataParameters, EvaluationParameters, EvidenceParameters
 from cnn_ablation.study.trials import Trial, conditions_by_name
 from cnn_ablation.training.results import HISTORY, METRICS
@@ -180,7 +179,7 @@ def build_final_model(
     if not final_model_choice:
         return {}
     key = final_model_choice["key"]
-    model = _chosen_model(final_model_choice, trials)
+    model = conditions_by_name(trials)[final_model_choice["condition"]].model
     return {"key": key, "classifier": Classifier.of_trial(model, store.fetch(key), data_summary)}
 
 
@@ -208,7 +207,7 @@ def score_final_model(
 
     if not final_model_choice:
         return {"protocol": data.protocol, "note": "No trial has finished, so there is no final model."}
-    model = _chosen_model(final_model_choice, trials)
+    model = conditions_by_name(trials)[final_model_choice["condition"]].model
     network = rebuild(model, store.fetch(final_model_choice["key"]), data_summary)
     logits = predict(network, torch.from_numpy(splits["test_images"]), nn.Identity())
     note = (
@@ -222,11 +221,3 @@ def score_final_model(
         "test": score(logits.numpy(), splits["test_labels"]),
         "note": note,
     }
-
-
-def _chosen_model(final_model_choice: dict[str, Any], trials: list[Trial]) -> Architecture:
-    return next(
-        trial.condition.model
-        for trial in trials
-        if trial.condition.name == final_model_choice["condition"]
-    )
