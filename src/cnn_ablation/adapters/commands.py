@@ -51,7 +51,11 @@ def format_option(help_text: str) -> Callable[[Any], Any]:
 @format_option("csv: every setting and metric, to be redirected to a file.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column; with a hyphen before it, backwards.")
 @click.option(
-    "--where", "filters", multiple=True, metavar="COLUMN=VALUE", help="Only trials with this value."
+    "--where",
+    "filters",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Only trials with this value, as conf writes it. May be given once per column.",
 )
 @env_option
 @click.pass_obj
@@ -70,7 +74,7 @@ def list_trials(
     store = _store(metadata, env)
     listed = tabulate_trials(store.entries())
     if len(listed):
-        listed = select_trials(listed, dict(map(_split_filter, filters)), sort)
+        listed = select_trials(listed, [_split_filter(text) for text in filters], sort)
     if form == "csv":
         click.echo(listed.to_csv(index=False), nl=False)
         return
