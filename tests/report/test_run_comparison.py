@@ -176,3 +176,64 @@ def test_runs_without_a_common_condition_say_which_they_have(
     )
     lines = output.getvalue().splitlines()
     assert lines[:2] == ["one: only A has none", "one: only B has some, half"]
+
+
+def timed(
+    baseline: Configuration, folder: Path, processor: str, seeds: int = 6, **identity: Any
+) -> dict[str, Any]:
+    """A chapter whose trials took as many seconds as their place says, with a claim about the time."""
+    slower = {**MORE, "text": "Dropout is slow.", "metric": "seconds_per_epoch", "smallest_effect": 0.1}
+    parameters = experiment("none", "some", more=MORE, slower=slower)
+    content = chapter(baseline, folder, seeds, parameters, **identity)
+    metrics = content["tables"]["trial_metrics"]
+    metrics["processor"] = [processor] * len(metrics["seed"])
+    metrics["seconds_per_epoch"] = [float(place) for place in range(len(metrics["seed"]))]
+    for row in content["verdicts"]:
+        row |= {"estimate": 6.0, "low": 5.0, "high": 7.0}
+    return content
+
+
+@pytest.mark.parametrize("processor", ["Z80", "6502"])
+def test_times_of_different_processors_are_not_compared(
+    baseline: Configuration, tmp_path: Path, store: TrialStore, processor: str
+) -> None:
+    a = timed(baseline, tmp_path, "Z80")
+    b = timed(baseline, tmp_path, processor)
+    differ = processor != "Z80"
+    fault = "the trials were trained on several processors: 6502, Z80" if differ else ""
+    comparison = RunComparison({"one": a}, {"one": b}, store)
+    times, accuracies = comparison.conditions("seconds_per_epoch"), comparison.conditions()
+    assert times["difference"].isna().all() == differ
+    assert times["fault"].tolist() == [fault] * 2
+    assert times["mean_a"].tolist() == [2.5, 8.5]
+    assert accuracies["difference"].tolist() == [0, 0]
+    assert accuracies["fault"].tolist() == ["", ""]
+    claims = comparison.verdicts().set_index("claim")
+    assert claims.loc["more", ["difference", "fault"]].tolist() == [0, ""]
+    assert pd.isna(claims.loc["slower", "difference"]) == differ
+    assert claims.loc["slower", "fault"] == fault
+
+    output = io.StringIO()
+    console = Console(file=output, width=160)
+    print_comparison(times, comparison.verdicts(), {}, every_claim=True, console=console)
+    lines = output.getvalue().splitlines()
+    assert (f"one: no difference for none, some: {fault}" in lines) == differ
+    assert (f"one: no difference for slower: {fault}" in lines) == differ
+
+
+def test_the_table_says_which_seeds_its_differences_are_over(
+    baseline: Configuration, tmp_path: Path, store: TrialStore
+) -> None:
+    a, b = chapter(baseline, tmp_path), chapter(baseline, tmp_path)
+    metrics = b["tables"]["trial_metrics"]
+    metrics["seed"] = [seed + 6 for seed in metrics["seed"]]
+    comparison = RunComparison({"one": a}, {"one": shifted(b, 0.5)}, store)
+    table = comparison.conditions()
+    assert table["shared_seeds"].tolist() == [0, 0]
+    assert table["difference"].tolist() == pytest.approx([0.5, 0.5])
+    output = io.StringIO()
+    print_comparison(table, comparison.verdicts(), {}, console=Console(file=output, width=160))
+    assert (
+        "B − A in points, over the seeds that both have, or over all seeds if both have several and "
+        "share fewer than two" in " ".join(output.getvalue().split())
+    )

@@ -62,8 +62,21 @@ def test_a_look_is_announced_with_its_level(capsys: pytest.CaptureFixture[str]) 
     assert "Look 2 at these results: a verdict needs a p value of at most 0.012" in printed(
         CLAIMS, capsys
     )
-    other_seeds = printed(CLAIMS.assign(level=[0.0, 0.0, 1.0, 0.0]), capsys)
-    assert "no level is left, because other seeds were looked at before" in other_seeds
+
+
+@pytest.mark.parametrize(
+    ("levels", "count", "announced"),
+    [((0.0, 0.0, 1.0, 0.0), 3, False), ((0.0123, 0.0, 1.0, 0.0123), 1, True)],
+)
+def test_claims_without_a_level_are_counted(
+    capsys: pytest.CaptureFixture[str], levels: tuple[float, ...], count: int, announced: bool
+) -> None:
+    text = printed(CLAIMS.assign(level=levels), capsys)
+    assert (
+        f"No level is left for {count} of 4 claims: the results lack seeds of an earlier look, or have "
+        "fewer than two, or earlier looks have spent it" in text
+    )
+    assert ("Look 2 at these results: a verdict needs a p value of at most 0.012" in text) == announced
 
 
 def test_exact_numbers_need_no_look(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Commands of the project: `kedro run`, `trials`, `serve`, `tracking` and `relocate`."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.run_command import run
 from cnn_ablation.adapters.server_commands import load_context, serve, tracking
 from cnn_ablation.adapters.terminal import print_completely
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, StoreError
 from cnn_ablation.report.console import plain_console
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def format_option(help_text: str) -> Callable[[Any], Any]:
 @format_option("csv: every setting and metric, to be redirected to a file.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column; with a hyphen before it, backwards.")
 @click.option(
-    "--where", "filters", multiple=True, metavar="COLUMN=VALUE", help="Only trials with this value."
+    "--where",
+    "filters",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Only trials with this value, as conf writes it. May be given once per column.",
 )
 @env_option
 @click.pass_obj
@@ -70,7 +75,7 @@ def list_trials(
     store = _store(metadata, env)
     listed = tabulate_trials(store.entries())
     if len(listed):
-        listed = select_trials(listed, dict(map(_split_filter, filters)), sort)
+        listed = select_trials(listed, [_split_filter(text) for text in filters], sort)
     if form == "csv":
         click.echo(listed.to_csv(index=False), nl=False)
         return
@@ -115,7 +120,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
         raise click.ClickException(f"{found} {key!r}: `kedro trials list` shows all keys")
     entry = store.get(matches[0])
     if entry is None:
-        raise click.ClickException(f"{matches[0]} is damaged and was set aside")
+        raise click.ClickException(_explain_absence(store, matches[0]))
     console = plain_console()
     for name, value in settings_of(entry.identity).items():
         console.print(f"{name}: {value}")
@@ -124,6 +129,15 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
         table.add_row(*(f"{value:.4g}" if value % 1 else f"{value:.0f}" for value in row.values()))
     console.print(table)
     console.print(f"{entry.status}, {entry.folder}", highlight=False)
+
+
+def _explain_absence(store: "TrialStore", key: str) -> str:
+    """What has happened to a trial that was listed and is no entry of the store any more."""
+    if os.path.lexists(store.root / key):
+        return f"{store.root / key} is damaged, and cannot be set aside"
+    if any(folder.name.startswith(f".damaged-{key}-") for folder in store.leftovers()):
+        return f"{key} is damaged and was set aside"
+    return f"{key} is no longer in {store.root}: another process has removed it"
 
 
 @trials.command("prune")
@@ -135,8 +149,6 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
 @print_completely()
 def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | None) -> None:
     """Remove trials that are unfinished or damaged, and with --older those that no run can reuse."""
-    import shutil
-
     store = _store(metadata, env)
     leftovers = store.leftovers()
     outdated = []
@@ -144,17 +156,35 @@ def prune_trials(metadata: ProjectMetadata, older: bool, yes: bool, env: str | N
         from cnn_ablation.execution.identity import is_current
 
         outdated = [entry.key for entry in store.entries() if not is_current(entry.identity)]
-    summary = f"{len(leftovers)} unfinished or damaged and {len(outdated)} older trials"
     if not leftovers and not outdated:
         click.echo("Nothing to remove.")
         return
     if not yes:
+        summary = _count_trials(len(leftovers), len(outdated))
         click.confirm(f"Remove {summary} from {store.root}? Make sure that no study runs", abort=True)
-    for folder in leftovers:
-        shutil.rmtree(folder, ignore_errors=True)
-    for key in outdated:
-        store.remove(key)
-    click.echo(f"Removed {summary}.")
+    kept = _remove_each(store.remove_leftover, leftovers)
+    kept_older = _remove_each(store.remove, outdated)
+    removed = _count_trials(len(leftovers) - len(kept), len(outdated) - len(kept_older))
+    click.echo(f"Removed {removed}.")
+    if errors := [*kept, *kept_older]:
+        raise click.ClickException(
+            f"{_count_trials(len(kept), len(kept_older))} could not be removed. {errors[0]}"
+        )
+
+
+def _count_trials(leftovers: int, older: int) -> str:
+    return f"{leftovers} unfinished or damaged and {older} older trials"
+
+
+def _remove_each(remove: Callable[[Any], None], items: Iterable[Any]) -> list[StoreError]:
+    """Remove what can be removed, and return the errors of the rest."""
+    errors = []
+    for item in items:
+        try:
+            remove(item)
+        except StoreError as error:
+            errors.append(error)
+    return errors
 
 
 @trials.command("compare")

@@ -118,6 +118,22 @@ def by_seed(trial_metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
     return finished.pivot(index="seed", columns="condition", values="value")[list(conditions)]
 
 
+def several_processors(metric: str, trials: pd.DataFrame) -> str:
+    """The reason why a metric of trials is not compared if it is a time and their processors differ.
+
+    Args:
+        metric: A key of `quantities.UNITS`.
+        trials: A row per finished trial. Trials of older versions of this package have no `processor`.
+
+    Returns:
+        The reason, or an empty text if the trials can be compared.
+    """
+    if metric not in TIMES or "processor" not in trials or trials["processor"].nunique() < 2:
+        return ""
+    processors = sorted(trials["processor"].dropna().unique())
+    return f"the trials were trained on several processors: {', '.join(processors)}"
+
+
 class Measured(NamedTuple):
     """A quantity and its results.
 
@@ -191,9 +207,8 @@ class MeasuredExperiment:
         metric, trials = quantity.metric, self._results.trial_metrics
         compared = trials["condition"].isin(quantity.conditions)
         finished = trials[compared & (trials["status"] == "finished")]
-        if metric in TIMES and "processor" in finished and finished["processor"].nunique() > 1:
-            processors = sorted(finished["processor"].dropna().unique())
-            return f"the trials were trained on several processors: {', '.join(processors)}"
+        if mixed := several_processors(metric, finished):
+            return mixed
         if quantity.within is not None:
             return ""
         lacking = ~np.isfinite(finished[metric])

@@ -36,9 +36,10 @@ def compare_pairs(
         moments: See `Configuration.moments`.
 
     Returns:
-        Columns: condition; other; seeds; difference, low and high (paired); correlation over seeds; sd
-        of differences within seeds; unpaired_sd of differences between independent runs; seeds_needed
-        and unpaired_seeds_needed to show a difference as large as the smallest effect that matters.
+        Columns: condition; other; seeds; difference, low and high (within seeds if at least two are
+        shared, otherwise as `contrast` says); correlation over seeds; sd of these differences;
+        unpaired_sd of differences between independent runs (from the shared seeds); seeds_needed and
+        unpaired_seeds_needed to show a difference as large as the smallest effect that matters.
     """
     values = by_seed(trial_metrics, PRIMARY_METRIC)
     rows = []

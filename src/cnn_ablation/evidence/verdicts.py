@@ -8,7 +8,7 @@ false one needs an interval that misses the truth, whatever the kind of claim.
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,8 @@ from cnn_ablation.evidence.implications import deciding_interval, imply, in_unit
 from cnn_ablation.evidence.measuring import Measured, MeasuredExperiment, Results, moderate
 from cnn_ablation.evidence.spending import Look, Looks, Plan
 from cnn_ablation.evidence.wording import describe_finding
-from cnn_ablation.study.claims import Claim, deciding_conditions
+from cnn_ablation.study.claims import Claim, Verdict, deciding_conditions
 from cnn_ablation.study.parameters import EvidenceParameters
-
-Verdict = Literal["supported", "among the best", "equivalent", "contradicted", "undecided"]
-
 
 COLUMNS = [
     *("claim", "text", "source", "kind", "metric", "comparison", "unit", "verdict", "estimate", "low"),
@@ -45,7 +42,8 @@ def judge(
     all of them lie in it, and contradicted if one of them lies outside. A claim that something is larger
     is equivalent if all intervals lie within the smallest effect that matters, even if the difference is
     significant. A claim that a condition is the best is `among the best` if no rival is better by what
-    matters.
+    matters. A claim with alternatives has a group of quantities for each of them: what all quantities
+    imply in one group holds for the claim, and it is contradicted if each group has an interval outside.
 
     Variances are moderated over the contrasts of the same metric (Smyth, 2004).
 

@@ -151,6 +151,18 @@ class TrialStore:
         """Folders that were left unfinished or set aside as damaged."""
         return [path for path in self._named(LEFTOVER) if path.is_dir() and not path.is_symlink()]
 
+    def remove_leftover(self, folder: Path) -> None:
+        """Delete a folder of `leftovers`, unless another process has done so meanwhile.
+
+        Raises:
+            StoreError: The folder cannot be deleted.
+        """
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if os.path.lexists(folder):
+                raise self._fault("removed", error, folder.name) from error
+
     def _named(self, pattern: re.Pattern[str]) -> list[Path]:
         try:
             return sorted(path for path in self.root.iterdir() if pattern.fullmatch(path.name))
@@ -290,12 +302,12 @@ class TrialStore:
         """Delete an entry. Other processes see it either complete or not at all.
 
         Raises:
-            StoreError: The store cannot be written.
+            StoreError: The entry cannot be deleted.
         """
         try:
             shutil.rmtree(self._move_out(key, ".unfinished-"))
         except OSError as error:
-            raise self._fault("written", error) from error
+            raise self._fault("removed", error, key) from error
 
 
 def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> dict[str, Any]:

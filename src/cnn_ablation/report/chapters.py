@@ -1,13 +1,14 @@
 """The content of a chapter of the journal, and reading it. Accuracies are percentages."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.errors import StudyError
+from cnn_ablation.study.claims import Verdict
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 from cnn_ablation.study.trials import Condition
@@ -15,8 +16,6 @@ from cnn_ablation.training.results import METRICS
 
 Figure = tuple[str, bytes]
 """Path and content of a PNG file."""
-
-Verdict = Literal["supported", "among the best", "equivalent", "contradicted", "undecided"]
 
 Columns = dict[str, list[Any]]
 """A table as the values of each column."""

@@ -1,8 +1,9 @@
 """The results of two runs side by side: conditions that both have, and verdicts that changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -10,22 +11,22 @@ from rich.table import Table
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.evidence import carrying_over
 from cnn_ablation.evidence.effects import contrast
-from cnn_ablation.evidence.measuring import by_seed, rounding_step
+from cnn_ablation.evidence.measuring import by_seed, rounding_step, several_processors
 from cnn_ablation.evidence.wording import quantity
 from cnn_ablation.execution.identity import settings_of
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.report.chapters import conditions_of, trial_metrics_of
 from cnn_ablation.report.console import plain_console
 from cnn_ablation.study.experiment import ExperimentParameters
-from cnn_ablation.study.quantities import PRIMARY_METRIC, UNITS
+from cnn_ablation.study.quantities import PRIMARY_METRIC, UNITS, Quantity
 from cnn_ablation.study.trials import Condition
 
 CONDITION_COLUMNS = [
     *("experiment", "condition", "metric", "seeds_a", "seeds_b", "mean_a", "mean_b", "shared_seeds"),
-    *("difference", "low", "high", "inputs"),
+    *("difference", "low", "high", "inputs", "fault"),
 ]
 
-VERDICT_COLUMNS = ["experiment", *carrying_over.COLUMNS, "seeds_a", "seeds_b", "inputs"]
+VERDICT_COLUMNS = ["experiment", *carrying_over.COLUMNS, "seeds_a", "seeds_b", "inputs", "fault"]
 
 VERDICTS = [
     *("claim", "text", "metric", "comparison", "unit", "verdict", "estimate", "low", "high", "seeds"),
@@ -125,7 +126,8 @@ class RunComparison:
         Returns:
             Columns: experiment; condition; metric; seeds_a and seeds_b (numbers of finished trials);
             mean_a and mean_b; shared_seeds; difference (B minus A, paired by seed if at least two seeds
-            are shared), low and high (95 % interval); inputs (those that differ).
+            are shared), low and high (95 % interval); inputs (those that differ); fault (the reason why
+            there is no difference, if it is not the lack of finished trials; or empty).
 
         Raises:
             InputError: There is no such metric.
@@ -146,7 +148,8 @@ class RunComparison:
                     for run in (a, b)
                 )
                 values = pd.DataFrame({"a": tables[0][condition], "b": tables[1][condition]})
-                effect = contrast(values, {"b": 1, "a": -1}, step)
+                fault = self._fault(experiment, metric, [condition])
+                effect = contrast(values * np.nan if fault else values, {"b": 1, "a": -1}, step)
                 low, high = effect.interval()
                 rows.append(
                     {
@@ -162,6 +165,7 @@ class RunComparison:
                         "low": low,
                         "high": high,
                         "inputs": "; ".join(inputs),
+                        "fault": fault,
                     }
                 )
         return pd.DataFrame(rows, columns=CONDITION_COLUMNS)
@@ -171,22 +175,28 @@ class RunComparison:
 
         Returns:
             Columns: experiment; those of `carrying_over.compare_verdicts`; seeds_a and seeds_b; inputs
-            (those of the claim and of its conditions that differ).
+            (those of the claim and of its conditions that differ); fault (see `conditions`).
         """
         rows = []
         for experiment, (a, b) in self._pairs.items():
             independent = a.scoring["data"] != b.scoring["data"]
             compared = carrying_over.compare_verdicts(a.verdicts, b.verdicts, independent=independent)
-            rows += [
-                {
-                    "experiment": experiment,
-                    **row,
-                    "seeds_a": a.verdicts.loc[row["claim"], "seeds"],
-                    "seeds_b": b.verdicts.loc[row["claim"], "seeds"],
-                    "inputs": "; ".join(self._claim_inputs(experiment, row["claim"])),
-                }
-                for row in compared.to_dict("records")
-            ]
+            for row in compared.to_dict("records"):
+                claim = row["claim"]
+                quantities = self._quantities(experiment, claim)
+                faults = (self._fault(experiment, each.metric, each.conditions) for each in quantities)
+                fault = next(filter(None, faults), "")
+                rows.append(
+                    {
+                        "experiment": experiment,
+                        **row,
+                        **(dict.fromkeys(("difference", "low", "high"), np.nan) if fault else {}),
+                        "seeds_a": a.verdicts.loc[claim, "seeds"],
+                        "seeds_b": b.verdicts.loc[claim, "seeds"],
+                        "inputs": "; ".join(self._claim_inputs(experiment, claim)),
+                        "fault": fault,
+                    }
+                )
         return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
 
     def unshared(self) -> dict[str, tuple[list[str], list[str]]]:
@@ -217,16 +227,25 @@ class RunComparison:
             settings = [run.conditions[condition].settings() | dict(run.scoring) for run in (a, b)]
         return _differences(*({k: v for k, v in each.items() if k != "seed"} for each in settings))
 
+    def _fault(self, experiment: str, metric: str, conditions: Sequence[str]) -> str:
+        """The reason why a metric of both runs is not compared; or empty."""
+        trials = pd.concat([run.trial_metrics for run in self._pairs[experiment]])
+        compared = trials["condition"].isin(conditions) & (trials["status"] == "finished")
+        return several_processors(metric, trials[compared])
+
+    def _quantities(self, experiment: str, claim: str) -> list[Quantity]:
+        """The quantities that decide a claim in either run."""
+        return [
+            quantity
+            for run in self._pairs[experiment]
+            for quantity in (run.parameters.claims or {})[claim].quantities(list(run.conditions))
+        ]
+
     def _claim_inputs(self, experiment: str, claim: str) -> list[str]:
         """The inputs of a claim's verdict that differ."""
         a, b = self._pairs[experiment]
         claims = [(run.parameters.claims or {})[claim] for run in (a, b)]
-        named = {
-            name
-            for run, each in zip((a, b), claims, strict=True)
-            for compared in each.quantities(list(run.conditions))
-            for name in compared.conditions
-        }
+        named = {name for each in self._quantities(experiment, claim) for name in each.conditions}
         inputs = [
             text
             for condition, texts in self._inputs[experiment].items()
@@ -269,7 +288,8 @@ def print_comparison(
             title=f"{metric} ({'%' if unit == 'points' else unit})",
             title_justify="left",
             title_style="bold",
-            caption=f"B − A in {unit}, over the seeds that both have",
+            caption=f"B − A in {unit}, over the seeds that both have, or over all seeds if both have "
+            "several and share fewer than two",
             caption_justify="left",
         )
         for name in ("Experiment", "Condition"):
@@ -289,6 +309,7 @@ def print_comparison(
                 row["inputs"] or "none",
             )
         console.print(table)
+        _print_faults(conditions, "condition", console)
     for experiment, names in unshared.items():
         for run, only in zip("AB", names, strict=True):
             if only:
@@ -304,8 +325,16 @@ def print_comparison(
                 row["inputs"] or "none",
             )
         console.print(table)
+        _print_faults(shown, "claim", console)
     count = "1 of them has" if len(changed) == 1 else f"{len(changed)} of them have"
     console.print(f"Claims in both runs: {len(verdicts)}; {count} another verdict", highlight=False)
+
+
+def _print_faults(table: pd.DataFrame, column: str, console: Console) -> None:
+    """Print why conditions or claims have no difference."""
+    faulty = table[table["fault"] != ""]
+    for (experiment, fault), names in faulty.groupby(["experiment", "fault"], sort=False)[column]:
+        console.print(f"{experiment}: no difference for {', '.join(names)}: {fault}", highlight=False)
 
 
 def _difference(row: Mapping[str, Any]) -> str:

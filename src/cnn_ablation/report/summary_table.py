@@ -54,13 +54,8 @@ def print_summary(
             console.print(line, highlight=False)
         tested = verdicts[verdicts["looks"] > 0]
         if len(tested):
-            level = tested["level"].min()
-            needed = (
-                f"a verdict needs a p value of at most {level:.2g}"
-                if level > 0
-                else "no level is left, because other seeds were looked at before"
-            )
-            console.print(f"Look {tested['looks'].max()} at these results: {needed}", highlight=False)
+            for line in _look_lines(tested["looks"].max(), verdicts["level"]):
+                console.print(line, highlight=False)
     console.print(f"Figures and tables: {folder}", highlight=False)
 
 
@@ -83,6 +78,23 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[str]:
             if not pd.isna(minutes):
                 cost += f"; the most expensive one takes {duration(minutes)} of training on one worker"
         lines.append(f"Undecided: {len(undecided)} of {len(verdicts)} claims{cost}")
+    return lines
+
+
+def _look_lines(look: int, levels: pd.Series) -> list[str]:
+    """The level of this look, and the number of claims that have none."""
+    lines = []
+    tested = levels[levels > 0]
+    # Claims about exact numbers need no test: their level is 1.
+    if (tested < 1).any():
+        lines.append(
+            f"Look {look} at these results: a verdict needs a p value of at most {tested.min():.2g}"
+        )
+    if len(tested) < len(levels):
+        lines.append(
+            f"No level is left for {len(levels) - len(tested)} of {len(levels)} claims: the results "
+            "lack seeds of an earlier look, or have fewer than two, or earlier looks have spent it"
+        )
     return lines
 
 

@@ -1,10 +1,13 @@
 """The stored trials as a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import pandas as pd
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.execution.identity import is_current, settings_of
@@ -40,23 +43,27 @@ def tabulate_trials(entries: Sequence[StoredTrial]) -> pd.DataFrame:
 
 
 def select_trials(
-    table: pd.DataFrame, filters: Mapping[str, str], sort: str | None = None
+    table: pd.DataFrame, filters: Sequence[tuple[str, str]], sort: str | None = None
 ) -> pd.DataFrame:
     """The rows whose columns have the given values, sorted.
 
     Args:
         table: See `tabulate_trials`.
-        filters: Value, as text, by column. A column may be given by the last part of its dotted name.
+        filters: Columns, each with a value as text, which is read as YAML. A column may be given by the
+            last part of its dotted name.
         sort: Column to sort by, with a hyphen before it for the reverse order; None: as they are.
 
     Raises:
-        InputError: There is no such column.
+        InputError: There is no such column, or two filters have the same one.
     """
-    for name, value in filters.items():
-        column = table[_column(table, name)]
-        same = column.map(str) == value
-        # A column with missing values holds whole numbers as floats.
-        table = table[same | (pd.to_numeric(column, errors="coerce") == _number(value))]
+    columns = [_column(table, name) for name, _ in filters]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise InputError(f"--where: {column} is given more than once; allowed: one value per column")
+    selected = pd.Series(True, index=table.index)
+    for column, (_, text) in zip(columns, filters, strict=True):
+        selected &= _matches(table[column], text)
+    table = table[selected]
     if sort is None:
         return table
     column = table[_column(table, sort.removeprefix("-"))]
@@ -83,11 +90,20 @@ def _sort_key(value: Any) -> tuple[bool, float, str]:
     return not is_number, float(value) if is_number else 0.0, str(value)
 
 
-def _number(text: str) -> float:
+def _matches(column: pd.Series, text: str) -> pd.Series:
+    """Whether the entries of a column have a value, which is given as YAML, or have it as their text."""
     try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
+        value = content["value"]
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError):
+        value = text
+    # Keys of trials and times are texts that YAML may take for a number or a date.
+    same = column.map(str) == text
+    if value is None:
+        return same | column.isna()
+    is_bool = isinstance(value, bool)
+    # Python takes true for 1 and false for 0.
+    return same | column.map(lambda entry: entry == value and isinstance(entry, bool) == is_bool)
 
 
 def _column(table: pd.DataFrame, name: str) -> str:

@@ -27,6 +27,9 @@ SHORTEST_TREND = 3
 POSITIVE = (float(np.nextafter(0, 1)), math.inf)
 """Region of positive numbers, without 0."""
 
+Verdict = Literal["supported", "among the best", "equivalent", "contradicted", "undecided"]
+"""What results say about a claim."""
+
 Region = tuple[float, float]
 """The numbers from the first to the second, both included."""
 
@@ -115,7 +118,7 @@ class _Claim(Parameters):
         """Number of conditions that an experiment with such a claim needs."""
         return 1
 
-    def indifference(self, margin: float) -> tuple[Region, str] | None:
+    def indifference(self, margin: float) -> tuple[Region, Verdict] | None:
         """A region in which quantities do not matter, and the verdict if all of a group lie in it."""
         return None
 
@@ -208,7 +211,7 @@ class _Comparison(_MetricClaim):
         """See base class."""
         return POSITIVE
 
-    def indifference(self, margin: float) -> tuple[Region, str] | None:
+    def indifference(self, margin: float) -> tuple[Region, Verdict] | None:
         """See base class."""
         return self._negligible(margin), "equivalent"
 
@@ -326,7 +329,7 @@ class Best(_Comparison):
         rivals = [name for name in names if name not in candidates]
         return [{candidate: 1, rival: -1} for candidate in candidates for rival in rivals]
 
-    def indifference(self, margin: float) -> tuple[Region, str] | None:
+    def indifference(self, margin: float) -> tuple[Region, Verdict] | None:
         """See base class."""
         return (self._negligible(margin)[0], math.inf), "among the best"
 
@@ -346,7 +349,7 @@ class Equivalent(_Comparison):
         """See base class."""
         return self._negligible(margin)
 
-    def indifference(self, margin: float) -> tuple[Region, str] | None:
+    def indifference(self, margin: float) -> tuple[Region, Verdict] | None:
         """See base class."""
         return None
 
@@ -444,7 +447,7 @@ class Interaction(_Comparison):
         """See base class."""
         return self._negligible(margin) if self.expected == "equal" else POSITIVE
 
-    def indifference(self, margin: float) -> tuple[Region, str] | None:
+    def indifference(self, margin: float) -> tuple[Region, Verdict] | None:
         """See base class."""
         return None if self.expected == "equal" else super().indifference(margin)
 
@@ -492,7 +495,7 @@ class Difference(_Pair):
         """See base class."""
         return (self.claimed - margin, self.claimed + margin)
 
-    def indifference(self, margin: float) -> tuple[Region, str] | None:
+    def indifference(self, margin: float) -> tuple[Region, Verdict] | None:
         """See base class."""
         return None
 
