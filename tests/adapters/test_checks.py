@@ -237,6 +237,37 @@ def test_files_that_kedro_does_not_read_are_named(tmp_path: Path) -> None:
     assert len(warnings) == len(unread)
 
 
+def test_files_that_kedro_ignores_for_their_folder_are_named(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/local/parameters_read/deep/a.yml", {"one": 1})
+    write_yaml(tmp_path / "conf/local/mine/parameters_x/z.yml", {"two": 2})
+    hidden, visible = tmp_path / ".config/p.yml", tmp_path / "shared/p.yml"
+    write_yaml(hidden, {"three": 3})
+    write_yaml(visible, {"four": 4})
+    configuration = configuration_of(tmp_path, {})
+    (tmp_path / "conf/local/parameters_hidden.yml").symlink_to(hidden)
+    (tmp_path / "conf/local/parameters_linked.yml").symlink_to(visible)
+    (tmp_path / "conf/base/parameters.yml").touch()
+    assert configuration.loader["parameters"] == {"one": 1, "four": 4}
+    folder, link = warn_of_unread_files(configuration)
+    assert folder.startswith("conf/local/mine/parameters_x/z.yml is not read; allowed: ")
+    assert link.startswith(f"conf/local/parameters_hidden.yml (a link to {hidden}) is not read; ")
+    assert link.endswith("and links to files outside hidden folders.")
+    places = {key: configuration.place_of([key]) for key in ("one", "two", "three", "four")}
+    assert places == {
+        "one": "conf/local/parameters_read/deep/a.yml",
+        "two": None,
+        "three": None,
+        "four": "conf/local/parameters_linked.yml",
+    }
+
+
+def test_a_project_below_a_hidden_folder_is_read(tmp_path: Path) -> None:
+    write_yaml(tmp_path / ".projects/conf/base/parameters.yml", {"one": 1})
+    configuration = configuration_of(tmp_path / ".projects", {})
+    assert not warn_of_unread_files(configuration)
+    assert configuration.place_of(["one"]) == "conf/base/parameters.yml"
+
+
 def test_a_run_from_the_middle_needs_the_results_before_it(tmp_path: Path) -> None:
     whole = Pipeline(
         [

@@ -121,10 +121,13 @@ def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
     environments = [source / name for name in loader.files("parameters")]
     found = [file for folder in environments for file in sorted(folder.rglob("*"))]
     found += [file for file in sorted(source.glob("*")) if file.name != "logging.yml"]
+    allowed = (
+        f"allowed: files {', '.join(SUFFIXES)} in {loader.relative(environments[-1])} whose names begin "
+        f"with {', '.join(kinds)}, and links to files outside hidden folders."
+    )
     warnings = [
-        f"{loader.relative(file)} is not read; allowed: files {', '.join(SUFFIXES)} in "
-        f"{loader.relative(environments[-1])} whose names begin with {', '.join(kinds)}."
-        f"{suggestion(file.stem, kinds)}"
+        f"{loader.relative(file)}{_target(file)} is not read; {allowed}"
+        f"{'' if file.name.startswith(tuple(kinds)) else suggestion(file.stem, kinds)}"
         for file in found
         if file not in read
         and file.suffix.lower() in SUFFIXES
@@ -133,6 +136,11 @@ def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
     for warning in warnings:
         logger.warning(warning)
     return warnings
+
+
+def _target(file: Path) -> str:
+    """The file that a link names, for a message; empty if this is no link."""
+    return f" (a link to {os.path.realpath(file)})" if file.is_symlink() else ""
 
 
 def check_catalog_entries(conf_files: ConfFiles) -> None:
