@@ -1,5 +1,7 @@
 """Options of a run that select nothing, and configurations that cannot be used."""
 
+import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -124,7 +126,7 @@ def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
         check_environment(nowhere)
 
 
-@pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None])
+@pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None, {"type": 5}])
 def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> None:
     configuration = configuration_of(tmp_path, {"_shared": {"filepath": "x"}, "images": entry})
     with pytest.raises(
@@ -134,6 +136,16 @@ def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> 
 
 
 CSV = {"type": "pandas.CSVDataset", "filepath": "x.csv"}
+
+
+def test_braces_that_the_name_of_a_pattern_lacks_are_named(tmp_path: Path) -> None:
+    entry = {"type": "x", "dataset": {**CSV, "filepath": "data/{exp}/x.csv"}}
+    message = (
+        r"^conf/base/catalog\.yml: \{experiment\}\.runs: dataset\.filepath: \{exp\} is not in the "
+        r"name of this entry; allowed: \{experiment\}$"
+    )
+    with pytest.raises(InputError, match=message):
+        check_catalog_entries(configuration_of(tmp_path, {"{experiment}.runs": entry}))
 
 
 @pytest.mark.parametrize(
@@ -197,6 +209,33 @@ def test_a_global_without_a_value_is_named(tmp_path: Path, key: str, value: Any)
     message = rf"^conf/(local/globals\.yaml|base/globals\.yml): {key}: .* is not text; allowed: a folder"
     with pytest.raises(InputError, match=message):
         check_globals(configuration_of(tmp_path, {}))
+
+
+@pytest.mark.parametrize("value", ["data/x{y}", "data/x}y"])
+def test_braces_in_a_folder_of_results_are_named(tmp_path: Path, value: str) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "reports": value})
+    message = (
+        r"^conf/base/globals\.yml: reports: '.*' contains .*\}; allowed: a name without \{ \}, such"
+    )
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
+
+
+def test_a_file_that_another_user_owns_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
+    write_yaml(tmp_path / "conf/local/credentials.yml", {})
+    configuration = configuration_of(tmp_path, {})
+    read = io.open
+
+    def refuse(file: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(file).endswith("credentials.yml"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(file, *args, **kwargs)
+
+    monkeypatch.setattr(io, "open", refuse)
+    message = r"^conf/local/credentials\.yml: cannot be read: Permission denied$"
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration)
 
 
 def test_missing_globals_are_named(tmp_path: Path) -> None:

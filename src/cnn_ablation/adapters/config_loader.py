@@ -217,14 +217,14 @@ class ProjectConfigLoader(OmegaConfigLoader):
         return None
 
 
-def read_file(file: Path) -> dict[str, Any]:
-    """The content of a configuration file, without resolved interpolations.
+def read_text(file: Path) -> str:
+    """The text of a configuration file.
 
     Raises:
         ValueError: The file cannot be read. The message is the reason.
     """
     try:
-        text = file.read_bytes().decode("utf-8")
+        return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         line = error.object[: error.start].count(b"\n") + 1
@@ -233,6 +233,15 @@ def read_file(file: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """The content of a configuration file, without resolved interpolations.
+
+    Raises:
+        ValueError: The file cannot be read. The message is the reason.
+    """
+    text = read_text(file)
     try:
         content = OmegaConf.to_container(OmegaConf.load(StringIO(text)))
     except yaml.MarkedYAMLError as error:
