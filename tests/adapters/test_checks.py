@@ -1,5 +1,7 @@
 """Options of a run that select nothing, and configurations that cannot be used."""
 
+import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -124,7 +126,7 @@ def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
         check_environment(nowhere)
 
 
-@pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None])
+@pytest.mark.parametrize("entry", ["images.csv", {"filepath": "images.csv"}, None, {"type": 5}])
 def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> None:
     configuration = configuration_of(tmp_path, {"_shared": {"filepath": "x"}, "images": entry})
     with pytest.raises(
@@ -134,6 +136,16 @@ def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> 
 
 
 CSV = {"type": "pandas.CSVDataset", "filepath": "x.csv"}
+
+
+def test_braces_that_the_name_of_a_pattern_lacks_are_named(tmp_path: Path) -> None:
+    entry = {"type": "x", "dataset": {**CSV, "filepath": "data/{exp}/x.csv"}}
+    message = (
+        r"^conf/base/catalog\.yml: \{experiment\}\.runs: dataset\.filepath: \{exp\} is not in the "
+        r"name of this entry; allowed: \{experiment\}$"
+    )
+    with pytest.raises(InputError, match=message):
+        check_catalog_entries(configuration_of(tmp_path, {"{experiment}.runs": entry}))
 
 
 @pytest.mark.parametrize(
@@ -199,6 +211,33 @@ def test_a_global_without_a_value_is_named(tmp_path: Path, key: str, value: Any)
         check_globals(configuration_of(tmp_path, {}))
 
 
+@pytest.mark.parametrize("value", ["data/x{y}", "data/x}y"])
+def test_braces_in_a_folder_of_results_are_named(tmp_path: Path, value: str) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "reports": value})
+    message = (
+        r"^conf/base/globals\.yml: reports: '.*' contains .*\}; allowed: a name without \{ \}, such"
+    )
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
+
+
+def test_a_file_that_another_user_owns_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
+    write_yaml(tmp_path / "conf/local/credentials.yml", {})
+    configuration = configuration_of(tmp_path, {})
+    read = io.open
+
+    def refuse(file: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(file).endswith("credentials.yml"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(file, *args, **kwargs)
+
+    monkeypatch.setattr(io, "open", refuse)
+    message = r"^conf/local/credentials\.yml: cannot be read: Permission denied$"
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration)
+
+
 def test_missing_globals_are_named(tmp_path: Path) -> None:
     (tmp_path / "conf/base").mkdir(parents=True)
     (tmp_path / "conf/base/globals.yml").touch()
@@ -235,6 +274,37 @@ def test_files_that_kedro_does_not_read_are_named(tmp_path: Path) -> None:
             sum(warning.startswith(f"conf/{file} is not read; allowed: ") for warning in warnings) == 1
         )
     assert len(warnings) == len(unread)
+
+
+def test_files_that_kedro_ignores_for_their_folder_are_named(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/local/parameters_read/deep/a.yml", {"one": 1})
+    write_yaml(tmp_path / "conf/local/mine/parameters_x/z.yml", {"two": 2})
+    hidden, visible = tmp_path / ".config/p.yml", tmp_path / "shared/p.yml"
+    write_yaml(hidden, {"three": 3})
+    write_yaml(visible, {"four": 4})
+    configuration = configuration_of(tmp_path, {})
+    (tmp_path / "conf/local/parameters_hidden.yml").symlink_to(hidden)
+    (tmp_path / "conf/local/parameters_linked.yml").symlink_to(visible)
+    (tmp_path / "conf/base/parameters.yml").touch()
+    assert configuration.loader["parameters"] == {"one": 1, "four": 4}
+    folder, link = warn_of_unread_files(configuration)
+    assert folder.startswith("conf/local/mine/parameters_x/z.yml is not read; allowed: ")
+    assert link.startswith(f"conf/local/parameters_hidden.yml (a link to {hidden}) is not read; ")
+    assert link.endswith("and links to files outside hidden folders.")
+    places = {key: configuration.place_of([key]) for key in ("one", "two", "three", "four")}
+    assert places == {
+        "one": "conf/local/parameters_read/deep/a.yml",
+        "two": None,
+        "three": None,
+        "four": "conf/local/parameters_linked.yml",
+    }
+
+
+def test_a_project_below_a_hidden_folder_is_read(tmp_path: Path) -> None:
+    write_yaml(tmp_path / ".projects/conf/base/parameters.yml", {"one": 1})
+    configuration = configuration_of(tmp_path / ".projects", {})
+    assert not warn_of_unread_files(configuration)
+    assert configuration.place_of(["one"]) == "conf/base/parameters.yml"
 
 
 def test_a_run_needs_the_files_that_no_node_writes_and_the_results_before_it(tmp_path: Path) -> None:

@@ -81,6 +81,14 @@ def test_a_folder_chosen_on_purpose_stays(tmp_path: Path) -> None:
     assert make_database(tmp_path / "project", chosen).moved_from() is None
 
 
+@pytest.mark.parametrize("place", ["mlflow-artifacts:/1", "s3://bucket", "dbfs:/1"])
+def test_artifacts_on_a_server_were_not_moved(tmp_path: Path, place: str) -> None:
+    local = make_database(tmp_path / "project", tmp_path / "gone")
+    with closing(sqlite3.connect(local.database)) as connection, connection:
+        connection.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", [place, NAME])
+    assert local.moved_from() is None
+
+
 def test_without_a_database_or_an_experiment_nothing_was_moved(tmp_path: Path) -> None:
     local = LocalDatabase(tmp_path / "mlflow.db", NAME, tmp_path / "mlartifacts")
     assert local.moved_from() is None
@@ -132,6 +140,7 @@ def test_a_run_in_a_moved_project_names_the_command_that_corrects_it(tmp_path: P
         (None, None),
         ("sqlite:///a.db", None),
         ("sqlite:///a.db", "s3://b"),
+        ("sqlite:///a.db", "mlflow-artifacts:/1"),
     ],
 )
 def test_other_ways_of_tracking_are_left_alone(

@@ -15,13 +15,13 @@ from cnn_ablation.adapters.variants import (
 )
 from cnn_ablation.cli import run
 from cnn_ablation.errors import InputError, StudyError
-from cnn_ablation.study.variants import name_variant
+from cnn_ablation.study.variants import find_changes, name_variant
 from tests.report.test_journal import chapter
 
 CHANGES = {
-    "baseline.training.epochs": 20,
-    "dropout.claims": None,
-    "dropout.factors.model.fc_units": [[8]],
+    ("baseline", "training", "epochs"): 20,
+    ("dropout", "claims"): None,
+    ("dropout", "factors", "model", "fc_units"): [[8]],
 }
 FOLDERS = {
     "models": "data/06_models",
@@ -56,12 +56,19 @@ def test_the_variants_with_reports_are_listed(tmp_path: Path) -> None:
 
 
 def test_the_file_of_a_variant_repeats_it(tmp_path: Path) -> None:
-    file = tmp_path / "variants" / "name" / "run.yml"
-    write_params(file, CHANGES)
-    assert run.make_context("run", [f"--config={file}"]).params["params"] == {
+    given = {
         "baseline": {"training": {"epochs": 20}},
+        "candidates": {"conditions": {"base_network_dropout_0.2": {"training": {"epochs": 3}}}},
         "dropout": {"claims": None, "factors": {"model": {"fc_units": [[8]]}}},
     }
+    conf = {
+        "baseline": {"training": {"epochs": 10}},
+        "candidates": {"conditions": {"base_network_dropout_0.2": {"training": {"epochs": 9}}}},
+        "dropout": {"claims": {"one": {}}, "factors": {"model": {"fc_units": [[64]]}}},
+    }
+    file = tmp_path / "variants" / "name" / "run.yml"
+    write_params(file, find_changes(given, conf))
+    assert run.make_context("run", [f"--config={file}"]).params["params"] == given
 
 
 def test_a_run_is_found_by_name_by_a_part_of_it_or_by_folder(

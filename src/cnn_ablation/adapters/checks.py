@@ -15,10 +15,18 @@ from kedro.pipeline import Pipeline
 
 from cnn_ablation import datasets
 from cnn_ablation.adapters.conf_files import ConfFiles, read_kind
-from cnn_ablation.adapters.config_loader import NOT_IN_MODEL_NAMES, SUFFIXES, read_file
+from cnn_ablation.adapters.config_loader import (
+    NOT_IN_MODEL_NAMES,
+    REGISTERED_MODEL,
+    RESULTS,
+    SUFFIXES,
+    read_file,
+    read_text,
+)
 from cnn_ablation.adapters.variants import TAG
 from cnn_ablation.datasets import LookLedgerDataset, ResultsDataset
 from cnn_ablation.datasets.chapters import read_results
+from cnn_ablation.dotted_keys import flatten
 from cnn_ablation.errors import InputError, ParameterError, StudyError, one_line, suggestion
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.trials import conditions_by_name
@@ -36,6 +44,12 @@ GLOBALS = {
     "predict_with": "champion",
 }
 """Keys of globals.yml that the catalog needs, with examples."""
+
+REFUSED = {**dict.fromkeys(RESULTS, "{}"), REGISTERED_MODEL: NOT_IN_MODEL_NAMES}
+"""Characters that values in globals.yml cannot have: Kedro would fill braces in folders of results."""
+
+IN_BRACES = r"\{.*?\}"
+"""Pattern of what Kedro fills in an entry of the catalog whose name has it too."""
 
 
 def check_environment(conf_files: ConfFiles) -> None:
@@ -66,7 +80,8 @@ def check_globals(conf_files: ConfFiles) -> None:
     """Reject globals without a value that the catalog needs.
 
     Raises:
-        InputError: A value is missing, or is not text, or nothing in conf uses a key.
+        InputError: A value is missing, is not text or has characters that it cannot have, nothing in
+            conf uses a key, or a file cannot be read.
     """
     values = conf_files.loader["globals"]
     _check_use(conf_files, values)
@@ -81,13 +96,13 @@ def check_globals(conf_files: ConfFiles) -> None:
                 f"{place or 'conf/base/globals.yml'}: {key}: {found}; allowed: a folder or "
                 f"a name, such as {GLOBALS[key]}"
             )
-    name = values["registered_model"]
-    if refused := [character for character in NOT_IN_MODEL_NAMES if character in name]:
-        place = conf_files.place_of(["registered_model"], "globals")
-        raise InputError(
-            f"{place}: registered_model: {name!r} contains {' '.join(refused)}; allowed: a name "
-            f"without {' '.join(NOT_IN_MODEL_NAMES)}, such as {GLOBALS['registered_model']}"
-        )
+    for key, characters in REFUSED.items():
+        if refused := [character for character in characters if character in values[key]]:
+            place = conf_files.place_of([key], "globals")
+            raise InputError(
+                f"{place}: {key}: {values[key]!r} contains {' '.join(refused)}; allowed: a name "
+                f"without {' '.join(characters)}, such as {GLOBALS[key]}"
+            )
 
 
 def _check_use(conf_files: ConfFiles, keys: Iterable[str]) -> None:
@@ -97,8 +112,12 @@ def _check_use(conf_files: ConfFiles, keys: Iterable[str]) -> None:
     files = {file for kind in by_kind for environment in kind for file in environment}
     if not files:
         return  # Kedro can also read an archive or a remote folder, which are not checked.
-    texts = (file.read_text("utf-8", "replace") for file in files)
-    mentioned = {key for text in texts for key in re.findall(r"\$\{(?:globals:)?\s*(\w+)", text)}
+    mentioned: set[str] = set()
+    for file in sorted(files):
+        try:
+            mentioned.update(re.findall(r"\$\{(?:globals:)?\s*(\w+)", read_text(file)))
+        except ValueError as error:
+            raise InputError(f"{loader.relative(file)}: {error}") from None
     allowed = sorted({*GLOBALS, "journal_notice", TAG} | mentioned.intersection(keys))
     for key in keys:
         if key not in allowed and not key.startswith("_"):
@@ -121,10 +140,13 @@ def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
     environments = [source / name for name in loader.files("parameters")]
     found = [file for folder in environments for file in sorted(folder.rglob("*"))]
     found += [file for file in sorted(source.glob("*")) if file.name != "logging.yml"]
+    allowed = (
+        f"allowed: files {', '.join(SUFFIXES)} in {loader.relative(environments[-1])} whose names begin "
+        f"with {', '.join(kinds)}, and links to files outside hidden folders."
+    )
     warnings = [
-        f"{loader.relative(file)} is not read; allowed: files {', '.join(SUFFIXES)} in "
-        f"{loader.relative(environments[-1])} whose names begin with {', '.join(kinds)}."
-        f"{suggestion(file.stem, kinds)}"
+        f"{loader.relative(file)}{_target(file)} is not read; {allowed}"
+        f"{'' if file.name.startswith(tuple(kinds)) else suggestion(file.stem, kinds)}"
         for file in found
         if file not in read
         and file.suffix.lower() in SUFFIXES
@@ -135,24 +157,40 @@ def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
     return warnings
 
 
+def _target(file: Path) -> str:
+    """The file that a link names, for a message; empty if this is no link."""
+    return f" (a link to {os.path.realpath(file)})" if file.is_symlink() else ""
+
+
 def check_catalog_entries(conf_files: ConfFiles) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
-        InputError: An entry is not a mapping, or has no type or unknown credentials.
+        InputError: An entry is not a mapping, has no type or unknown credentials, or is a pattern and
+            has something in braces that its name lacks.
     """
     known = read_kind(conf_files.loader, "credentials")
     for name, entry in conf_files.loader["catalog"].items():
-        if not (isinstance(entry, Mapping) and "type" in entry) and not name.startswith("_"):
-            place = conf_files.place_of([name], "catalog")
-            raise InputError(f"{place}: {name}: needs a mapping with a type, the class of the dataset")
-        credentials = entry.get("credentials") if isinstance(entry, Mapping) else None
-        if isinstance(credentials, str) and credentials not in known:
-            place = conf_files.place_of([name], "catalog")
-            raise InputError(
-                f"{place}: {name}: credentials: {credentials!r} is not in credentials.yml; found there: "
-                f"{', '.join(map(str, known)) or 'nothing'}.{suggestion(credentials, known)}"
-            )
+        if reason := _entry_fault(name, entry, known):
+            raise InputError(f"{conf_files.place_of([name], 'catalog')}: {name}: {reason}")
+
+
+def _entry_fault(name: str, entry: Any, credentials: Mapping[str, Any]) -> str:
+    """The reason why an entry of the catalog cannot be used; empty if none is found."""
+    if not (isinstance(entry, Mapping) and isinstance(entry.get("type"), str)):
+        return "needs a mapping with a type, the class of the dataset"
+    named = entry.get("credentials")
+    if isinstance(named, str) and named not in credentials:
+        return (
+            f"credentials: {named!r} is not in credentials.yml; found there: "
+            f"{', '.join(map(str, credentials)) or 'nothing'}.{suggestion(named, credentials)}"
+        )
+    allowed = re.findall(IN_BRACES, name)
+    for key, value in flatten(entry):
+        found = re.findall(IN_BRACES, value) if allowed and isinstance(value, str) else []
+        if unknown := [text for text in found if text not in allowed]:
+            return f"{key}: {unknown[0]} is not in the name of this entry; allowed: {', '.join(allowed)}"
+    return ""
 
 
 def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable[str]) -> None:

@@ -245,7 +245,7 @@ def relocate(metadata: ProjectMetadata, env: str | None) -> None:
         return
     old = local.moved_from()
     if old is None:
-        click.echo(f"Nothing to correct: {local.database} has its artifacts in the folder of conf.")
+        click.echo(f"Nothing to correct: {local.database} names no folder that was moved.")
         return
     count = local.relocate(old)
     click.echo(f"Corrected {count} paths in {local.database}: {old} is now {local.artifacts}.")

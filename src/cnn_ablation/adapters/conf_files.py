@@ -23,7 +23,7 @@ from cnn_ablation.adapters.config_loader import (
 )
 from cnn_ablation.errors import InputError, ParameterError
 from cnn_ablation.study.groups import Experiment, find_experiments
-from cnn_ablation.study.variants import find_changes
+from cnn_ablation.study.variants import Changes, find_changes
 
 
 def project_uri() -> str:
@@ -90,7 +90,7 @@ class ConfFiles(NamedTuple):
         # A key that is missing belongs where the group is that lacks it.
         return "--params" if given > best else place
 
-    def find_changes(self) -> dict[str, Any]:
+    def find_changes(self) -> Changes:
         """The parameters given by `--params` that make a variant; see `study.variants.find_changes`.
 
         Raises:

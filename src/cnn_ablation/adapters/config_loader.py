@@ -123,7 +123,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         """The files of a kind of configuration, by environment, in order."""
         source = Path(self.conf_source)
         environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
-        return {name: list(_files(source / name, kind)) for name in environments}
+        return {name: list(_files(source, name, kind)) for name in environments}
 
     def relative(self, file: Path) -> str:
         """A path as messages show it: relative to the folder that contains conf."""
@@ -154,8 +154,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
         """The globals of the project's own folder of configuration, if another one is read."""
         if Path(self.conf_source).resolve() == self._project_conf:
             return {}
-        folders = [self._project_conf / name for name in self.files("globals")]
-        files = [file for folder in folders for file in _files(folder, "globals")]
+        environments = self.files("globals")
+        files = [file for name in environments for file in _files(self._project_conf, name, "globals")]
         return {key: value for file in files for key, value in read_file(file).items()}
 
     def _own_environment(self) -> tuple[str, set[str]]:
@@ -217,14 +217,14 @@ class ProjectConfigLoader(OmegaConfigLoader):
         return None
 
 
-def read_file(file: Path) -> dict[str, Any]:
-    """The content of a configuration file, without resolved interpolations.
+def read_text(file: Path) -> str:
+    """The text of a configuration file.
 
     Raises:
         ValueError: The file cannot be read. The message is the reason.
     """
     try:
-        text = file.read_bytes().decode("utf-8")
+        return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         line = error.object[: error.start].count(b"\n") + 1
@@ -233,6 +233,15 @@ def read_file(file: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """The content of a configuration file, without resolved interpolations.
+
+    Raises:
+        ValueError: The file cannot be read. The message is the reason.
+    """
+    text = read_text(file)
     try:
         content = OmegaConf.to_container(OmegaConf.load(StringIO(text)))
     except yaml.MarkedYAMLError as error:
@@ -269,14 +278,20 @@ def reaches(tree: Any, path: Sequence[str]) -> int:
     return len(path)
 
 
-def _files(folder: Path, kind: str) -> Iterator[Path]:
+def _files(conf: Path, environment: str, kind: str) -> Iterator[Path]:
     """The files that Kedro reads for a kind of configuration, as its patterns name them."""
+    folder = conf / environment
     for file in sorted(folder.rglob("*")):
-        parts = file.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        named = file.suffix in SUFFIXES and any(part.startswith(kind) for part in parts)
-        if named and not hidden and file.is_file():
+        ends = (file.relative_to(folder).parts[0], file.name)
+        named = file.suffix in SUFFIXES and any(name.startswith(kind) for name in ends)
+        if named and file.is_file() and not _is_hidden(file.resolve(), conf.resolve()):
             yield file
+
+
+def _is_hidden(file: Path, conf: Path) -> bool:
+    """Whether Kedro ignores a file as hidden. A folder that contains the whole of conf may be hidden."""
+    place = file.relative_to(conf) if file.is_relative_to(conf) else file
+    return any(part.startswith(".") for part in place.parts)
 
 
 def _mismatch(sources: Sequence[tuple[str, Any]], key: str = "") -> str | None:

@@ -20,8 +20,8 @@ from cnn_ablation.errors import InputError
 class ProjectContext(KedroContext):
     """Kedro's context, which reports invalid parameters by file and key.
 
-    `changes` are the parameters of this run that make it a variant, by dotted key; see `study.variants`.
-    A variant reads and writes results in folders of its own.
+    `changes` are the parameters of this run that make it a variant, by the steps of their keys; see
+    `study.variants`. A variant reads and writes results in folders of its own.
     """
 
     config_loader: ProjectConfigLoader

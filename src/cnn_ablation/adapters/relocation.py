@@ -126,6 +126,8 @@ def check_place(conf_files: ConfFiles) -> None:
 
 def _as_path(place: str) -> Path | None:
     """The path of a place of artifacts, or None if it is not on this machine."""
-    if place.startswith("file:"):
-        return Path(url2pathname(urlsplit(place).path))
-    return None if "://" in place else Path(place)
+    address = urlsplit(place)
+    if address.scheme == "file":
+        return Path(url2pathname(address.path))
+    # One letter is a drive of Windows.
+    return Path(place) if len(address.scheme) < 2 else None

@@ -13,7 +13,7 @@ from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.config_loader import RESULTS
 from cnn_ablation.datasets.chapters import read_results
 from cnn_ablation.errors import InputError, StudyError, suggestion
-from cnn_ablation.study.variants import name_variant
+from cnn_ablation.study.variants import Changes, dotted, name_variant
 
 if TYPE_CHECKING:
     from cnn_ablation.adapters.context import ProjectContext
@@ -28,7 +28,7 @@ TAG = "variant"
 """Tag of a variant's runs in MLflow, and the key of its name among the globals."""
 
 
-def variant_globals(folders: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def variant_globals(folders: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """The globals of a variant, whose folders of results are below `variants/<name>`.
 
     Args:
@@ -90,7 +90,7 @@ def read_chapters(reports: Path) -> dict[str, Any]:
     return chapters
 
 
-def write_params(file: Path, changes: Mapping[str, Any]) -> None:
+def write_params(file: Path, changes: Changes) -> None:
     """Write a variant's parameters as a file for `kedro run --config`.
 
     Args:
@@ -98,8 +98,7 @@ def write_params(file: Path, changes: Mapping[str, Any]) -> None:
         changes: See `study.variants.find_changes`.
     """
     params: dict[str, Any] = {}
-    for key, value in changes.items():
-        *groups, last = key.split(".")
+    for (*groups, last), value in changes.items():
         group = params
         for step in groups:
             group = group.setdefault(step, {})
@@ -133,7 +132,7 @@ class VariantHooks:
                     f"the results go to {folder.as_posix()}"
                 )
             return
-        changed = ", ".join(self._context.changes)
+        changed = ", ".join(map(dotted, self._context.changes))
         click.echo(f"Settings differ from conf ({changed}): the results go to {folder.as_posix()}")
         file = self._context.project_path / folder / "run.yml"
         try:

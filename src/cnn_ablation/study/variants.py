@@ -7,8 +7,11 @@ variant: more seeds are another look at the same study.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+Changes = Mapping[tuple[str, ...], Any]
+"""Values by the steps of their keys, because names of conditions can contain dots."""
 
 SAME_STUDY = re.compile(r"([^.]+\.)?seeds|pursuit|prediction|execution\.(workers|scheduler|tls)")
 """Parameters that change no result of a trial, and no claim: seeds, and where trials run."""
@@ -19,7 +22,7 @@ LONGEST_NAME = 90
 _DIGITS = 8
 
 
-def find_changes(given: Mapping[str, Any], conf: Mapping[str, Any]) -> dict[str, Any]:
+def find_changes(given: Mapping[str, Any], conf: Mapping[str, Any]) -> Changes:
     """The parameters of one run that differ from conf and can change its results.
 
     Args:
@@ -27,12 +30,12 @@ def find_changes(given: Mapping[str, Any], conf: Mapping[str, Any]) -> dict[str,
         conf: All parameters as the files have them.
 
     Returns:
-        Values by dotted key, sorted by key. A list is one value.
+        Values by the steps of their keys, sorted by key. A list is one value.
     """
-    return dict(sorted(_differences(given, conf)))
+    return dict(sorted(_differences(given, conf), key=lambda change: dotted(change[0])))
 
 
-def name_variant(changes: Mapping[str, Any]) -> str:
+def name_variant(changes: Changes) -> str:
     """The name of a variant, which is safe as the name of a file.
 
     The name says what has changed, as far as its length permits, and ends with a hash of all of it.
@@ -40,25 +43,32 @@ def name_variant(changes: Mapping[str, Any]) -> str:
     Args:
         changes: See `find_changes`.
     """
-    texts = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in changes.items()]
+    by_key = {dotted(steps): value for steps, value in changes.items()}
+    texts = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in by_key.items()]
     label = ",".join(_unusual_to_hyphens(text) for text in texts)
-    content = json.dumps(changes, sort_keys=True)
+    content = json.dumps(by_key, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return f"{label[: LONGEST_NAME - _DIGITS - 1]}_{digest}"
 
 
+def dotted(steps: Sequence[str]) -> str:
+    """A key as messages and names of variants show it."""
+    # The keys of a file for `--config` can be numbers.
+    return ".".join(map(str, steps))
+
+
 def _differences(
-    given: Mapping[str, Any], conf: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
+    given: Mapping[str, Any], conf: Mapping[str, Any], group: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, value in given.items():
-        key = f"{prefix}{name}"
+        steps = (*group, name)
         before = conf.get(name)
-        if SAME_STUDY.fullmatch(key):
+        if SAME_STUDY.fullmatch(dotted(steps)):
             continue
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            yield from _differences(value, before, f"{key}.")
+            yield from _differences(value, before, steps)
         elif name not in conf or value != before:
-            yield key, value
+            yield steps, value
 
 
 def _unusual_to_hyphens(text: str) -> str:
