@@ -452,6 +452,20 @@ def test_a_trial_that_cannot_be_stored_fails_alone(tmp_path: Path, data: TrialDa
     assert [outcome.stored is None for outcome in outcomes] == [False, True]
 
 
+class BrokenStore(TrialStore):
+    """A store with a fault in its code."""
+
+    def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
+        raise ZeroDivisionError("a fault")
+
+
+def test_an_unexpected_error_of_the_store_ends_the_study(tmp_path: Path, data: TrialData) -> None:
+    engine = Engine(StudyProgress(), count_tasks)
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        list(engine.train([make_trial()], data, BrokenStore(tmp_path), execution(), EVALUATION))
+    engine.close()
+
+
 def test_nothing_is_trained_if_the_store_cannot_be_written(
     tmp_path: Path, data: TrialData, engine: Engine
 ) -> None:

@@ -52,12 +52,12 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Ended:
-    """A trial that has ended. `lost` is the error if the cluster is gone."""
+    """A trial that has ended. `failure` is an error that ends the study, such as a lost cluster."""
 
     key: str
     stored: StoredTrial | None = None
     error: str = ""
-    lost: Exception | None = None
+    failure: Exception | None = None
 
 
 class Engine:
@@ -224,11 +224,9 @@ class Engine:
     def _collect(self, waiting: dict[str, list[_Task]]) -> Iterator[Outcome]:
         while waiting:
             ended = self._ended.get()
-            if ended.lost is not None:
-                raise ClusterError(
-                    "The cluster is gone. Finished trials are kept: run the same command again."
-                ) from ended.lost
             del self._futures[ended.key]
+            if ended.failure is not None:
+                raise ended.failure
             if ended.key in waiting:
                 # Several trials, with different names, can have this key.
                 for task in waiting.pop(ended.key):
@@ -241,13 +239,21 @@ class Engine:
         self, task: _Task, store: TrialStore, ended: "SimpleQueue[_Ended]", future: Future[TrainedTrial]
     ) -> None:
         """Store a trial's result. Dask calls this in a thread of its own when the trial has ended."""
+        try:
+            ended.put(self._keep(task, store, future))
+        except Exception as failure:
+            # Whoever waits for the trial raises it.
+            ended.put(_Ended(task.key, failure=failure))
+
+    def _keep(self, task: _Task, store: TrialStore, future: Future[TrainedTrial]) -> _Ended:
         stored, error = None, ""
         try:
             result = future.result()
         except Exception as failure:
             if future.status != "error":
-                ended.put(_Ended(task.key, lost=failure))
-                return
+                raise ClusterError(
+                    "The cluster is gone. Finished trials are kept: run the same command again."
+                ) from failure
             error = _describe(failure)
         else:
             try:
@@ -255,7 +261,7 @@ class Engine:
             except StoreError as reason:
                 error = str(reason)
         self._progress.end(task.key, error)
-        ended.put(_Ended(task.key, stored, error))
+        return _Ended(task.key, stored, error)
 
     def _log_ahead(self, trial: Trial, stored: StoredTrial | None) -> None:
         # The experiment that asks for a trial reports its error.
