@@ -525,7 +525,7 @@ def test_a_damaged_result_of_an_earlier_node_is_named(project: Path, study: str)
     assert result.returncode == 1
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("Error: "))
     assert f"{file} cannot be read: " in line
-    assert "Start the run at an earlier node" in line
+    assert "start the run at an earlier node that writes it" in line
     assert "Traceback" not in result.stdout + result.stderr
 
 
