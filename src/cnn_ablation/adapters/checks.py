@@ -141,11 +141,11 @@ def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
     found = [file for folder in environments for file in sorted(folder.rglob("*"))]
     found += [file for file in sorted(source.glob("*")) if file.name != "logging.yml"]
     allowed = (
-        f"allowed: files {', '.join(SUFFIXES)} in {loader.relative(environments[-1])} whose names begin "
+        f"files {', '.join(SUFFIXES)} in {loader.relative(environments[-1])} whose names begin "
         f"with {', '.join(kinds)}, and links to files outside hidden folders."
     )
     warnings = [
-        f"{loader.relative(file)}{_target(file)} is not read; {allowed}"
+        f"{loader.relative(file)}{_target(file)} is not read; allowed: {allowed}"
         f"{'' if file.name.startswith(tuple(kinds)) else suggestion(file.stem, kinds)}"
         for file in found
         if file not in read

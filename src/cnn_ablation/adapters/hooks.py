@@ -63,12 +63,12 @@ class StudyHooks:
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.warn_of_unused_entries(self._context.conf_files, catalog, pipelines)
+        if "images" in pipeline.inputs():
+            self._describe_images(catalog)
         checks.check_results(pipeline, catalog, pipelines)
         checks.check_settings(pipeline, catalog)
         checks.check_places(self._context.conf_files, pipeline, catalog)
         self._check_groups(self._context.params)
-        if "images" in pipeline.inputs():
-            self._describe_images(catalog)
         if not any(node.tags & {"model_construction", "training"} for node in pipeline.nodes):
             return
         logger.info("Loading PyTorch and checking the networks of %s", ", ".join(_experiments(pipeline)))
