@@ -132,7 +132,7 @@ def show_trial(metadata: ProjectMetadata, key: str, env: str | None) -> None:
 
 
 def _explain_absence(store: "TrialStore", key: str) -> str:
-    """What has happened to a trial that was listed and is no entry of the store any more."""
+    """Explain why a trial that the store has just listed cannot be read."""
     if os.path.lexists(store.root / key):
         return f"{store.root / key} is damaged, and cannot be set aside"
     if any(folder.name.startswith(f".damaged-{key}-") for folder in store.leftovers()):

@@ -242,7 +242,7 @@ class Engine:
         try:
             ended.put(self._keep(task, store, future))
         except Exception as failure:
-            # Whoever waits for the trial raises it.
+            # The call of `train` that waits for the trial raises it.
             ended.put(_Ended(task.key, failure=failure))
 
     def _keep(self, task: _Task, store: TrialStore, future: Future[TrainedTrial]) -> _Ended:
@@ -266,13 +266,7 @@ class Engine:
     def _log_ahead(self, trial: Trial, stored: StoredTrial | None) -> None:
         # The experiment that asks for a trial reports its error.
         if stored is not None:
-            left = self.time_left()
-            logger.info(
-                "Trained ahead  %s: %s%s",
-                trial.name,
-                describe_result(stored),
-                f" ({left})" if left else "",
-            )
+            logger.info("Trained ahead  %s: %s", trial.name, describe_result(stored, self.time_left()))
 
     def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         key = event[1]["key"]

@@ -38,8 +38,11 @@ class TrialRun:
     error: str = ""
 
 
-def describe_result(result: StoredTrial | TrialRun) -> str:
-    """The result of a trial that has not failed, in a few words."""
-    if result.status == "diverged":
-        return f"diverged in epoch {len(result.history)}"
-    return f"validation accuracy {result.metrics['mean_val_accuracy']:.2f} %"
+def describe_result(result: StoredTrial | TrialRun, note: str = "") -> str:
+    """The result of a trial that has not failed, in a few words, with a note in parentheses if given."""
+    text = (
+        f"diverged in epoch {len(result.history)}"
+        if result.status == "diverged"
+        else f"validation accuracy {result.metrics['mean_val_accuracy']:.2f} %"
+    )
+    return f"{text} ({note})" if note else text

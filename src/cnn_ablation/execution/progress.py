@@ -205,9 +205,9 @@ class StudyProgress:
         left = []
         waiting = []
         for work in self._work.values():
-            seconds = self._epoch_seconds(work.cost) * (work.total - work.done)
             if work.ended:
                 continue
+            seconds = self._epoch_seconds(work.cost) * (work.total - work.done)
             if work.seen is not None:
                 left.append(max(0.0, seconds - (now - work.seen)))
             else:

@@ -28,7 +28,7 @@ POSITIVE = (float(np.nextafter(0, 1)), math.inf)
 """Region of positive numbers, without 0."""
 
 Verdict = Literal["supported", "among the best", "equivalent", "contradicted", "undecided"]
-"""What results say about a claim."""
+"""The possible verdicts on a claim."""
 
 Region = tuple[float, float]
 """The numbers from the first to the second, both included."""

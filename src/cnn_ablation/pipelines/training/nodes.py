@@ -60,6 +60,4 @@ def _log(run: TrialRun, count: str, time_left: str) -> None:
         logger.error("%s  %s failed: %s", count, run.trial.name, run.error)
         return
     note = "reused" if run.reused else time_left
-    logger.info(
-        "%s  %s: %s%s", count, run.trial.name, describe_result(run), f" ({note})" if note else ""
-    )
+    logger.info("%s  %s: %s", count, run.trial.name, describe_result(run, note))
