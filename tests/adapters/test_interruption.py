@@ -253,6 +253,44 @@ def test_an_interrupt_that_code_catches_still_ends_the_process(
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        """
+class Session:
+    def __del__(self):
+        raise AssertionError("left inconsistent")
+
+def run():
+    session = Session()
+    sleep()
+""",
+        """
+def run():
+    interrupted = threading.Event()
+    thread = threading.Thread(target=lambda: interrupted.wait() and fail(), daemon=True)
+    thread.start()
+    try:
+        sleep()
+    finally:
+        interrupted.set()
+        thread.join()
+
+def fail():
+    raise AssertionError("left inconsistent")
+""",
+    ],
+    ids=["finalizer", "thread"],
+)
+def test_errors_that_an_interrupt_causes_elsewhere_are_not_shown(body: str) -> None:
+    process = script(body)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "left inconsistent" not in errors
+
+
 def test_threads_do_not_keep_an_interrupted_process_alive() -> None:
     process = script(
         """

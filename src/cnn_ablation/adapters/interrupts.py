@@ -46,6 +46,7 @@ def interruptible() -> Iterator[None]:
         received.append(number)
         for each in before:
             signal.signal(each, signal.SIG_DFL)
+        _silence_consequences()
         _every(PATIENCE, _raise_interrupt)
         raise KeyboardInterrupt
 
@@ -69,6 +70,16 @@ def interruptible() -> Iterator[None]:
 def _is_left_alone(number: int) -> bool:
     # A shell also starts background processes with SIGINT ignored. A run still ends by it.
     return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) == signal.SIG_IGN
+
+
+def _silence_consequences() -> None:
+    """Keep Python from printing the errors of finalizers, weak references and threads from now on.
+
+    The exception can leave a library's objects inconsistent, such as SQLAlchemy's sessions, which then
+    raise errors while they are discarded. The process ends, so none of these errors matters.
+    """
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
 
 
 def _end(number: int, error: BaseException | None) -> NoReturn:
