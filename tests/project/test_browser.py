@@ -1,12 +1,15 @@
 """The pages of Kedro-Viz and MLflow for a run, in a browser."""
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from cnn_ablation.adapters.server_commands import page_address
 from tests.conftest import CHROMIUM, STUDY, kedro, needs_chromium, served
@@ -53,17 +56,28 @@ def open_experiment(page: Page, address: str) -> None:
     expect(page.get_by_text("train_trials", exact=True).first).to_be_visible()
 
 
+def open_dataset(page: Page, name: str) -> None:
+    """Open a dataset's panel. Kedro-Viz ignores a click that arrives while it draws a preview."""
+    panel = page.locator(".pipeline-metadata").get_by_text(name, exact=True).first
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not panel.is_visible():
+        assert time.monotonic() < deadline, f"Kedro-Viz does not open {name}"
+        page.get_by_test_id(f"node-list-tree-item--row--{name}").click()
+        with suppress(PlaywrightTimeout):
+            panel.wait_for(timeout=5000)
+
+
 def test_viz_build_shows_experiments_and_previews(results: Path, page: Page) -> None:
     built = kedro(results, "viz", "build", "--include-previews")
     assert built.returncode == 0, built.stderr
     with served("http.server", "--directory=build", "--bind=127.0.0.1", cwd=results) as address:
         open_experiment(page, address)
-        page.get_by_test_id("node-list-tree-item--row--batchnorm.batchnorm_comparison_figure").click()
+        open_dataset(page, "batchnorm.batchnorm_comparison_figure")
         expect(page.locator("img.pipeline-metadata__plot-image")).to_be_visible()
-        page.get_by_test_id("node-list-tree-item--row--batchnorm.condition_summary").click()
+        open_dataset(page, "batchnorm.condition_summary")
         preview = page.locator(".pipeline-metadata__preview").or_(page.locator("table"))
         expect(preview.get_by_text("batchnorm_True").first).to_be_visible()
-        page.get_by_test_id("node-list-tree-item--row--data_summary").click()
+        open_dataset(page, "data_summary")
         expect(page.get_by_text("class_names").first).to_be_visible()
 
 
