@@ -294,8 +294,8 @@ def test_files_that_kedro_ignores_for_their_folder_are_named(tmp_path: Path) -> 
     places = {key: configuration.place_of([key]) for key in ("one", "two", "three", "four")}
     assert places == {
         "one": "conf/local/parameters_read/deep/a.yml",
-        "two": None,
-        "three": None,
+        "two": "conf",
+        "three": "conf",
         "four": "conf/local/parameters_linked.yml",
     }
 

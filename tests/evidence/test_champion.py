@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cnn_ablation.evidence.champion import LOST, UNREAD, Results, best_trial, choose_winner, contest
+from cnn_ablation.evidence.champion import LOST, UNREAD, Contender, best_trial, choose_winner, contest
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.parameters import EvidenceParameters
 from cnn_ablation.study.trials import Condition
@@ -154,10 +154,10 @@ def test_the_mean_over_moments_ranks_conditions_and_the_last_value_trials() -> N
     assert best["key"] == "b0", "its stored weights have the higher accuracy"
 
 
-def results(baseline: Configuration, **accuracies: list[float]) -> Results:
+def results(baseline: Configuration, **accuracies: list[float]) -> Contender:
     conditions = [Condition(name=name, levels={}, **dict(baseline)) for name in accuracies]
     images = {"train": 1000, "validation": 1000}
-    return Results(conditions, metrics(**accuracies), images, 20, data="abc", protocol="journal")
+    return Contender(conditions, metrics(**accuracies), images, 20, data="abc", protocol="journal")
 
 
 def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:

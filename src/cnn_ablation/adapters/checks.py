@@ -90,11 +90,11 @@ def check_globals(conf_files: ConfFiles) -> None:
         if not (isinstance(value, str) and value.strip()) and not (
             key == "predict_with" and type(value) is int
         ):
-            place = conf_files.place_of([key], "globals")
-            found = "is missing" if key not in values else f"{value!r} is not text"
+            place, found = "conf/base/globals.yml", "is missing"
+            if key in values:
+                place, found = conf_files.place_of([key], "globals"), f"{value!r} is not text"
             raise InputError(
-                f"{place or 'conf/base/globals.yml'}: {key}: {found}; allowed: a folder or "
-                f"a name, such as {GLOBALS[key]}"
+                f"{place}: {key}: {found}; allowed: a folder or a name, such as {GLOBALS[key]}"
             )
     for key, characters in REFUSED.items():
         if refused := [character for character in characters if character in values[key]]:
@@ -259,7 +259,7 @@ def check_untracked_pipelines(conf_files: ConfFiles, pipelines: Collection[str])
     for name in named.get("pipelines", []):
         if name not in pipelines:
             raise InputError(
-                f"{conf_files.place_of(key, 'mlflow') or 'conf'}: {'.'.join(key)}: there is no pipeline "
+                f"{conf_files.place_of(key, 'mlflow')}: {'.'.join(key)}: there is no pipeline "
                 f"{name!r}; allowed: {', '.join(pipelines)}.{suggestion(name, pipelines)}"
             )
 
@@ -381,7 +381,7 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
             continue
         if reason := _cannot_be_written(Path(file).absolute()):
             entry = _entry_of(name, conf_files.loader["catalog"], catalog)
-            place = conf_files.place_of([entry], "catalog") or "conf"
+            place = conf_files.place_of([entry], "catalog")
             raise InputError(
                 f"{place}: {entry}: {reason}; allowed: a file in a folder that can be written. "
                 "conf/base/globals.yml names the folders of results"

@@ -66,7 +66,7 @@ class ConfFiles(NamedTuple):
     loader: ProjectConfigLoader
     project_path: Path
 
-    def place_of(self, path: Sequence[str], kind: str = "parameters") -> str | None:
+    def place_of(self, path: Sequence[str], kind: str = "parameters") -> str:
         """Find where a key of the configuration gets its value.
 
         Args:
@@ -74,13 +74,13 @@ class ConfFiles(NamedTuple):
             kind: Kind of configuration: its files begin with this.
 
         Returns:
-            A file, relative to the project, or `--params`; None if not even the first step is found.
+            A file, relative to the project, or `--params`; `conf` if not even the first step is found.
         """
         loader = self.loader
         given = reaches(loader.runtime_params or {}, path) if kind == "parameters" else 0
         if given == len(path):
             return "--params"
-        best, place = 0, None
+        best, place = 0, "conf"
         for files in loader.files(kind).values():
             for file in files:
                 depth = reaches(read_file(file), path)
@@ -118,8 +118,9 @@ class ConfFiles(NamedTuple):
         try:
             return find_experiments(groups, reserved)
         except ParameterError as error:
-            place = self.place_of([error.key]) or self.place_of(error.key.split(".")) or "conf"
-            raise InputError(f"{place}: {error}") from None
+            # The name of an experiment can contain dots.
+            steps = [error.key] if error.key in groups else error.key.split(".")
+            raise InputError(f"{self.place_of(steps)}: {error}") from None
 
 
 def use(conf_files: ConfFiles) -> None:

@@ -57,7 +57,7 @@ class ProjectContext(KedroContext):
 
     def place_of(self, key: str, kind: str = "parameters") -> str:
         """The file, or `--params`, that gives this dotted key of the configuration its value."""
-        return self.conf_files.place_of(key.split("."), kind) or "conf"
+        return self.conf_files.place_of(key.split("."), kind)
 
     def _problems(self) -> Iterator[str]:
         groups = self.config_loader["parameters"]

@@ -93,7 +93,7 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     ui = UiOptions(**settings.get("ui", {}))
     tracking.local_page = local_address(ui.host, ui.port)
     server = settings["server"]
-    place = conf_files.place_of(URI, "mlflow") or "conf"
+    place = conf_files.place_of(URI, "mlflow")
     named = server["mlflow_tracking_uri"]
     server["mlflow_tracking_uri"] = uri = _without_credentials(named)
     # kedro-mlflow reads them later.
@@ -128,7 +128,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     settings: dict[str, Any] = _without_null(read_kind(conf_files.loader, "mlflow"))
     _read_port(conf_files, settings.get("ui"))
     problems = [
-        f"{conf_files.place_of(steps, 'mlflow') or 'conf'}: {'.'.join(steps)}: {reason}"
+        f"{conf_files.place_of(steps, 'mlflow')}: {'.'.join(steps)}: {reason}"
         for steps, reason in invalid_keys(KedroMlflowConfig, settings)
     ]
     if problems:
@@ -139,7 +139,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     if not experiment.setdefault("name", "cnn_ablation").strip():
         key = ("tracking", "experiment", "name")
         raise InputError(
-            f"{conf_files.place_of(key, 'mlflow') or 'conf'}: {'.'.join(key)}: is empty; allowed: a "
+            f"{conf_files.place_of(key, 'mlflow')}: {'.'.join(key)}: is empty; allowed: a "
             "name, such as fashion_mnist_cnn_tuning"
         )
     # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
@@ -152,7 +152,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
         created = experiment.setdefault("create_experiment_kwargs", {})
         created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
     uri = server["mlflow_tracking_uri"]
-    place = f"{conf_files.place_of(URI, 'mlflow') or 'conf'}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
+    place = f"{conf_files.place_of(URI, 'mlflow')}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
     try:
         scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
     except ValueError as error:
@@ -278,7 +278,7 @@ def _check_run(client: Any, conf_files: ConfFiles, group: Mapping[str, Any]) -> 
     except MlflowException as error:
         if error.error_code not in NOT_FOUND:
             raise
-    key = f"{conf_files.place_of(RUN_ID, 'mlflow') or 'conf'}: {'.'.join(RUN_ID)}"
+    key = f"{conf_files.place_of(RUN_ID, 'mlflow')}: {'.'.join(RUN_ID)}"
     raise InputError(
         f"{key if given else 'MLFLOW_RUN_ID'}: there is no run {run_id!r} in the experiment {name}; "
         "allowed: the id of one of its runs, to continue that run, or nothing, to start a new one"
@@ -293,7 +293,7 @@ def _read_port(conf_files: ConfFiles, ui: Any) -> None:
     ui["port"] = port = str(given)
     if not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
         raise InputError(
-            f"{conf_files.place_of(PORT, 'mlflow') or 'conf'}: {'.'.join(PORT)}: {given!r} is not a "
+            f"{conf_files.place_of(PORT, 'mlflow')}: {'.'.join(PORT)}: {given!r} is not a "
             "port; allowed: an integer from 1 to 65535"
         )
 
@@ -304,7 +304,7 @@ def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
     credentials = read_kind(conf_files.loader, "credentials")
     values = credentials.get(name)
     if not (isinstance(values, Mapping) and all(isinstance(value, str) for value in values.values())):
-        place = conf_files.place_of(["server", "credentials"], "mlflow") or "conf"
+        place = conf_files.place_of(["server", "credentials"], "mlflow")
         raise InputError(
             f"{place}: server.credentials: {name!r} is not a mapping of environment variables to texts "
             f"in credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."

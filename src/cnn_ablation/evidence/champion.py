@@ -37,8 +37,8 @@ LOST: dict[str, Any] = {"lost": True}
 """Stands for a champion whose files are gone or damaged, so that nothing can classify with it."""
 
 
-class Results(NamedTuple):
-    """Results of an experiment, as far as the choice of a winner depends on them.
+class Contender(NamedTuple):
+    """An experiment whose best condition can win.
 
     Args:
         conditions: All conditions of the experiment.
@@ -84,7 +84,7 @@ def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
     return competing.loc[accuracies[(competing[by] == best).all(axis=1)].idxmax()]
 
 
-def choose_winner(experiments: Mapping[str, Results]) -> dict[str, Any]:
+def choose_winner(experiments: Mapping[str, Contender]) -> dict[str, Any]:
     """Choose the best condition of all experiments, see `best_trial`.
 
     Args:

@@ -15,7 +15,7 @@ from dask.utils import parse_timedelta
 from distributed.system import MEMORY_LIMIT
 
 from cnn_ablation.errors import ClusterError
-from cnn_ablation.study.parameters import ExecutionParameters
+from cnn_ablation.study.parameters import ExecutionParameters, TlsParameters
 from cnn_ablation.workarounds import start_workers_apart
 
 logger = logging.getLogger(__name__)
@@ -79,40 +79,47 @@ def connect(execution: ExecutionParameters, device: str, trials: int | None) -> 
     """
     _check_timeouts()
     if execution.scheduler is not None:
-        tls = execution.tls
-        security = None
-        if tls is not None:
-            for key, file in tls:
-                if not Path(file).is_file():
-                    raise ClusterError(f"execution.tls.{key}: there is no file {file}")
-            security = Security(
-                tls_ca_file=tls.ca_file,
-                tls_client_cert=tls.cert,
-                tls_client_key=tls.key,
-                require_encryption=True,
-            )
-        try:
-            client = Client(execution.scheduler, security=security, timeout=CONNECT_TIMEOUT)
-            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
-        except ValueError as error:
-            raise ClusterError(
-                f"execution.scheduler: {execution.scheduler!r} is not an address: {error}; allowed: for "
-                "example tcp://10.0.0.5:8786"
-            ) from None
-        except RuntimeError as error:
-            raise ClusterError(
-                f"execution.scheduler: {execution.scheduler}: {error}; allowed with execution.tls: an "
-                "address that begins with tls://"
-            ) from error
-        except (OSError, TimeoutError) as error:
-            raise ClusterError(
-                f"execution.scheduler: no workers at {execution.scheduler} ({error}). Start the "
-                "scheduler and its workers, or leave the key out to train on this machine"
-            ) from error
-        return client
+        return _join(execution.scheduler, execution.tls)
     at_once = execution.workers or trials_at_once(device)
-    if trials is not None:
-        at_once = min(at_once, trials)
+    return _start(at_once if trials is None else min(at_once, trials), device)
+
+
+def _join(scheduler: str, tls: TlsParameters | None) -> Client:
+    """Connect to the scheduler at an address."""
+    security = None
+    if tls is not None:
+        for key, file in tls:
+            if not Path(file).is_file():
+                raise ClusterError(f"execution.tls.{key}: there is no file {file}")
+        security = Security(
+            tls_ca_file=tls.ca_file,
+            tls_client_cert=tls.cert,
+            tls_client_key=tls.key,
+            require_encryption=True,
+        )
+    try:
+        client = Client(scheduler, security=security, timeout=CONNECT_TIMEOUT)
+        client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
+    except ValueError as error:
+        raise ClusterError(
+            f"execution.scheduler: {scheduler!r} is not an address: {error}; allowed: for example "
+            "tcp://10.0.0.5:8786"
+        ) from None
+    except RuntimeError as error:
+        raise ClusterError(
+            f"execution.scheduler: {scheduler}: {error}; allowed with execution.tls: an address that "
+            "begins with tls://"
+        ) from error
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(
+            f"execution.scheduler: no workers at {scheduler} ({error}). Start the scheduler and its "
+            "workers, or leave the key out to train on this machine"
+        ) from error
+    return client
+
+
+def _start(at_once: int, device: str) -> Client:
+    """Start a local cluster that trains this number of trials at once."""
     processes = min(at_once, torch.cuda.device_count()) if device == "cuda" else at_once
     for attempt in range(START_ATTEMPTS):
         try:

@@ -21,7 +21,7 @@ def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
 
     return champion.choose_winner(
         {
-            name: champion.Results(
+            name: champion.Contender(
                 conditions=list(conditions_of(chapter).values()),
                 trial_metrics=trial_metrics_of(chapter),
                 images=chapter["images"],
