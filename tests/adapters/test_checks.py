@@ -290,7 +290,7 @@ def test_files_that_kedro_ignores_for_their_folder_are_named(tmp_path: Path) -> 
     folder, link = warn_of_unread_files(configuration)
     assert folder.startswith("conf/local/mine/parameters_x/z.yml is not read; allowed: ")
     assert link.startswith(f"conf/local/parameters_hidden.yml (a link to {hidden}) is not read; ")
-    assert link.endswith("and links to files outside hidden folders.")
+    assert "and links to files outside hidden folders." in link
     places = {key: configuration.place_of([key]) for key in ("one", "two", "three", "four")}
     assert places == {
         "one": "conf/local/parameters_read/deep/a.yml",
@@ -298,6 +298,19 @@ def test_files_that_kedro_ignores_for_their_folder_are_named(tmp_path: Path) -> 
         "three": "conf",
         "four": "conf/local/parameters_linked.yml",
     }
+
+
+def test_linked_folders_in_conf_are_named(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "conf/base/parameters.yml", {"one": 1})
+    write_yaml(tmp_path / "shared/parameters.yml", {"two": 2})
+    (tmp_path / "conf/local").mkdir()
+    (tmp_path / "conf/local/parameters_shared").symlink_to(tmp_path / "shared")
+    configuration = configuration_of(tmp_path, {})
+    assert configuration.loader["parameters"] == {"one": 1}
+    (warning,) = warn_of_unread_files(configuration)
+    place = f"conf/local/parameters_shared (a link to {tmp_path / 'shared'})"
+    assert warning.startswith(f"{place} is not read; allowed: ")
+    assert "Folders cannot be links." in warning
 
 
 def test_a_project_below_a_hidden_folder_is_read(tmp_path: Path) -> None:

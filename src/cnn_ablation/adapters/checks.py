@@ -129,7 +129,7 @@ def _check_use(conf_files: ConfFiles, keys: Iterable[str]) -> None:
 
 
 def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
-    """Warn of files in conf that Kedro does not read, because of their name or their folder.
+    """Warn of files and linked folders in conf that Kedro does not read because of their name or place.
 
     Returns:
         The warnings.
@@ -138,19 +138,19 @@ def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
     source, kinds = Path(loader.conf_source), list(loader.config_patterns)
     read = {file for kind in kinds for files in loader.files(kind).values() for file in files}
     environments = [source / name for name in loader.files("parameters")]
-    found = [file for folder in environments for file in sorted(folder.rglob("*"))]
-    found += [file for file in sorted(source.glob("*")) if file.name != "logging.yml"]
+    inside = [path for folder in environments for path in sorted(folder.rglob("*"))]
+    beside = [path for path in sorted(source.glob("*")) if path.name != "logging.yml"]
+    unread = [path for path in inside if path.is_symlink() and path.is_dir()]
+    unread += [path for path in inside + beside if path.suffix.lower() in SUFFIXES and path not in read]
     allowed = (
         f"files {', '.join(SUFFIXES)} in {loader.relative(environments[-1])} whose names begin "
-        f"with {', '.join(kinds)}, and links to files outside hidden folders."
+        f"with {', '.join(kinds)}, and links to files outside hidden folders. Folders cannot be links."
     )
     warnings = [
         f"{loader.relative(file)}{_target(file)} is not read; allowed: {allowed}"
         f"{'' if file.name.startswith(tuple(kinds)) else suggestion(file.stem, kinds)}"
-        for file in found
-        if file not in read
-        and file.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(source).parts)
+        for file in unread
+        if not any(part.startswith(".") for part in file.relative_to(source).parts)
     ]
     for warning in warnings:
         logger.warning(warning)
