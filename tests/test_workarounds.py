@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import kedro_datasets.json
+import kedro_datasets.matplotlib
+import kedro_datasets.pandas
 import pytest
 import torch
 from distributed.nanny import WorkerProcess
 from kedro.io import AbstractDataset, DataCatalog
-from kedro_datasets.json import JSONDataset
-from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from cnn_ablation.datasets import (
+    CSVDataset,
     FigureDataset,
     MlflowChapterDataset,
     MlflowModelDataset,
@@ -233,7 +235,12 @@ def test_pythons_resource_tracker_complains_of_semaphores(semaphores: str, compl
 
 
 @pytest.mark.parametrize(
-    ("own", "theirs"), [(TrialsDataset, JSONDataset), (FigureDataset, MatplotlibDataset)]
+    ("own", "theirs"),
+    [
+        (TrialsDataset, kedro_datasets.json.JSONDataset),
+        (CSVDataset, kedro_datasets.pandas.CSVDataset),
+        (FigureDataset, kedro_datasets.matplotlib.MatplotlibDataset),
+    ],
 )
 def test_previews_have_the_type_names_that_kedro_viz_expects(
     own: type[AbstractDataset[Any, Any]], theirs: type[AbstractDataset[Any, Any]]

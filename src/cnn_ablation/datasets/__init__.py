@@ -7,7 +7,14 @@ catalog, but only runs load and save data.
 
 from cnn_ablation.datasets.chapters import MlflowChapterDataset, ResultsDataset
 from cnn_ablation.datasets.figures import FigureDataset
-from cnn_ablation.datasets.files import ArraysDataset, LookLedgerDataset, TrialsDataset
+from cnn_ablation.datasets.files import (
+    ArraysDataset,
+    CSVDataset,
+    JSONDataset,
+    LookLedgerDataset,
+    TextDataset,
+    TrialsDataset,
+)
 from cnn_ablation.datasets.images import (
     ClassFoldersDataset,
     FashionMNISTDataset,
@@ -28,11 +35,13 @@ from cnn_ablation.datasets.trial_store import TrialStoreDataset
 
 __all__ = [
     "ArraysDataset",
+    "CSVDataset",
     "ClassFoldersDataset",
     "FashionMNISTDataset",
     "FigureDataset",
     "ImageFolderDataset",
     "ImageSetDataset",
+    "JSONDataset",
     "LookLedgerDataset",
     "MlflowAddressDataset",
     "MlflowArtifactDataset",
@@ -43,6 +52,7 @@ __all__ = [
     "MlflowRegisteredModelDataset",
     "MlflowTrialRunsDataset",
     "ResultsDataset",
+    "TextDataset",
     "TorchvisionDataset",
     "TrialStoreDataset",
     "TrialsDataset",

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kedro_datasets.json import JSONDataset
 from pydantic import BaseModel, ValidationError
 
 from cnn_ablation.datasets.figures import read_figure
-from cnn_ablation.datasets.files import JSONPreview
+from cnn_ablation.datasets.files import JSONDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import StudyError, one_line
 from cnn_ablation.report.chapters import Chapter, Results
@@ -21,10 +20,11 @@ from cnn_ablation.workarounds import TrackingSwitch
 logger = logging.getLogger(__name__)
 
 
-class ResultsDataset(JSONDataset):  # type: ignore[misc]
+class ResultsDataset(JSONDataset):
     """The results of an experiment as a JSON file; see `report.chapters.Results`.
 
-    The file refers to the figures by their paths, relative to its folder. Loading reads them.
+    The file refers to the figures by their paths, relative to its folder. Loading reads those that this
+    session has not saved.
 
     Args:
         filepath: The JSON file.
@@ -34,16 +34,16 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
     content: ClassVar[type[BaseModel]] = Results
     """Type of the file's content."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        super().__init__(filepath=filepath, metadata=metadata)
-        self._folder = Path(filepath).parent
+    _saved: Mapping[str, tuple[str, bytes]] | None = None
 
     def save(self, data: dict[str, Any]) -> None:
         """Write the file."""
         figures = {
-            name: os.path.relpath(path, self._folder) for name, (path, _) in data["figures"].items()
+            name: os.path.relpath(path, self._filepath.parent)
+            for name, (path, _) in data["figures"].items()
         }
         super().save({**data, "figures": figures})
+        self._saved = data["figures"]
 
     def load(self) -> dict[str, Any] | None:
         """Return the results, or None if the experiment was not run.
@@ -53,29 +53,27 @@ class ResultsDataset(JSONDataset):  # type: ignore[misc]
         Raises:
             StudyError: See `read_results`.
         """
+        if self._saved is not None:
+            return {**super().load(), "figures": dict(self._saved)}
         if not self.exists():
             return None
-        results = read_results(Path(self._filepath), self.content)
+        results = read_results(self._filepath, self.content)
         return {**results, "figures": dict(self._figures(results["figures"]))}
 
     def _figures(self, paths: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, bytes]]]:
         for name, path in paths.items():
             # Like `relpath`, and unlike the system, this reads `..` without regard to links. A folder of
             # results may be a link to another disk.
-            file = Path(os.path.normpath(self._folder / path))
+            file = Path(os.path.normpath(self._filepath.parent / path))
             figure = read_figure(file)
             if figure is None:
                 logger.warning(
                     "%s is missing or damaged, so that the figure is left out. Run the experiment "
                     "again: kedro run --pipeline=%s",
-                    *(file, self._folder.name),
+                    *(file, self._filepath.parent.name),
                 )
             else:
                 yield name, figure
-
-    def preview(self) -> JSONPreview:
-        """Return the content of the file, which Kedro-Viz shows."""
-        return JSONPreview(json.dumps(super().load()))
 
 
 class MlflowChapterDataset(TrackingSwitch, ResultsDataset):

@@ -1,5 +1,7 @@
 """Figures as PNG files."""
 
+from base64 import b64encode
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NewType
 
@@ -20,28 +22,30 @@ class FigureDataset(FileDataset[Drawing, tuple[str, bytes] | None]):
     def save(self, data: Drawing) -> None:
         """Draw the figure, unless the file already shows this drawing."""
         digest = data.digest()
-        if (_read_texts(self._filepath) or {}).get(DIGEST) != digest:
-            import matplotlib as mpl
+        before = read_figure(self._filepath)
+        if before is not None and _texts(before[1]).get(DIGEST) == digest:
+            self._written = before[1]
+            return
+        import matplotlib as mpl
 
-            with mpl.rc_context():
-                # A matplotlibrc of the user's may choose another format, or need LaTeX.
-                mpl.rcdefaults()
-                # Names of conditions, classes and files may contain dollars, which are no formulas.
-                mpl.rcParams["text.parse_math"] = False
-                self._writer(format="png", metadata={DIGEST: digest}).save(data.draw())
+        content = BytesIO()
+        with mpl.rc_context():
+            # A matplotlibrc of the user's may choose another format, or need LaTeX.
+            mpl.rcdefaults()
+            # Names of conditions, classes and files may contain dollars, which are no formulas.
+            mpl.rcParams["text.parse_math"] = False
+            data.draw().savefig(content, format="png", metadata={DIGEST: digest})
+        self._write(content.getvalue())
 
     def load(self) -> tuple[str, bytes] | None:
         """Return path and content of the file; see `read_figure`."""
+        if self._written is not None:
+            return self._filepath.as_posix(), self._written
         return read_figure(self._filepath)
 
     def preview(self) -> ImagePreview:
         """Return the image as Kedro-Viz shows it."""
-        return ImagePreview(self._writer().preview())
-
-    def _writer(self, **save_args: Any) -> Any:
-        from kedro_datasets.matplotlib import MatplotlibDataset
-
-        return MatplotlibDataset(filepath=self._filepath.as_posix(), save_args=save_args)
+        return ImagePreview(b64encode(self._read()).decode())
 
 
 DIGEST = "Drawing"
@@ -50,17 +54,21 @@ DIGEST = "Drawing"
 
 def read_figure(path: Path) -> tuple[str, bytes] | None:
     """Path and content of a PNG file, or None if it is missing or damaged."""
-    return None if _read_texts(path) is None else (path.as_posix(), path.read_bytes())
-
-
-def _read_texts(path: Path) -> dict[Any, Any] | None:
-    """The text chunks of a PNG file, or None if it is missing or damaged."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        content = path.read_bytes()
+        with Image.open(BytesIO(content)) as image:
             image.verify()
-            return image.info
     # There is no file, or it is damaged: Pillow then raises errors of almost any type.
     except Exception:
         return None
+    return path.as_posix(), content
+
+
+def _texts(content: bytes) -> dict[Any, Any]:
+    """The text chunks of a PNG file."""
+    from PIL import Image
+
+    with Image.open(BytesIO(content)) as image:
+        return image.info

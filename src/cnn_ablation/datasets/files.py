@@ -1,19 +1,24 @@
-"""Arrays and trials in files."""
+"""Arrays, tables, trials and other results in files."""
 
 import json
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NewType
 
 import numpy as np
-from kedro_datasets.json import JSONDataset
+import pandas as pd
 
 from cnn_ablation.datasets.base import FileDataset, ReadOnlyDataset
 from cnn_ablation.evidence.look_ledger import LookLedger
 from cnn_ablation.study.trials import Trial
-from cnn_ablation.whole_files import write_whole
 
 # Kedro-Viz recognizes the kind of a preview only by the name of its type.
 JSONPreview = NewType("JSONPreview", str)
+TablePreview = NewType("TablePreview", dict[str, Any])
+
+PREVIEWED_ROWS = 5
+"""Number of rows of a table that Kedro-Viz shows."""
 
 
 class ArraysDataset(FileDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
@@ -21,40 +26,89 @@ class ArraysDataset(FileDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):
 
     def load(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
-        arrays: dict[str, np.ndarray] = load_file(self._filepath)
-        return arrays
+        # PyTorch warns of arrays that cannot be written, as those of `load` are.
+        return {name: array.copy() for name, array in load(self._read()).items()}
 
     def save(self, data: dict[str, np.ndarray]) -> None:
-        """Write all arrays. An interrupted write leaves the previous file as it was."""
-        from safetensors.numpy import save_file
+        """Write all arrays."""
+        from safetensors.numpy import save
 
-        write_whole(self._filepath, lambda path: save_file(data, path))
+        self._write(save(data))
 
 
-class TrialsDataset(JSONDataset):  # type: ignore[misc]
+class CSVDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
+    """A table as CSV in UTF-8, without the index.
+
+    Names stay text: a condition or a class may be called 1, 1e5, true or None. Only an empty field is a
+    missing value.
+
+    Args:
+        filepath: The file.
+        text: Names of the columns of text, in addition to condition and true_class.
+        metadata: Read by plugins, such as kedro-viz.
+    """
+
+    def __init__(
+        self, filepath: str, text: Sequence[str] = (), metadata: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(filepath, metadata)
+        self._types = dict.fromkeys(("condition", "true_class", *text), str)
+
+    def load(self) -> pd.DataFrame:
+        """Return the table."""
+        return pd.read_csv(
+            BytesIO(self._read()), dtype=self._types, keep_default_na=False, na_values=[""]
+        )
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Write the table."""
+        self._write(data.to_csv(index=False, lineterminator="\n").encode())
+
+    def preview(self) -> TablePreview:
+        """Return the first rows as Kedro-Viz shows them."""
+        return TablePreview(self.load().head(PREVIEWED_ROWS).to_dict(orient="split"))
+
+
+class JSONDataset(FileDataset[Any, Any]):
+    """A value as JSON; see `FileDataset`."""
+
+    def load(self) -> Any:
+        """Return the value."""
+        return json.loads(self._read())
+
+    def save(self, data: Any) -> None:
+        """Write the value."""
+        self._write(json.dumps(data, indent=2).encode())
+
+    def preview(self) -> JSONPreview:
+        """Return the content of the file, which Kedro-Viz shows."""
+        return JSONPreview(self._read().decode())
+
+
+class TextDataset(FileDataset[str, str]):
+    """A text in UTF-8; see `FileDataset`."""
+
+    def load(self) -> str:
+        """Return the text."""
+        return self._read().decode()
+
+    def save(self, data: str) -> None:
+        """Write the text."""
+        self._write(data.encode())
+
+
+class TrialsDataset(JSONDataset):
     """The trials of an experiment as JSON."""
 
-    _saved: list[Trial] | None = None
-
     def load(self) -> list[Trial]:
-        """Return this session's trials, or else those of the session that saved last, validated.
-
-        Another run of the same experiment can write its own trials at the same time.
-        """
-        if self._saved is not None:
-            return self._saved
+        """Return the trials, validated."""
         return [Trial.model_validate(trial) for trial in super().load()]
 
     def save(self, data: list[Trial]) -> None:
         """Write the trials."""
         super().save([trial.model_dump() for trial in data])
-        self._saved = data
-
-    def preview(self) -> JSONPreview:
-        """Return the trials as Kedro-Viz shows them."""
-        return JSONPreview(json.dumps(super().load()))
 
 
 class LookLedgerDataset(ReadOnlyDataset[LookLedger]):

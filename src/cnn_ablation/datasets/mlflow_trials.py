@@ -1,23 +1,21 @@
 """Trials as nested MLflow runs."""
 
 import math
-from io import StringIO
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
+from cnn_ablation.datasets.base import FileDataset
 from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.execution.outcomes import TrialRun
-from cnn_ablation.whole_files import write_whole
 from cnn_ablation.workarounds import TrackingSwitch
 
 CURVES = "curves"
 """Prefix of the metrics that a trial has for each epoch, such as `curves/val_accuracy`."""
 
 
-class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFrame]):
+class MlflowTrialRunsDataset(TrackingSwitch, FileDataset[TrialRun, pd.DataFrame]):
     """One MLflow run per trial, nested in the run of `kedro run`, and a table of all trials as CSV.
 
     A node saves each trial as soon as it ends, so that a later failure does not lose it. The first save
@@ -41,12 +39,10 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         variant: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._filepath = Path(filepath)
+        super().__init__(filepath, metadata)
         self._experiment = experiment
         self._variant = variant
-        self.metadata = metadata
         self._rows: list[dict[str, Any]] = []
-        self._table = ""
 
     def save(self, data: TrialRun) -> None:
         """Track one trial."""
@@ -62,20 +58,13 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
                 "mlflow_run_id": self._track_if_possible(data),
             }
         )
-        self._table = pd.DataFrame(self._rows).sort_values("position").to_csv(index=False)
-        write_whole(
-            self._filepath, lambda path: path.write_text(self._table, encoding="utf-8", newline="")
-        )
+        table = pd.DataFrame(self._rows).sort_values("position")
+        self._write(table.to_csv(index=False, lineterminator="\n").encode())
 
     def load(self) -> pd.DataFrame:
-        """Return this session's table, or else that of the session that saved last.
-
-        The rows are in the order of the experiment. Another run of the same experiment can write its own
-        table at the same time.
-        """
+        """Return the table, in the order of the experiment's trials."""
         texts = ("condition", "key", "status", "error", "mlflow_run_id")
-        table = StringIO(self._table) if self._table else self._filepath
-        return pd.read_csv(table, dtype=dict.fromkeys(texts, str), keep_default_na=False)
+        return pd.read_csv(BytesIO(self._read()), dtype=dict.fromkeys(texts, str), keep_default_na=False)
 
     def _track_if_possible(self, run: TrialRun) -> str:
         return tracking.attempt(lambda: self._track(run), "") if self.tracking_enabled else ""
@@ -124,10 +113,7 @@ class MlflowTrialRunsDataset(TrackingSwitch, AbstractDataset[TrialRun, pd.DataFr
         return child
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "experiment": self._experiment}
-
-    def _exists(self) -> bool:
-        return self._filepath.is_file()
+        return {**super()._describe(), "experiment": self._experiment}
 
 
 def _rounded(value: float) -> float:
