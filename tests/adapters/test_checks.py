@@ -35,7 +35,7 @@ from cnn_ablation.study.experiment import expand_trials
 from cnn_ablation.study.parameters import EvaluationParameters, SeedParameters
 from tests.conftest import ALL_IMAGES, write_yaml
 from tests.execution.test_store import TRAINED
-from tests.pipelines.test_conclusions import MORE, experiment, results
+from tests.pipelines.test_conclusions import EVIDENCE, MORE, experiment, results
 from tests.report.test_journal import chapter
 
 
@@ -369,19 +369,26 @@ def test_a_run_from_the_middle_goes_on_with_the_settings_of_the_results_before_i
         "params:one": parameters,
         "trial_store": store,
         "data_summary": {"settings": ALL_IMAGES.model_dump()},
+        "params:seeds": SeedParameters([0, 1]),
+        "params:evidence": EVIDENCE,
         "one.trials": expand_trials(parameters, baseline, SeedParameters([0, 1])),
+        "conclusions.one.verdicts": pd.DataFrame(),
+        "one.chapter": {"evidence": EVIDENCE.model_dump(mode="json")},
         "one.runs": pd.DataFrame({"status": ["finished"], "key": [trial_key(trained)]}),
         "one.results": results(parameters, baseline, seeds=2),
     }
     holdout = ALL_IMAGES.model_copy(update={"protocol": "holdout"})
     other_model = baseline.model.model_copy(update={"kernel_size": 5})
-    changes: dict[str, dict[str, Any]] = {
-        "data_summary": {"params:data": holdout},
-        "one.trials": {"params:baseline": baseline.model_copy(update={"model": other_model})},
-        "one.runs": {"params:evaluation": EvaluationParameters(moments=1)},
-        "one.results": {"params:one": experiment("none", "some", "half", more=MORE)},
-    }
-    for name, change in changes.items():
+    changes: list[tuple[str, dict[str, Any]]] = [
+        ("data_summary", {"params:data": holdout}),
+        ("one.trials", {"params:baseline": baseline.model_copy(update={"model": other_model})}),
+        ("one.trials", {"params:seeds": SeedParameters([0, 1, 2])}),
+        ("one.trials", {"params:one": parameters.model_copy(update={"seeds": SeedParameters([0])})}),
+        ("one.runs", {"params:evaluation": EvaluationParameters(moments=1)}),
+        ("one.results", {"params:one": experiment("none", "some", "half", more=MORE)}),
+        ("conclusions.one.verdicts", {"params:evidence": EVIDENCE.model_copy(update={"level": 0.4})}),
+    ]
+    for name, change in changes:
         pipeline = Pipeline([node(identity, name, "figure")])
         check_settings(pipeline, in_memory(known))
         with pytest.raises(StudyError, match=r"these settings have changed since .* was written; start"):

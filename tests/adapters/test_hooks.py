@@ -39,6 +39,14 @@ def test_a_pipeline_that_conf_does_not_track_must_exist(tmp_path: Path) -> None:
     assert message.endswith(" Did you mean 'batchnorm'?")
 
 
+def test_results_that_exist_are_never_taken_for_those_of_other_settings(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    result = kedro(project, "run", "--pipeline=batchnorm", "--only-missing-outputs")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: --only-missing-outputs: not supported, because ")
+    assert not list(project.glob("data/06_models/trials/*"))
+
+
 def test_the_environment_of_the_user_cannot_name_an_unknown_run_or_another_server(
     tmp_path: Path,
 ) -> None:

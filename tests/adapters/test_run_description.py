@@ -28,7 +28,6 @@ def test_a_command_has_every_option() -> None:
         "from_nodes": [],
         "runtime_params": NESTED,
         "runner": "<kedro.runner.thread_runner.ThreadRunner object at 0x7f00b8e01e90>",
-        "only_missing_outputs": True,
     }
     assert shlex.split(command_of(run_params)) == [
         "kedro",
@@ -37,7 +36,6 @@ def test_a_command_has_every_option() -> None:
         "--pipeline=dropout",
         "--tags=evaluation,reporting",
         "--runner=ThreadRunner",
-        "--only-missing-outputs",
         "--params=seeds=[0,1],baseline.training.epochs=2,baseline.training.optimizer=sgd",
     ]
 

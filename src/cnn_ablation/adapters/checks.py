@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,10 @@ def _changed_group(experiment: str, kind: str, catalog: DataCatalog) -> str:
     if kind == "data_summary":
         data = catalog.load("params:data").model_dump()
         return "" if catalog.load(kind).get("settings", data) == data else "data"
+    if kind == "verdicts":
+        chapter = catalog.load(f"{experiment.removeprefix('conclusions.')}.chapter")
+        evidence = catalog.load("params:evidence").model_dump(mode="json")
+        return "" if chapter is None or chapter["evidence"] == evidence else "evidence"
     if kind not in ("trials", "runs", "results"):
         return ""
     parameters = catalog.load(f"params:{experiment}")
@@ -346,8 +351,12 @@ def _changed_group(experiment: str, kind: str, catalog: DataCatalog) -> str:
             expected = parameters.conditions_of(catalog.load("params:baseline"))
         except ParameterError:
             expected = []
-        same = conditions_by_name(result) == {condition.name: condition for condition in expected}
-        return "" if same else f"{experiment} or baseline"
+        conditions = conditions_by_name(result)
+        if conditions != {condition.name: condition for condition in expected}:
+            return f"{experiment} or baseline"
+        seeds = parameters.seeds or catalog.load("params:seeds")
+        listed = {(trial.condition.name, trial.seed) for trial in result}
+        return "" if listed == set(product(conditions, seeds.root)) else "seeds"
     if kind == "runs":
         trained = result.loc[result["status"] != "failed", "key"]
         store = catalog.load("trial_store")

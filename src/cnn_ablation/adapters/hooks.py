@@ -3,8 +3,8 @@
 import errno
 import logging
 import re
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.hooks import hook_impl
@@ -56,8 +56,15 @@ class StudyHooks:
 
     @hook_impl(tryfirst=True)
     @click_errors()
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def before_pipeline_run(
+        self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
         """Resolve every trial of the run and build its network, without computing anything."""
+        if run_params.get("only_missing_outputs"):
+            raise InputError(
+                "--only-missing-outputs: not supported, because results that exist may be those of other "
+                "settings; leave it out. Trained trials are reused in any case"
+            )
         relocation.check_place(self._context.conf_files)
         checks.check_untracked_pipelines(self._context.conf_files, pipelines)
         # The engine comes below. Kedro would warn that it replaces a dataset.

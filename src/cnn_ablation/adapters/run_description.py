@@ -53,8 +53,6 @@ def command_of(run_params: Mapping[str, Any]) -> str:
             words.append(f"{option}{'s' if several else ''}={_listed(value)}")
     if (runner := runner_of(run_params)) != "SequentialRunner":
         words.append(f"--runner={runner}")
-    if run_params.get("only_missing_outputs"):
-        words.append("--only-missing-outputs")
     given = dict(flatten(hide_secrets(run_params.get("runtime_params") or {})))
     if given:
         words.append("--params=" + ",".join(f"{key}={_as_yaml(value)}" for key, value in given.items()))
