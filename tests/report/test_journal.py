@@ -201,10 +201,28 @@ def test_the_summary_says_if_a_claim_needs_more_seeds_than_planned() -> None:
 
 
 def test_studies_may_have_different_numbers_of_contrasts() -> None:
-    text = written(dropout=chapter("Dropout"), mine=chapter("Mine", contrasts=1, moments=1))
+    text = written(dropout=chapter("Dropout"), mine=chapter("Mine", contrasts=1))
     assert "significance level 0.05 for all 12 or 1 distinct contrasts of a study together" in text
-    assert "the mean of 20 evaluations, evenly spread over the last epoch" in text
-    assert "one evaluation at the end of the last epoch" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "term"),
+    [
+        ({"data_fingerprint": "other"}, "the images, or in how they are split"),
+        ({"class_names": ["cat", "dog"]}, "the names of the classes"),
+        ({"moments": 1}, "the number of evaluations in an epoch (evaluation.moments)"),
+        ({"evidence": {"level": 0.2}}, "the rules for verdicts (evidence)"),
+    ],
+)
+def test_a_journal_does_not_mix_results_that_cannot_be_compared(
+    change: dict[str, Any], term: str
+) -> None:
+    expected = (
+        f"dropout and mine cannot be compared: their results differ in {term}. Run both again with the "
+        "same settings: kedro run --pipelines=dropout,mine"
+    )
+    with pytest.raises(StudyError, match=re.escape(expected)):
+        written(dropout=chapter("Dropout"), lost=None, mine=chapter("Mine", **change))
 
 
 MEAN = "the mean of 20 evaluations, evenly spread over the last epoch"

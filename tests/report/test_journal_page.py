@@ -40,7 +40,7 @@ def html() -> str:
     chapters = {
         "dropout": dropout,
         "pooling": pooling,
-        "other": chapter("Other", data_fingerprint="1"),
+        "other": chapter("Other"),
         "lost": None,
     }
     return page.write_page(journal.write_markdown(chapters, NOTICE), chapters, "http://127.0.0.1:5000/")
@@ -121,12 +121,6 @@ def test_pairs_are_those_of_the_tables_of_pairs() -> None:
     assert data["pairs"][1][2:] == [0.0, None, None, 3, True], "equal results show no spread"
 
 
-def test_conditions_with_other_images_are_no_pair() -> None:
-    chapters = {"dropout": chapter("Dropout"), "other": chapter("Other", data_fingerprint="other")}
-    pairs = page.collect_data(chapters, "")["pairs"]
-    assert [pair[:2] for pair in pairs] == [[0, 1], [2, 3]]
-
-
 @needs_chromium
 def test_verdicts_are_sorted(opened: Page) -> None:
     table = opened.get_by_role("table", name="Verdicts", exact=True)
@@ -177,8 +171,6 @@ def test_two_conditions_are_compared(opened: Page) -> None:
     section.get_by_label("Condition").select_option("1")
     section.get_by_label("minus").select_option("0")
     expect(status).to_have_text("two − one: 0.90 points (95 % interval 0.47 to 1.33; 3 seeds, paired)")
-    section.get_by_label("minus").select_option("4")
-    expect(status).to_contain_text("cannot be compared")
     section.get_by_label("minus").select_option("1")
     expect(status).to_have_text("Choose two different conditions.")
 

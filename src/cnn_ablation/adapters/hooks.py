@@ -62,8 +62,8 @@ class StudyHooks:
         """Resolve every trial of the run and build its network, without computing anything."""
         if run_params.get("only_missing_outputs"):
             raise InputError(
-                "--only-missing-outputs: not supported, because results that exist may be those of other "
-                "settings; leave it out. Trained trials are reused in any case"
+                "--only-missing-outputs: not supported, because existing results can be those of other "
+                "settings; leave it out. Trained trials are reused anyway"
             )
         relocation.check_place(self._context.conf_files)
         checks.check_untracked_pipelines(self._context.conf_files, pipelines)

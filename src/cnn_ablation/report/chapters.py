@@ -1,6 +1,7 @@
 """The content of a chapter of the journal, and reading it. Accuracies are percentages."""
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -175,6 +176,15 @@ class Chapter(Results):
     description: str
 
 
+COMMON = {
+    "data_fingerprint": "the images, or in how they are split",
+    "class_names": "the names of the classes",
+    "moments": "the number of evaluations in an epoch (evaluation.moments)",
+    "evidence": "the rules for verdicts (evidence)",
+}
+"""What the chapters of a study have in common, in words, by key of `Chapter`."""
+
+
 def conditions_of(results: Mapping[str, Any]) -> dict[str, Condition]:
     """The conditions of an experiment by name, in its order."""
     conditions = map(Condition.model_validate, results["configurations"])
@@ -194,8 +204,21 @@ def histories_of(results: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def run_chapters(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
-    """The chapters of the experiments that were run."""
-    return {name: chapter for name, chapter in chapters.items() if chapter is not None}
+    """The chapters of the experiments that were run.
+
+    Raises:
+        StudyError: Two of them differ in their data, the way of measuring or the rules for verdicts, so
+            that nothing can be concluded from both.
+    """
+    written = {name: chapter for name, chapter in chapters.items() if chapter is not None}
+    for (first, reference), (name, chapter) in pairwise(written.items()):
+        for key, term in COMMON.items():
+            if chapter[key] != reference[key]:
+                raise StudyError(
+                    f"{first} and {name} cannot be compared: their results differ in {term}. Run both "
+                    f"again with the same settings: kedro run --pipelines={first},{name}"
+                )
+    return written
 
 
 def require_all(chapters: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:

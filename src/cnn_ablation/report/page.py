@@ -142,13 +142,13 @@ def _curves(chapter: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _pair_conditions(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[Any]]:
-    """The paired difference of any two conditions whose trials had the same images.
+    """The paired difference of any two conditions.
 
     Returns:
         For each pair: numbers of the two conditions, difference, low and high (95 % interval), number of
         seeds, whether the difference is paired. Conditions are numbered over all experiments, in order.
     """
-    columns, groups, steps = [], [], []
+    columns, steps = [], []
     for chapter in chapters.values():
         metrics = trial_metrics_of(chapter)
         finished = metrics[metrics["status"] == "finished"]
@@ -157,15 +157,12 @@ def _pair_conditions(chapters: Mapping[str, Mapping[str, Any]]) -> list[list[Any
             condition = conditions[row["name"]]
             of_condition = finished[finished["condition"] == condition.name]
             columns.append(of_condition.set_index("seed")[PRIMARY_METRIC])
-            groups.append((chapter["data_fingerprint"], chapter["moments"]))
             steps.append(
                 rounding_step(PRIMARY_METRIC, [condition], chapter["images"], chapter["moments"])
             )
     values = pd.concat(columns, axis=1, keys=range(len(columns))) if columns else pd.DataFrame()
     pairs = []
     for one, other in combinations(range(len(columns)), 2):
-        if groups[one] != groups[other]:
-            continue
         step = max(steps[one], steps[other])
         effect = contrast(values, {one: 1, other: -1}, step)  # type: ignore[dict-item]
         low, high = effect.interval()

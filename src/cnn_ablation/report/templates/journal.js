@@ -161,7 +161,7 @@ async function compare(section) {
   const [status, chart, table] = ["[role=status]", ".chart", ".table"].map((selector) => section.querySelector(selector));
   chart.hidden = table.hidden = !pair;
   if (!pair) {
-    status.textContent = first === second ? "Choose two different conditions." : "These conditions cannot be compared: their trials had other images.";
+    status.textContent = "Choose two different conditions.";
     return;
   }
   const seeds = [...new Set([...one.trials.keys(), ...other.trials.keys()])].sort((a, b) => a - b);
