@@ -1,5 +1,6 @@
 """Networks in MLflow's model registry."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -173,6 +174,53 @@ def test_a_champion_whose_files_are_gone_or_damaged_is_named_and_lost(
     assert str(model) in str(caught.value)
     assert message in str(caught.value)
     assert MlflowChampionDataset(name).load() == LOST
+
+
+def test_a_champion_that_cannot_be_read_now_is_not_lost(
+    registry: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = save_served(JOURNAL_MODEL.build((1, 28, 28), 4), tmp_path)
+    registry.create_registered_model("unreadable")
+    registry.create_model_version("unreadable", str(model))
+    registry.set_registered_model_alias("unreadable", "champion", "1")
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "weights.safetensors":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StudyError, match=r"weights\.safetensors cannot be read: Permission"):
+        MlflowClassifierDataset("unreadable", "champion").load_served()
+    assert MlflowChampionDataset("unreadable").load() == UNREAD
+
+
+def test_every_user_whom_the_umask_allows_can_read_a_classifier(tmp_path: Path) -> None:
+    save_served(JOURNAL_MODEL.build((1, 28, 28), 4), tmp_path)
+    (tmp_path / "other").touch()
+    modes = {file.stat().st_mode for file in tmp_path.rglob("weights.safetensors")}
+    assert modes == {(tmp_path / "other").stat().st_mode}
+
+
+def test_a_model_whose_classes_are_renamed_is_logged_again(
+    registry: MlflowClient, tmp_path: Path
+) -> None:
+    experiment = registry.create_experiment("renamed", tmp_path.as_uri())
+    weights = JOURNAL_MODEL.build((1, 28, 28), 4).state_dict()
+
+    def log(*class_names: str) -> str | None:
+        dataset = MlflowModelDataset("cnn")
+        classifier = Classifier(JOURNAL_MODEL, weights, {**DATA, "class_names": list(class_names)})
+        with mlflow.start_run(experiment_id=experiment):
+            dataset.save({"key": "one", "classifier": classifier})
+        return dataset.load()
+
+    first = log("cat", "dog", "hen", "pig")
+    second = log("car", "dog", "hen", "pig")
+    assert second != first
+    assert log("car", "dog", "hen", "pig") == second
+    assert log("cat", "dog", "hen", "pig") == first
 
 
 @pytest.mark.parametrize(

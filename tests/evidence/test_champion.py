@@ -21,6 +21,7 @@ def winner(*accuracies: float, **fields: Any) -> dict[str, Any]:
         "moments": 20,
         "data": "abc",
         "protocol": "journal",
+        "class_names": ["cat"],
         "step": 0.01,
         "accuracies": {str(seed): value for seed, value in enumerate(accuracies)},
         **fields,
@@ -104,11 +105,21 @@ def test_the_first_winner_becomes_the_champion() -> None:
     assert contest(winner(50.0), None, EVIDENCE) == {"promoted": True, "reason": "it is the first one"}
 
 
+def test_a_champion_whose_classes_have_other_names_now_is_replaced_by_the_same_network() -> None:
+    renamed = contest(winner(91.0, class_names=["car"]), winner(91.0), EVIDENCE)
+    assert renamed == {
+        "promoted": True,
+        "reason": "the champion has other names for the same classes",
+    }
+    # Champions of earlier releases do not name their classes.
+    assert not contest(winner(91.0), winner(91.0, class_names=None), EVIDENCE)["promoted"]
+
+
 def test_a_champion_that_could_not_be_read_is_not_replaced() -> None:
     result = contest(winner(92.0, 92.3, 92.1, 91.9), UNREAD, EVIDENCE)
     assert result == {
         "promoted": False,
-        "reason": "the champion is not known, because MLflow failed",
+        "reason": "the champion is not known, because it cannot be read",
     }
 
 
@@ -157,7 +168,9 @@ def test_the_mean_over_moments_ranks_conditions_and_the_last_value_trials() -> N
 def results(baseline: Configuration, **accuracies: list[float]) -> Contender:
     conditions = [Condition(name=name, levels={}, **dict(baseline)) for name in accuracies]
     images = {"train": 1000, "validation": 1000}
-    return Contender(conditions, metrics(**accuracies), images, 20, data="abc", protocol="journal")
+    return Contender(
+        conditions, metrics(**accuracies), images, 20, "abc", protocol="journal", class_names=["cat"]
+    )
 
 
 def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configuration) -> None:
@@ -172,6 +185,7 @@ def test_the_winner_has_the_highest_mean_of_all_experiments(baseline: Configurat
     assert won["accuracies"] == {"0": 92.0, "1": 94.0}
     assert won["low"] < 93 < won["high"]
     assert (won["moments"], won["data"], won["protocol"]) == (20, "abc", "journal")
+    assert won["class_names"] == ["cat"]
     assert won["step"] == 100 / (1000 * 20)
 
 

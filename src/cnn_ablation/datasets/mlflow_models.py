@@ -1,6 +1,7 @@
 """Networks as MLflow models, and the model registry."""
 
 import json
+import logging
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +12,8 @@ from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import LostModelError, StudyError
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.workarounds import TrackingSwitch
+
+logger = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 """Alias of the best version of the registered model."""
@@ -39,7 +42,8 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
         """Return the result of `champion.choose_winner`, or None if there is no champion.
 
         The dictionary is empty if the champion was not registered by a study, `champion.LOST` if its
-        files are gone or damaged, and `champion.UNREAD` if tracking has failed.
+        files are gone or damaged, and `champion.UNREAD` if they cannot be read now, or tracking has
+        failed.
         """
         from cnn_ablation.evidence.champion import UNREAD
 
@@ -47,13 +51,17 @@ class MlflowChampionDataset(ReadOnlyDataset[dict[str, Any] | None]):
         return tracking.attempt(self._read, unread)
 
     def _read(self) -> dict[str, Any] | None:
-        from cnn_ablation.evidence.champion import LOST
+        from cnn_ablation.evidence.champion import LOST, UNREAD
 
         version = _find_version(self._name, CHAMPION)
         if version is None:
             return None
-        if MlflowClassifierDataset(self._name, CHAMPION).is_lost():
-            return LOST
+        try:
+            if MlflowClassifierDataset(self._name, CHAMPION).is_lost():
+                return LOST
+        except (StudyError, OSError) as error:
+            logger.warning("The champion is not known: %s", error)
+            return UNREAD
         try:
             winner = json.loads(version.tags.get(WINNER, "{}"))
         except (ValueError, RecursionError):
@@ -95,7 +103,7 @@ class MlflowClassifierDataset(ReadOnlyDataset[Any]):
         """Whether the version's files are gone or damaged. Models of another kind are not read.
 
         Raises:
-            StudyError: There is no such version, or it cannot be downloaded now.
+            StudyError: There is no such version, or it cannot be downloaded or read now.
         """
         from cnn_ablation.serving.classifier import Classifier
 
@@ -212,8 +220,8 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
     """A trial's network as a model of the active run, with its signature and an input example.
 
     Saved as {"key": key of the trial in the store, "classifier": a Classifier}, or as {} if there is
-    no network to log. If an earlier run has logged the model of this trial, and its files exist, the
-    active run gets that model and no copy is made.
+    no network to log. If an earlier run has logged the model of this trial with the same names of
+    the classes, and its files exist, the active run gets that model and no copy is made.
 
     Args:
         name: Name of the model.
@@ -237,9 +245,11 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
         run = mlflow.active_run()
         if run is None:
             raise RuntimeError("A model belongs to the MLflow run of `kedro run`, but no run is active.")
+        tags = {"trial_key": data["key"], "description": data["classifier"].digest()}
+        same = " AND ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         logged = mlflow.search_logged_models(
             experiment_ids=[run.info.experiment_id],
-            filter_string=f"name = '{self._name}' AND tags.trial_key = '{data['key']}'",
+            filter_string=f"name = '{self._name}' AND {same}",
             # Models whose files were gone can precede the newest one.
             order_by=[{"field_name": "creation_timestamp", "ascending": False}],
             max_results=1,
@@ -250,7 +260,6 @@ class MlflowModelDataset(TrackingSwitch, AbstractDataset[dict[str, Any], str | N
             mlflow.MlflowClient().log_outputs(run.info.run_id, [output])
             self._uri = logged[0].model_uri
         else:
-            tags = {"trial_key": data["key"]}
             self._uri = _log_classifier(self._name, data["classifier"], tags=tags).model_uri
 
     def load(self) -> str | None:

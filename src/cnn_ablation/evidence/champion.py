@@ -28,6 +28,7 @@ class _Scored(BaseModel):
     moments: int
     data: str
     protocol: str
+    class_names: list[str] | None = None
 
 
 UNREAD: dict[str, Any] = {"unread": True}
@@ -47,6 +48,7 @@ class Contender(NamedTuple):
         moments: Number of evaluations in the last epoch.
         data: Fingerprint of the images.
         protocol: Protocol that the accuracies were measured by.
+        class_names: Name per label.
     """
 
     conditions: Sequence[Condition]
@@ -55,6 +57,7 @@ class Contender(NamedTuple):
     moments: int
     data: str
     protocol: str
+    class_names: list[str]
 
 
 def best_trial(trial_metrics: pd.DataFrame) -> "pd.Series[Any] | None":
@@ -93,9 +96,9 @@ def choose_winner(experiments: Mapping[str, Contender]) -> dict[str, Any]:
     Returns:
         experiment and condition; model and training, the condition's settings; seed and key of its best
         trial; mean, low and high (95 % t interval; None with one seed) and accuracies by seed, percent;
-        step, the smallest difference between two accuracies; moments; data (fingerprint) and protocol.
-        Only accuracies with the same moments, data and protocol are comparable. Empty if no trial has
-        finished.
+        step, the smallest difference between two accuracies; moments; data (fingerprint), protocol and
+        class_names. Only accuracies with the same moments, data and protocol are comparable. Empty if
+        no trial has finished.
     """
     finished = {
         name: results.trial_metrics[results.trial_metrics["status"] == "finished"]
@@ -135,6 +138,7 @@ def choose_winner(experiments: Mapping[str, Contender]) -> dict[str, Any]:
         "step": step,
         "data": results.data,
         "protocol": results.protocol,
+        "class_names": results.class_names,
     }
 
 
@@ -159,7 +163,7 @@ def contest(
     if champion is None:
         return {"promoted": True, "reason": "it is the first one"}
     if champion == UNREAD:
-        return {"promoted": False, "reason": "the champion is not known, because MLflow failed"}
+        return {"promoted": False, "reason": "the champion is not known, because it cannot be read"}
     if champion == LOST:
         return {"promoted": True, "reason": "the files of the champion are gone or damaged"}
     try:
@@ -175,6 +179,8 @@ def contest(
             "reason": "not comparable: the champion was scored on other data or in another way",
         }
     if all(winner[key] == getattr(scored, key) for key in ("model", "training")):
+        if scored.class_names not in (None, winner["class_names"]):
+            return {"promoted": True, "reason": "the champion has other names for the same classes"}
         return {"promoted": False, "reason": "it has the same configuration as the champion"}
     values = pd.DataFrame({"winner": winner["accuracies"], "champion": scored.accuracies})
     step = max(winner["step"], scored.step)

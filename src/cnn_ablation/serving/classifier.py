@@ -1,5 +1,6 @@
 """Inference with a trained network, including the normalization of its training."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -21,14 +22,14 @@ from pydantic import (
     model_validator,
 )
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import nn
 
 from cnn_ablation import kernels
 from cnn_ablation.base_parameters import ImageShape
 from cnn_ablation.data.image_files import prepare
-from cnn_ablation.errors import LostModelError
-from cnn_ablation.execution.store import StoredTrial
+from cnn_ablation.errors import LostModelError, StudyError
+from cnn_ablation.execution.store import NO_FILE, StoredTrial
 from cnn_ablation.parts.architectures import AnyArchitecture, Architecture
 from cnn_ablation.study.configuration import locate
 from cnn_ablation.training.devices import compiles
@@ -128,23 +129,33 @@ class Classifier:
 
         Raises:
             LostModelError: A file is missing or damaged, or the files do not belong together.
+            StudyError: A file cannot be read now, for example without permission.
         """
         description = _read_description(folder)
+        content = _read(folder, WEIGHTS)
         try:
-            weights = load_file(folder / WEIGHTS)
+            weights = load(content)
             for name, values in weights.items():
                 if not values.isfinite().all():
                     raise ValueError(f"{name} has values that are not finite")
             return cls(description.model, weights, description.data.model_dump())
-        except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        except (ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
             raise _damaged(folder, f"{WEIGHTS}: {type(error).__name__}: {error}") from error
 
     def save(self, folder: Path) -> None:
         """Write two files: a description (JSON) and the weights (safetensors)."""
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / DESCRIPTION).write_text(self._description())
+        # The function of safetensors that writes a file makes one that no other user can read.
+        (folder / WEIGHTS).write_bytes(save(self._weights))
+
+    def digest(self) -> str:
+        """SHA-256 of the description, which has the architecture and the names of the classes."""
+        return hashlib.sha256(self._description().encode()).hexdigest()
+
+    def _description(self) -> str:
         description = {"model": self._model.model_dump(), "data": self._data}
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        save_file(self._weights, folder / WEIGHTS)
+        return json.dumps(description, indent=2) + "\n"
 
     @property
     def image_shape(self) -> ImageShape:
@@ -203,11 +214,22 @@ class Classifier:
         return pd.DataFrame(dict(zip(columns, chain.from_iterable(ranked), strict=True)))
 
 
-def _read_description(folder: Path) -> _Description:
+def _read(folder: Path, name: str) -> bytes:
     try:
-        return _Description.model_validate_json((folder / DESCRIPTION).read_bytes())
+        return (folder / name).read_bytes()
     except OSError as error:
-        raise _damaged(folder, f"{DESCRIPTION}: {type(error).__name__}: {error}") from error
+        if error.errno in NO_FILE:
+            raise _damaged(folder, f"{name}: {type(error).__name__}: {error}") from error
+        raise StudyError(
+            f"{folder / name} cannot be read: {error.strerror}. Make the file readable, or name another "
+            "version as predict_with in conf/local/globals.yml"
+        ) from error
+
+
+def _read_description(folder: Path) -> _Description:
+    content = _read(folder, DESCRIPTION)
+    try:
+        return _Description.model_validate_json(content)
     except ValidationError as error:
         detail = error.errors()[0]
         is_value = detail["type"] != "json_invalid" and not isinstance(detail["input"], dict)

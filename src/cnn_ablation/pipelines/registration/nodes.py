@@ -28,6 +28,7 @@ def choose_winner(**chapters: dict[str, Any] | None) -> dict[str, Any]:
                 moments=chapter["moments"],
                 data=chapter["data_fingerprint"],
                 protocol=chapter["final_model"]["protocol"],
+                class_names=chapter["class_names"],
             )
             for name, chapter in require_all(chapters).items()
         }
