@@ -343,6 +343,9 @@ def test_a_run_needs_the_files_that_no_node_writes_and_the_results_before_it(tmp
     with pytest.raises(StudyError, match=r"^images: .*images\.json does not exist\. No node writes it"):
         check_results(whole, catalog, pipelines)
     (tmp_path / "images.json").touch()
+    with pytest.raises(StudyError, match=r"^images: .*images\.json cannot be read: Expecting value: "):
+        check_results(whole, catalog, pipelines)
+    (tmp_path / "images.json").write_text("[]")
     check_results(whole, catalog, pipelines)
     check_results(whole.only_nodes("journal"), catalog, pipelines)
     middle = whole.from_nodes("write")

@@ -84,3 +84,30 @@ def test_fast_layers_without_the_compiler_are_refused_here_but_not_for_a_cluster
     hooks._check_execution(ExecutionParameters(**common, layers="torch", scheduler=None))
     with pytest.raises(InputError, match=r"^conf/base/parameters\.yml: execution\.layers: fast needs"):
         hooks._check_execution(ExecutionParameters(**common, layers="fast", scheduler=None))
+
+
+def test_a_result_that_its_dataset_cannot_write_is_named(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    entry = {"type": "pandas.CSVDataset", "filepath": "x.csv", "save_args": {"indx": False}}
+    write_yaml(project / "conf/local/catalog_mine.yml", {"{experiment}.condition_summary": entry})
+    result = kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1")
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert "Traceback" not in output
+    error = result.stderr[result.stderr.index("Error: ") :]
+    assert "cannot be written as kedro_datasets.pandas.csv_dataset.CSVDataset: " in error
+    assert "unexpected keyword argument 'indx'" in error
+    assert "Stored trials are kept" in error
+
+
+def test_a_dataset_of_a_type_that_cannot_hold_a_result_is_named_before_the_run(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    entry = {"type": "pandas.CSVDataset", "filepath": "x.csv"}
+    for name, expected in (("{experiment}.runs", "MlflowTrialRunsDataset"), ("splits", "ArraysDataset")):
+        write_yaml(project / "conf/local/catalog_mine.yml", {name: entry})
+        result = kedro(project, "run", "--pipeline=batchnorm")
+        assert result.returncode == 1
+        assert result.stderr.endswith(
+            f"Error: conf/local/catalog_mine.yml: {name}: type: CSVDataset cannot hold this result; "
+            f"allowed: cnn_ablation.datasets.{expected}\n"
+        )

@@ -39,3 +39,24 @@ def test_a_study_continues_without_an_experiment_that_diverges(tmp_path: Path) -
     assert summary["diverged"].tolist() == ["2", "2", "2", "0"]
     journal = (reports / "mini/journal.md").read_text()
     assert "No trial has finished, so there are no results to compare: Lost." in journal
+
+
+def test_published_numbers_that_cannot_be_read_are_named_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path)
+    file = project / "data/01_raw/journal/tables.csv"
+    content = file.read_text()
+    file.unlink()  # It may be a link to that of this repository.
+    for text, reason in (
+        (None, "does not exist"),
+        ("run_name,metric,printed\n", "cannot be read: there is no column value, only run_name, metric"),
+        (content, ""),
+    ):
+        if text is not None:
+            file.write_text(text)
+        result = kedro(project, "run", "--pipeline=batchnorm", "--params=seeds=1")
+        assert (result.returncode == 0) == (not reason), result.stderr
+        if reason:
+            assert f"Error: published_tables: {file} {reason}" in result.stderr
+            assert not list(project.glob("data/06_models/trials/*"))

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractVersionedDataset, DataCatalog, DatasetError
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DataCatalog, DatasetError
 from kedro.io.core import parse_dataset_definition
 from kedro.pipeline import Pipeline
 
@@ -26,6 +26,7 @@ from cnn_ablation.adapters.config_loader import (
 )
 from cnn_ablation.adapters.variants import TAG
 from cnn_ablation.datasets import LookLedgerDataset, ResultsDataset
+from cnn_ablation.datasets.base import FileDataset
 from cnn_ablation.datasets.chapters import read_results
 from cnn_ablation.dotted_keys import flatten
 from cnn_ablation.errors import InputError, ParameterError, StudyError, one_line, suggestion
@@ -33,6 +34,23 @@ from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.trials import conditions_by_name
 
 logger = logging.getLogger(__name__)
+
+KINDS: dict[str, type[AbstractDataset[Any, Any]]] = {
+    "splits": datasets.ArraysDataset,
+    "trial_store": datasets.TrialStoreDataset,
+    "trials": datasets.TrialsDataset,
+    "runs": datasets.MlflowTrialRunsDataset,
+    "results": datasets.ResultsDataset,
+    "chapter": datasets.MlflowChapterDataset,
+    "contact_sheet": datasets.FigureDataset,
+    "final_model": datasets.MlflowModelDataset,
+    "registered_model": datasets.MlflowRegisteredModelDataset,
+    "champion": datasets.MlflowChampionDataset,
+    "looks": datasets.LookLedgerDataset,
+    "classifier": datasets.MlflowClassifierDataset,
+    "images_to_classify": datasets.ImageFolderDataset,
+}
+"""Types of the datasets that no others can replace, by the last part of their names."""
 
 GLOBALS = {
     "models": "data/06_models",
@@ -203,13 +221,23 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
         InputError: A dataset cannot be created from its entry.
     """
     for name in names:
+        reason = ""
         try:
-            catalog.get(name, fallback_to_runtime_pattern=True)
+            dataset = catalog.get(name, fallback_to_runtime_pattern=True)
         except DatasetError as error:
             entries = conf_files.loader["catalog"]
-            entry = _entry_of(name, entries, catalog)
+            reason = _explain_entry(entries.get(_entry_of(name, entries, catalog)), error)
+        else:
+            needed = _needed_kind(name)
+            if needed is not None and not isinstance(dataset, needed):
+                reason = (
+                    f"type: {type(dataset).__name__} cannot hold this result; allowed: "
+                    f"{datasets.__name__}.{needed.__name__}"
+                )
+        if reason:
+            entry = _entry_of(name, conf_files.loader["catalog"], catalog)
             place = conf_files.place_of([entry], "catalog")
-            raise InputError(f"{place}: {entry}: {_explain_entry(entries.get(entry), error)}") from None
+            raise InputError(f"{place}: {entry}: {reason}")
 
 
 def warn_of_unused_entries(
@@ -274,17 +302,20 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         pipelines: All pipelines by name.
 
     Raises:
-        StudyError: A file or a result is missing, or an experiment's results are damaged. Chapters and
-            figures may be missing.
+        StudyError: A file or a result is missing, a file that no node writes cannot be read, or an
+            experiment's results are damaged. Chapters and figures may be missing.
     """
     written = set().union(*(other.all_outputs() for other in pipelines.values()))
     for name in sorted(pipeline.inputs() - written):
         dataset = catalog.get(name)
-        # Kedro's own datasets, which fail without their file.
-        if isinstance(dataset, AbstractVersionedDataset) and not dataset.exists():
+        # Files, those of Kedro's own datasets among them. Other datasets need none.
+        if not isinstance(dataset, AbstractVersionedDataset | FileDataset):
+            continue
+        if reason := _cannot_be_read(dataset):
+            file = getattr(dataset, "_filepath", name)
             raise StudyError(
-                f"{name}: {getattr(dataset, '_filepath', name)} does not exist. No node writes it: "
-                "restore it, or change the filepath of this entry of the catalog"
+                f"{name}: {file} {reason}. No node writes it: restore it, or change the filepath of "
+                "this entry of the catalog"
             )
     for name in sorted(pipeline.inputs() & written):
         dataset = catalog.get(name)
@@ -399,6 +430,13 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
             dataset.load().read()
 
 
+def _needed_kind(name: str) -> type[AbstractDataset[Any, Any]] | None:
+    """The type that a dataset must have; None if others of Kedro's types can hold it, too."""
+    if name.startswith("params:"):
+        return None
+    return datasets.FigureDataset if name.endswith("_figure") else KINDS.get(name.rpartition(".")[2])
+
+
 def _entry_of(name: str, entries: Container[str], catalog: DataCatalog) -> str:
     """The entry of the catalog that describes a dataset: that of its name, or else a pattern."""
     return name if name in entries else catalog.config_resolver.match_dataset_pattern(name) or name
@@ -426,6 +464,17 @@ def _explain_entry(entry: Any, error: DatasetError) -> str:
         f"{unknown[1]}: {kind.__name__} has no such argument; allowed: {', '.join(allowed)}."
         f"{suggestion(unknown[1], allowed)}"
     )
+
+
+def _cannot_be_read(dataset: AbstractDataset[Any, Any]) -> str:
+    """The reason why a file cannot be read; empty if it can."""
+    if not dataset.exists():
+        return "does not exist"
+    try:
+        dataset.load()
+    except DatasetError as error:
+        return f"cannot be read: {one_line(error.__cause__ or error)}"
+    return ""
 
 
 def _cannot_be_written(file: Path) -> str:

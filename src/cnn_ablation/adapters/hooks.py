@@ -114,6 +114,13 @@ class StudyHooks:
                 ) from None
             if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
                 raise StudyError(f"Results cannot be written: {cause}. {STORED_IS_KEPT}") from None
+        for cause in _causes(error):
+            saved = re.search(r"^Failed while saving data to dataset ([\w.]+)", str(cause))
+            if isinstance(cause, DatasetError) and saved is not None:
+                raise StudyError(
+                    f"A result cannot be written as {saved[1]}: {one_line(cause.__cause__ or cause)}. "
+                    f"The entry of this type in the catalog may need another one. {STORED_IS_KEPT}"
+                ) from None
 
     @hook_impl(trylast=True)
     @click_errors()

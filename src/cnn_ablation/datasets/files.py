@@ -47,20 +47,32 @@ class CSVDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
     Args:
         filepath: The file.
         text: Names of the columns of text, in addition to condition and true_class.
+        required: Names of columns that the file must have.
         metadata: Read by plugins, such as kedro-viz.
     """
 
     def __init__(
-        self, filepath: str, text: Sequence[str] = (), metadata: dict[str, Any] | None = None
+        self,
+        filepath: str,
+        text: Sequence[str] = (),
+        required: Sequence[str] = (),
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(filepath, metadata)
         self._types = dict.fromkeys(("condition", "true_class", *text), str)
+        self._required = required
 
     def load(self) -> pd.DataFrame:
-        """Return the table."""
-        return pd.read_csv(
-            BytesIO(self._read()), dtype=self._types, keep_default_na=False, na_values=[""]
-        )
+        """Return the table.
+
+        Raises:
+            ValueError: It is no CSV in UTF-8, or lacks a required column.
+        """
+        content = BytesIO(self._read())
+        table = pd.read_csv(content, dtype=self._types, keep_default_na=False, na_values=[""])
+        if missing := [name for name in self._required if name not in table]:
+            raise ValueError(f"there is no column {', '.join(missing)}, only {', '.join(table)}")
+        return table
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table."""
