@@ -52,8 +52,7 @@ if _logging.is_file() and "KEDRO_LOGGING_CONFIG" not in os.environ:
         reason = one_line(error)
         raise SystemExit(f"Error: conf/logging.yml: no configuration of logging: {reason}") from None
 
-_tracking = TrackingHooks()
-HOOKS = (StudyHooks(), AbandonedRunHooks(), _tracking, UntrackedHooks(_tracking), VariantHooks())
+HOOKS = (StudyHooks(), AbandonedRunHooks(), TrackingHooks(), UntrackedHooks(), VariantHooks())
 # TrackingHooks extend these hooks. The name is that in the metadata of kedro-mlflow.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 CONTEXT_CLASS = ProjectContext

@@ -359,6 +359,28 @@ def test_unavailable_data(tmp_path: Path) -> None:
     assert "What to do:" in message
 
 
+def test_class_folders_with_a_path_that_is_too_long(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    path = f"data/01_raw/{'x' * 300}"
+    kind = "cnn_ablation.datasets.ClassFoldersDataset"
+    write_yaml(
+        project / "conf/local/catalog.yml", {"images": {"type": kind, "path": path, "size": [28, 28]}}
+    )
+    message = error_of(project, "--pipeline=batchnorm")
+    assert "Error: conf/local/catalog.yml: images: " in message
+    assert f"{path} cannot be read: File name too long" in message
+    assert "untracked" not in message
+
+
+def test_a_comparison_of_reports_with_a_path_that_is_too_long(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_yaml(project / "conf/local/globals.yml", {"reports": f"data/{'x' * 300}"})
+    result = kedro(project, "trials", "compare", "conf", "conf")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: conf/local/globals.yml: reports: ")
+    assert "xx cannot be read: File name too long" in result.stderr
+
+
 def test_serving_before_a_study_says_what_to_do(project: Path) -> None:
     result = kedro(project, "serve")
     output = " ".join((result.stdout + result.stderr).split())

@@ -18,6 +18,7 @@ from cnn_ablation.adapters.checks import (
     check_environment,
     check_globals,
     check_places,
+    check_readable,
     check_results,
     check_settings,
     create_datasets,
@@ -138,6 +139,15 @@ def test_a_catalog_entry_without_a_type_is_named(tmp_path: Path, entry: Any) -> 
 CSV = {"type": "pandas.CSVDataset", "filepath": "x.csv"}
 
 
+def test_a_null_character_in_an_entry_is_named(tmp_path: Path) -> None:
+    entry = {"type": "x", "dataset": {"filepath": "data/a\0b"}}
+    message = (
+        r"^conf/base/catalog\.yml: runs: dataset\.filepath: 'data/a\\x00b' contains a null character; "
+    )
+    with pytest.raises(InputError, match=message):
+        check_catalog_entries(configuration_of(tmp_path, {"runs": entry}))
+
+
 def test_braces_that_the_name_of_a_pattern_lacks_are_named(tmp_path: Path) -> None:
     entry = {"type": "x", "dataset": {**CSV, "filepath": "data/{exp}/x.csv"}}
     message = (
@@ -201,7 +211,7 @@ def test_an_entry_that_no_pipeline_uses_is_named(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("value", [None, "", " ", 5, [], {}, True])
+@pytest.mark.parametrize("value", [None, "", " ", "a\0b", 5, [], {}, True])
 @pytest.mark.parametrize("key", ["reports", "models", "looks", "registered_model"])
 def test_a_global_without_a_value_is_named(tmp_path: Path, key: str, value: Any) -> None:
     write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
@@ -318,6 +328,42 @@ def test_a_project_below_a_hidden_folder_is_read(tmp_path: Path) -> None:
     configuration = configuration_of(tmp_path / ".projects", {})
     assert not warn_of_unread_files(configuration)
     assert configuration.place_of(["one"]) == "conf/base/parameters.yml"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("x" * 300, "File name too long"),
+        ("file/x", "Not a directory"),
+        ("loop", "Too many levels of symbolic links"),
+        ("sealed", "Permission denied"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [("FashionMNISTDataset", "path"), ("TrialStoreDataset", "path"), ("CSVDataset", "filepath")],
+)
+def test_an_input_that_cannot_be_read_is_named(
+    tmp_path: Path, path: str, reason: str, kind: str, argument: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "sealed").mkdir()
+    # The superuser may read any folder.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "sealed" and access(path, mode))
+    pipeline = Pipeline([node(identity, "images", "dropout.runs")])
+
+    def check(place: Path) -> None:
+        entries = {"images": {"type": f"cnn_ablation.datasets.{kind}", argument: str(place)}}
+        check_readable(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))
+
+    check(tmp_path / "not there")
+    check(tmp_path / "file")
+    with pytest.raises(InputError) as raised:
+        check(tmp_path / path)
+    message = f"conf/base/catalog.yml: images: {tmp_path / path} cannot be read: {reason}; allowed: "
+    assert str(raised.value).startswith(message)
 
 
 def test_a_run_needs_the_files_that_no_node_writes_and_the_results_before_it(tmp_path: Path) -> None:
@@ -446,6 +492,14 @@ def test_a_folder_of_results_that_cannot_be_written_is_named(
         check_places(configuration, Pipeline([first, second]), catalog)
     place = tmp_path / folder.partition("/")[0]
     assert str(raised.value).startswith(f"conf/base/catalog.yml: runs: {place} {reason}; allowed: ")
+
+
+def test_a_result_whose_path_is_too_long_is_named(tmp_path: Path) -> None:
+    entries = {"runs": {"type": "pandas.CSVDataset", "filepath": f"{tmp_path}/{'x' * 300}.csv"}}
+    pipeline = Pipeline([node(identity, "x", "runs")])
+    message = r"^conf/base/catalog\.yml: runs: .*x\.csv cannot be written: File name too long; allowed: "
+    with pytest.raises(InputError, match=message):
+        check_places(configuration_of(tmp_path, entries), pipeline, DataCatalog.from_config(entries))
 
 
 def test_a_folder_in_place_of_a_result_is_named(tmp_path: Path) -> None:

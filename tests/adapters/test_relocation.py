@@ -81,6 +81,12 @@ def test_a_folder_chosen_on_purpose_stays(tmp_path: Path) -> None:
     assert make_database(tmp_path / "project", chosen).moved_from() is None
 
 
+def test_a_folder_that_the_user_cannot_see_was_not_chosen(tmp_path: Path) -> None:
+    # Like the home of another user, but for the superuser too, a name that is too long gives an error.
+    unseen = tmp_path / ("x" * 300) / "mlartifacts"
+    assert make_database(tmp_path / "project", unseen).moved_from() == unseen
+
+
 @pytest.mark.parametrize("place", ["mlflow-artifacts:/1", "s3://bucket", "dbfs:/1"])
 def test_artifacts_on_a_server_were_not_moved(tmp_path: Path, place: str) -> None:
     local = make_database(tmp_path / "project", tmp_path / "gone")

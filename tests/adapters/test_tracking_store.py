@@ -86,6 +86,10 @@ def at(folder: Path, uri: str) -> ConfFiles:
         ({"server": {"mlflow_tracking_uri": "127.0.0.1:5000"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "htp://host"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "localhost:5000"}}, "allowed: sqlite, postgresql"),
+        (
+            {"server": {"mlflow_tracking_uri": "sqlite:///a\0.db"}},
+            "it contains a null character; allowed",
+        ),
         ({"server": {"mlflow_tracking_uri": "http://[::1"}}, "'http://[::1' is not an address: Invalid"),
         ({"server": {"mlflow_tracking_uri": "mysql://u:pw@127.0.0.1/db"}}, "No module named"),
     ],

@@ -434,6 +434,11 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path, classifier: Classifier) -> Non
         image_sets.classes_in(tmp_path)
 
 
+def test_classes_in_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ImageSetError, match=r"xx cannot be read: File name too long$"):
+        image_sets.classes_in(tmp_path / ("x" * 300))
+
+
 def test_a_class_with_a_name_that_cannot_be_printed(tmp_path: Path) -> None:
     for name in ("one", "oth\rer"):
         (tmp_path / name).mkdir()

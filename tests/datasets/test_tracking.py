@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -17,9 +18,13 @@ from kedro.io import DataCatalog, DatasetError
 from kedro_mlflow.framework.hooks import MlflowHook
 from mlflow.exceptions import MlflowException
 
+from cnn_ablation.adapters.abandoned_runs import AbandonedRunHooks
+from cnn_ablation.adapters.tracking import TrackingHooks
 from cnn_ablation.adapters.untracked_runs import UntrackedHooks
+from cnn_ablation.adapters.variants import VariantHooks
 from cnn_ablation.datasets import MlflowArtifactDataset, MlflowTrialRunsDataset
 from cnn_ablation.datasets.tracking import tracking
+from cnn_ablation.errors import StudyError
 from cnn_ablation.execution.outcomes import TrialRun
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.trials import Condition, Trial
@@ -34,6 +39,10 @@ def fresh() -> Iterator[None]:
 
 def unreachable(*_: Any, **__: Any) -> Any:
     raise MlflowException("http://me:hunter2@host cannot be reached")
+
+
+def fail_to_write(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_failure_is_reported_once_and_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
@@ -129,7 +138,7 @@ def test_two_runs_of_an_experiment_read_their_own_trials(
 
 
 class Failing:
-    """A plugin whose hooks fail, as kedro-mlflow's do if the server is gone."""
+    """A plugin whose hooks fail."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -138,25 +147,40 @@ class Failing:
     def before_node_run(self) -> None:
         raise self.error
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
         raise self.error
 
 
-def hooks_with(error: Exception) -> Any:
+def hooks_with(*more: Any) -> Any:
+    """The hooks of tracking, with those of more plugins."""
     manager = pluggy.PluginManager("kedro")
     for specifications in (NodeSpecs, PipelineSpecs):
         manager.add_hookspecs(specifications)
-    manager.register(UntrackedHooks(MlflowHook()))
-    manager.register(Failing(error))
+    for plugin in (TrackingHooks(), UntrackedHooks(), *more):
+        manager.register(plugin)
     return manager.hook
 
 
-def test_a_run_goes_on_if_kedro_mlflow_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    hooks = hooks_with(MlflowException("gone"))
+def fail_in_kedro_mlflow(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let kedro-mlflow's hooks fail, as they do if the server is gone."""
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    for name in ("before_node_run", "after_pipeline_run", "on_pipeline_error"):
+        monkeypatch.setattr(MlflowHook, name, fail)
+
+
+def test_a_run_goes_on_if_kedro_mlflow_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_in_kedro_mlflow(monkeypatch, MlflowException("gone"))
+    hooks = hooks_with()
     catalog = DataCatalog({})
     hooks.before_node_run(node=None, catalog=catalog, inputs={}, is_async=False, run_id="")
     assert tracking.fault == "gone"
+    hooks.on_pipeline_error(error=None, run_params={}, pipeline=None, catalog=catalog)
     hooks.after_pipeline_run(run_params={}, run_result={}, pipeline=None, catalog=catalog)
     printed = capsys.readouterr().out
     assert "This run was not tracked to its end: gone. Its results are complete." in printed
@@ -174,15 +198,53 @@ def test_a_full_disk_is_reported_with_the_folder_of_temporary_files(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/small")
-    hooks = hooks_with(error)
+    fail_in_kedro_mlflow(monkeypatch, error)
+    hooks = hooks_with()
     hooks.after_pipeline_run(run_params={}, run_result={}, pipeline=None, catalog=DataCatalog({}))
     printed = capsys.readouterr().out
     assert "once there is space in the folder of temporary files (/small, see TMPDIR)" in printed
     assert "can be reached" not in printed
 
 
-def test_other_errors_of_hooks_end_a_run() -> None:
-    hooks = hooks_with(ValueError("wrong"))
+def test_other_errors_of_hooks_end_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_in_kedro_mlflow(monkeypatch, ValueError("wrong"))
     with pytest.raises(ValueError, match="wrong"):
+        hooks_with().before_node_run(
+            node=None, catalog=DataCatalog({}), inputs={}, is_async=False, run_id=""
+        )
+    assert not tracking.fault
+
+
+def test_an_error_of_the_system_in_another_plugin_is_none_of_mlflow() -> None:
+    hooks = hooks_with(Failing(OSError(errno.ENAMETOOLONG, "File name too long")))
+    with pytest.raises(OSError, match="too long"):
         hooks.before_node_run(node=None, catalog=DataCatalog({}), inputs={}, is_async=False, run_id="")
     assert not tracking.fault
+
+
+def test_hooks_after_those_of_kedro_mlflow_run_although_these_fail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_in_kedro_mlflow(monkeypatch, MlflowException("gone"))
+    hooks = hooks_with(Failing(StudyError("1 trial has failed")))
+    with pytest.raises(StudyError, match="1 trial has failed"):
+        hooks.after_pipeline_run(run_params={}, run_result={}, pipeline=None, catalog=DataCatalog({}))
+    assert tracking.fault == "gone"
+
+
+@pytest.mark.parametrize("hooks", [AbandonedRunHooks, VariantHooks])
+def test_a_run_goes_on_if_it_cannot_be_tagged(
+    hooks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("set_tag", "set_tags"):
+        monkeypatch.setattr(mlflow, name, fail_to_write)
+    monkeypatch.setattr(mlflow, "active_run", lambda: "a run")
+    plugin = hooks()
+    plugin._context = SimpleNamespace(
+        changes={("seeds",): [5]},
+        config_loader={"globals": {"reports": "variants/mine/reports", "variant": "mine"}},
+        project_path=tmp_path,
+    )
+    plugin.before_pipeline_run()
+    assert "No space left" in tracking.fault
+    assert hooks is AbandonedRunHooks or (tmp_path / "variants/mine/run.yml").is_file()

@@ -170,7 +170,7 @@ def test_a_cluster_that_cannot_start_is_a_clear_error(
         (
             "tls://127.0.0.1:8786",
             TlsParameters(ca_file="nowhere.pem", cert="c.pem", key="k.pem"),
-            r"execution\.tls\.ca_file: there is no file nowhere\.pem",
+            r"execution\.tls\.ca_file: nowhere\.pem cannot be read: No such file",
         ),
     ],
 )

@@ -66,6 +66,37 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert stored.manifest["identity"] == {"seed": 0}
 
 
+def test_an_entry_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TrialStore(tmp_path / "new" / "trials")
+    before: set[int] = set()
+    after: set[int] = set()
+
+    def note(opened: int) -> None:
+        (after if (store.root / KEY).exists() else before).add(os.fstat(opened).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
+    store.put(KEY, {"seed": 0}, TRAINED)
+    entry = store.root / KEY
+    needed = {tmp_path, tmp_path / "new", entry, *entry.iterdir()}
+    assert before == {path.stat().st_ino for path in needed}
+    assert after == {store.root.stat().st_ino}
+
+
+def test_a_trial_is_stored_although_its_file_system_cannot_sync_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(opened: int) -> None:
+        if stat.S_ISDIR(os.fstat(opened).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    store = TrialStore(tmp_path / "trials")
+    store.put(KEY, {"seed": 0}, TRAINED)
+    assert store.get(KEY) is not None
+
+
 def age(entry: StoredTrial) -> str:
     """Replace an entry by what the version of this package before moments stored; return its key."""
     manifest = {

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from kedro.framework.hooks import hook_impl
 
+from cnn_ablation.datasets.tracking import tracking
+
 logger = logging.getLogger(__name__)
 
 TAGS = "process."
@@ -91,6 +93,9 @@ class AbandonedRunHooks:
     @hook_impl(trylast=True)
     def before_pipeline_run(self) -> None:
         """Tag the run that kedro-mlflow has started, if conf does not disable tracking."""
+        tracking.attempt(self._mark, None)
+
+    def _mark(self) -> None:
         import mlflow
         from mlflow.exceptions import MlflowException
 

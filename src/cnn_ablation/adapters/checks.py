@@ -1,9 +1,11 @@
 """Checks of the configuration, before anything runs."""
 
+import errno
 import inspect
 import logging
 import os
 import re
+import stat
 from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from itertools import product
@@ -67,6 +69,9 @@ GLOBALS = {
 REFUSED = {**dict.fromkeys(RESULTS, "{}"), REGISTERED_MODEL: NOT_IN_MODEL_NAMES}
 """Characters that values in globals.yml cannot have: Kedro would fill braces in folders of results."""
 
+NULL = "\0"
+"""The only character, except the separator, that no file's name and no MLflow's can have."""
+
 IN_BRACES = r"\{.*?\}"
 """Pattern of what Kedro fills in an entry of the catalog whose name has it too."""
 
@@ -106,7 +111,7 @@ def check_globals(conf_files: ConfFiles) -> None:
     _check_use(conf_files, values)
     for key in GLOBALS:
         value = values.get(key)
-        if not (isinstance(value, str) and value.strip()) and not (
+        if not (isinstance(value, str) and value.strip() and NULL not in value) and not (
             key == "predict_with" and type(value) is int
         ):
             place, found = "conf/base/globals.yml", "is missing"
@@ -185,8 +190,8 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
-        InputError: An entry is not a mapping, has no type or unknown credentials, or is a pattern and
-            has something in braces that its name lacks.
+        InputError: An entry is not a mapping, has no type, unknown credentials or a null character, or
+            is a pattern and has something in braces that its name lacks.
     """
     known = read_kind(conf_files.loader, "credentials")
     for name, entry in conf_files.loader["catalog"].items():
@@ -206,6 +211,8 @@ def _entry_fault(name: str, entry: Any, credentials: Mapping[str, Any]) -> str:
         )
     allowed = re.findall(IN_BRACES, name)
     for key, value in flatten(entry):
+        if isinstance(value, str) and NULL in value:
+            return f"{key}: {value!r} contains a null character; allowed: text without it"
         found = re.findall(IN_BRACES, value) if allowed and isinstance(value, str) else []
         if unknown := [text for text in found if text not in allowed]:
             return f"{key}: {unknown[0]} is not in the name of this entry; allowed: {', '.join(allowed)}"
@@ -293,6 +300,33 @@ def check_untracked_pipelines(conf_files: ConfFiles, pipelines: Collection[str])
             )
 
 
+def check_readable(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Check that what a run reads has a place that can be read, or nothing there yet.
+
+    Args:
+        conf_files: The configuration that describes the catalog.
+        pipeline: The nodes of the run.
+        catalog: The catalog, with all datasets of the pipeline.
+
+    Raises:
+        InputError: A path is too long, leads through a file or a link to itself, or needs another user's
+            permission.
+    """
+    for name in sorted(pipeline.inputs()):
+        dataset = catalog.get(name)
+        path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
+        if path is None or getattr(dataset, "_protocol", "file") != "file":
+            continue
+        if reason := _cannot_be_read(Path(path)):
+            entry = _entry_of(name, conf_files.loader["catalog"], catalog)
+            place = conf_files.place_of([entry], "catalog")
+            raise InputError(
+                f"{place}: {entry}: {path} cannot be read: {reason}; allowed: another path, or one that "
+                "you may read. conf/base/globals.yml names the folders of results and of images to "
+                "classify"
+            )
+
+
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
     """Check that a run has the files that no node writes, and the results of nodes that it leaves out.
 
@@ -311,7 +345,7 @@ def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[s
         # Files, those of Kedro's own datasets among them. Other datasets need none.
         if not isinstance(dataset, AbstractVersionedDataset | FileDataset):
             continue
-        if reason := _cannot_be_read(dataset):
+        if reason := _cannot_be_loaded(dataset):
             file = getattr(dataset, "_filepath", name)
             raise StudyError(
                 f"{name}: {file} {reason}. No node writes it: restore it, or change the filepath of "
@@ -466,7 +500,7 @@ def _explain_entry(entry: Any, error: DatasetError) -> str:
     )
 
 
-def _cannot_be_read(dataset: AbstractDataset[Any, Any]) -> str:
+def _cannot_be_loaded(dataset: AbstractDataset[Any, Any]) -> str:
     """The reason why a file cannot be read; empty if it can."""
     if not dataset.exists():
         return "does not exist"
@@ -477,8 +511,31 @@ def _cannot_be_read(dataset: AbstractDataset[Any, Any]) -> str:
     return ""
 
 
+def _cannot_be_read(path: Path) -> str:
+    """The reason why a file or folder cannot be read; empty if it can, or if nothing is there."""
+    try:
+        needed = os.R_OK | os.X_OK if stat.S_ISDIR(path.stat().st_mode) else os.R_OK
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if os.access(path, needed) else os.strerror(errno.EACCES)
+
+
 def _cannot_be_written(file: Path) -> str:
     """The reason why a file cannot be written; empty if it can."""
+    try:
+        return _no_place_for(file)
+    except OSError as error:
+        return f"{file} cannot be written: {error.strerror}"
+
+
+def _no_place_for(file: Path) -> str:
+    """The reason why a file cannot be in its folder; empty if it can.
+
+    Raises:
+        OSError: The system does not accept the path.
+    """
     folder = next(parent for parent in file.parents if os.path.lexists(parent))
     if not folder.is_dir():
         return f"{folder} is not a folder"

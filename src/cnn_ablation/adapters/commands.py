@@ -216,7 +216,11 @@ def compare_runs(
 
     context = load_context(metadata, env)
     reports = context.project_path / context.config_loader["globals"]["reports"]
-    one, other = (read_chapters(find_run(name, reports)) for name in (a, b))
+    try:
+        one, other = (read_chapters(find_run(name, reports)) for name in (a, b))
+    except OSError as error:
+        place = context.place_of("reports", "globals")
+        raise InputError(f"{place}: reports: {reports} cannot be read: {error.strerror}") from None
     comparison = RunComparison(one, other, context.catalog.load("trial_store"))
     conditions, claims = comparison.conditions(metric), comparison.verdicts()
     if form == "csv":

@@ -70,6 +70,7 @@ class StudyHooks:
         # The engine comes below. Kedro would warn that it replaces a dataset.
         checks.create_datasets(self._context.conf_files, catalog, pipeline.datasets() - {"engine"})
         checks.warn_of_unused_entries(self._context.conf_files, catalog, pipelines)
+        checks.check_readable(self._context.conf_files, pipeline, catalog)
         if "images" in pipeline.inputs():
             self._describe_images(catalog)
         checks.check_results(pipeline, catalog, pipelines)

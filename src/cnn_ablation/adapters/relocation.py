@@ -56,8 +56,8 @@ class LocalDatabase(NamedTuple):
     def moved_from(self) -> Path | None:
         """The folder that the database has as that of the artifacts, if the project was moved or copied.
 
-        None if it is the one of conf, or if it was chosen on purpose: it exists, and that of conf does
-        not. MLflow uses the folder that an experiment was created with, whatever conf says later.
+        None if it is the one of conf, or if it was chosen on purpose: it can be seen, and that of conf
+        cannot. MLflow uses the folder that an experiment was created with, whatever conf says later.
         """
         if not self.database.is_file():
             return None
@@ -71,7 +71,7 @@ class LocalDatabase(NamedTuple):
         recorded = _as_path(row[0]) if row else None
         if recorded is None or recorded == self.artifacts:
             return None
-        return None if recorded.is_dir() and not self.artifacts.is_dir() else recorded
+        return None if _is_visible(recorded) and not _is_visible(self.artifacts) else recorded
 
     def relocate(self, old: Path) -> int:
         """Replace a folder by that of conf at the beginning of all places of artifacts.
@@ -122,6 +122,14 @@ def check_place(conf_files: ConfFiles) -> None:
             f"This project was moved or copied: {local.database.name} has its artifacts in {old} "
             f"instead of {local.artifacts}. Correct this with `kedro relocate{option}`, and run again"
         )
+
+
+def _is_visible(folder: Path) -> bool:
+    """Whether there is a folder, and not below one that this user may not enter."""
+    try:
+        return folder.is_dir()
+    except OSError:
+        return False
 
 
 def _as_path(place: str) -> Path | None:

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -11,8 +13,12 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+from kedro_mlflow.io.catalog.switch_catalog_logging import switch_catalog_logging
 
 from cnn_ablation.adapters.run_description import command_of, commit_of, parameters_of, runner_of
+from cnn_ablation.adapters.tracking_store import is_tracking_error
+from cnn_ablation.datasets.tracking import tracking
+from cnn_ablation.workarounds import stop_kedro_mlflow
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +27,7 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
     """Track a run with its command, commit, parameters and headline results.
 
     kedro-mlflow would track each parameter of a node as one text, for each node again, and a command
-    without `--params` and `--env`.
+    without `--params` and `--env`. If MLflow fails, the run goes on untracked.
     """
 
     @hook_impl
@@ -35,6 +41,53 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
         """Start the run in MLflow, and describe how it was started."""
+        tracking.begin()
+        with self._or_untracked(catalog):
+            self._start(run_params, pipeline, catalog)
+
+    @hook_impl
+    def before_node_run(
+        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool
+    ) -> None:
+        """Make the run active in the node's thread."""
+        with self._or_untracked(catalog):
+            # kedro-mlflow tracks the parameters among the inputs. They are tracked above.
+            super().before_node_run(node, catalog, {}, is_async)
+
+    @hook_impl
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Mark the run as failed, or leave it to the next run to mark it."""
+        with self._or_untracked(catalog):
+            super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Track the headline results, and end the run in MLflow."""
+        with self._or_untracked(catalog):
+            self._end(run_params, pipeline, catalog)
+
+    @contextmanager
+    def _or_untracked(self, catalog: DataCatalog) -> Iterator[None]:
+        """Go on without tracking if MLflow fails within the context, or has failed before."""
+        if tracking.fault:
+            self._stop(catalog)
+        try:
+            yield
+        except Exception as error:
+            if not is_tracking_error(error):
+                raise
+            tracking.give_up(error)
+            self._stop(catalog)
+
+    def _stop(self, catalog: DataCatalog) -> None:
+        stop_kedro_mlflow(self)
+        switch_catalog_logging(catalog, False)
+
+    def _start(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         import mlflow
         from mlflow.exceptions import MlflowException
 
@@ -54,19 +107,7 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
         except MlflowException as error:
             logger.warning("The run is not fully described in MLflow: %s", error.message)
 
-    @hook_impl
-    def before_node_run(
-        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool
-    ) -> None:
-        """Make the run active in the node's thread."""
-        # kedro-mlflow tracks the parameters among the inputs. They are tracked above.
-        super().before_node_run(node, catalog, {}, is_async)
-
-    @hook_impl
-    def after_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
-    ) -> None:
-        """Track the headline results, and end the run in MLflow."""
+    def _end(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         import mlflow
         from mlflow.exceptions import MlflowException
 

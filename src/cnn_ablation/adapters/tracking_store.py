@@ -153,6 +153,8 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
         created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
     uri = server["mlflow_tracking_uri"]
     place = f"{conf_files.place_of(URI, 'mlflow')}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
+    if "\0" in uri:
+        raise InputError(f"{place} is not an address: it contains a null character; allowed: {SCHEMES}")
     try:
         scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
     except ValueError as error:

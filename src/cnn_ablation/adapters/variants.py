@@ -12,6 +12,7 @@ from kedro.pipeline import Pipeline
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.adapters.config_loader import RESULTS
 from cnn_ablation.datasets.chapters import read_results
+from cnn_ablation.datasets.tracking import tracking
 from cnn_ablation.errors import InputError, StudyError, suggestion
 from cnn_ablation.study.variants import Changes, dotted, name_variant
 
@@ -140,7 +141,7 @@ class VariantHooks:
         except OSError as error:
             raise StudyError(f"{file} cannot be written: {error.strerror}") from None
         if mlflow.active_run() is not None:
-            mlflow.set_tag(TAG, globals_[TAG])
+            tracking.attempt(lambda: mlflow.set_tag(TAG, globals_[TAG]), None)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self, pipeline: Pipeline) -> None:

@@ -169,13 +169,20 @@ def classes_in(folder: Path) -> dict[str, Path]:
     """A folder's subfolders by name, sorted. Each subfolder is a class.
 
     Raises:
-        ImageSetError: There are fewer than two subfolders, a name is not UTF-8 or cannot be printed, or
-            a link leads nowhere.
+        ImageSetError: There are fewer than two subfolders, a name is not UTF-8 or cannot be printed, a
+            link leads nowhere, or the folder cannot be read.
     """
+    try:
+        return _classes_in(folder)
+    except OSError as error:
+        raise ImageSetError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def _classes_in(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ImageSetError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}")
     classes = {}
-    for path in sorted(folder.glob("*")):
+    for path in sorted(folder.iterdir()):
         # The locale's encoding, in which Python reads names, need not be UTF-8.
         name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
         if name.startswith("."):

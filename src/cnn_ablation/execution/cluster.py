@@ -89,8 +89,8 @@ def _join(scheduler: str, tls: TlsParameters | None) -> Client:
     security = None
     if tls is not None:
         for key, file in tls:
-            if not Path(file).is_file():
-                raise ClusterError(f"execution.tls.{key}: there is no file {file}")
+            if reason := _cannot_be_read(file):
+                raise ClusterError(f"execution.tls.{key}: {file} cannot be read: {reason}")
         security = Security(
             tls_ca_file=tls.ca_file,
             tls_client_cert=tls.cert,
@@ -116,6 +116,15 @@ def _join(scheduler: str, tls: TlsParameters | None) -> Client:
             "workers, or leave the key out to train on this machine"
         ) from error
     return client
+
+
+def _cannot_be_read(file: str) -> str:
+    """The reason why a file cannot be read; empty if it can."""
+    try:
+        with Path(file).open("rb"):
+            return ""
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
 
 
 def _start(at_once: int, device: str) -> Client:

@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save
 from cnn_ablation.errors import StoreError
 from cnn_ablation.provenance import source_commit
 from cnn_ablation.training.results import EXACT, FIT, Measurements, TrainedTrial, summarize
+from cnn_ablation.whole_files import make_folder, sync_file, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +129,9 @@ class TrialStore:
     """A folder of trials, which several processes can use at once.
 
     An entry is a folder, named by its key. It is either complete or absent, even if a process is killed
-    while it writes. `.unfinished-…` is being written or was interrupted. `.damaged-…` contains an entry
-    that did not match its checksums. Everything else in the folder is ignored.
+    or the power is cut while it writes. `.unfinished-…` is being written or was interrupted.
+    `.damaged-…` contains an entry that did not match its checksums. Everything else in the folder is
+    ignored.
     """
 
     def __init__(self, root: Path) -> None:
@@ -182,7 +184,7 @@ class TrialStore:
                 set aside.
         """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
             with tempfile.TemporaryDirectory(dir=self.root, prefix=".unfinished-") as folder:
                 (Path(folder) / "probe").write_bytes(bytes(PROBE))
         except OSError as error:
@@ -270,13 +272,13 @@ class TrialStore:
         return aside
 
     def put(self, key: str, identity: Mapping[str, Any], trained: TrainedTrial) -> StoredTrial:
-        """Store a trained trial. It is written to a temporary folder, and then moved.
+        """Store a trained trial. It is written to a temporary folder, and moved when it is on the disk.
 
         Raises:
             StoreError: The trial cannot be written. No files of it are left.
         """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
             with tempfile.TemporaryDirectory(
                 dir=self.root, prefix=".unfinished-", ignore_cleanup_errors=True
             ) as temporary:
@@ -285,6 +287,7 @@ class TrialStore:
                 folder.mkdir()
                 manifest = _write(folder, identity, trained)
                 self._move_in(folder, key)
+                sync_folder(self.root)
         except (OSError, SafetensorError) as error:
             raise self._fault("written", error) from error
         return StoredTrial(self.root / key, manifest)
@@ -311,7 +314,7 @@ class TrialStore:
 
 
 def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> dict[str, Any]:
-    """Write a trial's files to a folder, and return its manifest."""
+    """Write a trial's files to a folder, wait until they are on the disk, and return its manifest."""
     predictions = {"logits": trained.validation_logits, "hits": trained.validation_hits}
     files = {PREDICTIONS: save(predictions), WEIGHTS: save(trained.weights)}
     for name, content in files.items():
@@ -327,6 +330,9 @@ def _write(folder: Path, identity: Mapping[str, Any], trained: TrainedTrial) -> 
     }
     manifest["seal"] = _hash(_canonical(manifest))
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    for name in (*files, MANIFEST):
+        sync_file(folder / name)
+    sync_folder(folder)
     return manifest
 
 
