@@ -1,9 +1,11 @@
 """Comparison of published numbers with measured ones."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
-from cnn_ablation.evidence.published import reproduce
+from cnn_ablation.evidence.published import PUBLISHED_IMAGES, reproduce
 from cnn_ablation.study.configuration import Configuration
 from cnn_ablation.study.trials import Condition
 
@@ -44,8 +46,23 @@ def tables(**printed: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run_name", "metric", "printed", "value"])
 
 
+def compare(
+    *inputs: Any, images: dict[str, int] = PUBLISHED_IMAGES, protocol: str = "journal"
+) -> pd.DataFrame:
+    return reproduce(*inputs, images=images, protocol=protocol)
+
+
+def test_other_images_than_those_of_the_published_runs_are_named(condition: Condition) -> None:
+    run = published(final_val_accuracy=92.0)
+    images = {"train": 6000, "validation": 10_000}
+    table = compare([condition], METRICS, run, tables(), images=images, protocol="holdout")
+    assert table.loc[0, "note"] == (
+        "published data: 60,000 train images instead of 6,000; protocol journal instead of holdout"
+    )
+
+
 def test_a_published_run_agrees_if_it_is_in_the_prediction_interval(condition: Condition) -> None:
-    table = reproduce(
+    table = compare(
         [condition],
         METRICS,
         published(final_val_accuracy=94.9),
@@ -67,7 +84,7 @@ def test_a_published_run_agrees_if_it_is_in_the_prediction_interval(condition: C
 
 
 def test_an_unrounded_result_takes_precedence_over_a_printed_one(condition: Condition) -> None:
-    table = reproduce(
+    table = compare(
         [condition], METRICS, published(final_val_accuracy=91.7768), tables(final_val_accuracy="91.78")
     )
     assert table["published"].item() == 91.7768
@@ -76,12 +93,12 @@ def test_an_unrounded_result_takes_precedence_over_a_printed_one(condition: Cond
 
 def test_different_settings_of_the_published_run_are_named(condition: Condition) -> None:
     run = published(final_val_accuracy=92.0, epochs=15, conv_channels="64-128")
-    note = reproduce([condition], METRICS, run, tables()).loc[0, "note"]
+    note = compare([condition], METRICS, run, tables()).loc[0, "note"]
     assert note == "published run: conv_channels 64-128 instead of 32-64; epochs 15 instead of 2"
 
 
 def test_a_copied_column_is_found_and_distinguished_from_its_original(condition: Condition) -> None:
-    table = reproduce(
+    table = compare(
         [condition],
         METRICS,
         published(final_val_loss=0.2741),
@@ -92,7 +109,7 @@ def test_a_copied_column_is_found_and_distinguished_from_its_original(condition:
 
 
 def test_one_seed_decides_only_metrics_that_do_not_depend_on_the_seed(condition: Condition) -> None:
-    table = reproduce(
+    table = compare(
         [condition],
         METRICS.head(1),
         published(final_val_accuracy=80.0),
@@ -104,4 +121,4 @@ def test_one_seed_decides_only_metrics_that_do_not_depend_on_the_seed(condition:
 
 def test_conditions_without_published_numbers_are_left_out(condition: Condition) -> None:
     mine = condition.model_copy(update={"name": "mine"})
-    assert reproduce([mine], METRICS, published(), tables()).empty
+    assert compare([mine], METRICS, published(), tables()).empty

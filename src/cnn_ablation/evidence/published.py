@@ -1,6 +1,6 @@
 """Comparison of published results with those of this project."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
@@ -14,6 +14,9 @@ EXACT_TOLERANCE = 0.01
 
 OTHER_SETTINGS = "published run:"
 """Beginning of the note on a published run whose settings are not those of the condition."""
+
+PUBLISHED_IMAGES = {"train": 60_000, "validation": 10_000}
+"""Number of images in each split of the published runs. Their validation images were the test images."""
 
 LISTED = ("conv_channels", "fc_units")
 """Settings that the table of published runs gives as numbers with hyphens."""
@@ -29,6 +32,8 @@ def reproduce(
     trial_metrics: pd.DataFrame,
     published_runs: pd.DataFrame,
     published_tables: pd.DataFrame,
+    images: Mapping[str, int],
+    protocol: str,
 ) -> pd.DataFrame:
     """A row per published number of these conditions. Runs and conditions are matched by name.
 
@@ -38,6 +43,8 @@ def reproduce(
         published_runs: A row per published run: run_name, its settings, and its unrounded metrics.
         published_tables: A row per number of the published tables: run_name, metric, printed (the
             number as text), value.
+        images: Number of images in each split, `train` and `validation`.
+        protocol: Protocol of the splits. That of the published runs is `journal`.
 
     Returns:
         Columns: condition; metric; printed; published (unrounded if that is known); seeds; mean, low and
@@ -48,6 +55,7 @@ def reproduce(
     runs = published_runs.set_index("run_name")
     finished = trial_metrics[trial_metrics["status"] == "finished"]
     copies = _copied_columns(published_tables, runs)
+    other_data = "; ".join(_different_data(images, protocol))
     rows = []
     for condition in conditions:
         if condition.name not in runs.index:
@@ -68,6 +76,8 @@ def reproduce(
             elif prediction[0] < prediction[1]:
                 agrees = prediction[0] <= published <= prediction[1]
             notes = [f"{OTHER_SETTINGS} {different}"] if different else []
+            if other_data:
+                notes.append(f"published data: {other_data}")
             if (condition.name, metric) in copies:
                 notes.append(copies[condition.name, metric])
             rows.append(
@@ -99,6 +109,15 @@ def _different_settings(condition: Condition, run: pd.Series) -> Iterator[str]:
                 theirs = [int(part) for part in str(theirs).split("-")]
             if theirs != ours:
                 yield f"{name} {_text(theirs)} instead of {_text(ours)}"
+
+
+def _different_data(images: Mapping[str, int], protocol: str) -> Iterator[str]:
+    """What the images of the published runs differ in."""
+    for split, published in PUBLISHED_IMAGES.items():
+        if images[split] != published:
+            yield f"{published:,} {split} images instead of {images[split]:,}"
+    if protocol != "journal":
+        yield f"protocol journal instead of {protocol}"
 
 
 def _copied_columns(tables: pd.DataFrame, runs: pd.DataFrame) -> dict[tuple[str, str], str]:

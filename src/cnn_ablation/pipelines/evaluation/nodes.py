@@ -144,7 +144,14 @@ def reproduce_published(
 
     conditions = conditions_by_name(trials)
     published_runs = published_runs[published_runs["images"] == data_summary["name"]]
-    return reproduce(list(conditions.values()), trial_metrics, published_runs, published_tables)
+    return reproduce(
+        list(conditions.values()),
+        trial_metrics,
+        published_runs,
+        published_tables,
+        data_summary["images"],
+        data_summary["settings"]["protocol"],
+    )
 
 
 def choose_final_model(trial_metrics: pd.DataFrame) -> dict[str, Any]:
