@@ -372,6 +372,15 @@ def test_class_folders_with_a_path_that_is_too_long(tmp_path: Path) -> None:
     assert "untracked" not in message
 
 
+def test_a_certificate_that_cannot_be_read(project: Path) -> None:
+    tls = f"{{ca_file: {'x' * 300},cert: c.pem,key: k.pem}}"
+    settings = f"execution.device=cpu,execution.scheduler='tls://127.0.0.1:8786',execution.tls={tls}"
+    workers = "execution.workers=null"
+    message = error_of(project, "--pipeline=batchnorm", f"--params={settings},{workers}")
+    assert "Error: --params: execution.tls.ca_file: xx" in message
+    assert "xx cannot be read: File name too long" in message
+
+
 def test_a_comparison_of_reports_with_a_path_that_is_too_long(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     write_yaml(project / "conf/local/globals.yml", {"reports": f"data/{'x' * 300}"})

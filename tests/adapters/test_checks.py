@@ -121,6 +121,14 @@ def test_an_environment_without_a_folder_is_named(tmp_path: Path) -> None:
         check_environment(misspelt)
 
 
+def test_an_environment_with_a_name_that_no_folder_can_have_is_named(tmp_path: Path) -> None:
+    configuration = configuration_of(tmp_path, {}, env="x" * 300)
+    with pytest.raises(
+        InputError, match=r"^--env: no environment 'x+' in .*conf; allowed: base, local\."
+    ):
+        check_environment(configuration)
+
+
 def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
     nowhere = ConfFiles(ProjectConfigLoader(str(tmp_path / "conf"), **LOADER_ARGUMENTS), tmp_path)
     with pytest.raises(InputError, match=r"conf has no folder base, .* in the project's folder"):

@@ -3,9 +3,12 @@
 import errno
 import os
 import shutil
+import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -375,6 +378,40 @@ def test_a_server_that_refuses_is_named_without_secrets(
         prepare(at(tmp_path, f"http://me:hunter2@{host}"))
     assert str(raised.value).startswith("conf/base/mlflow.yml: server.mlflow_tracking_uri: http://")
     assert "hunter2" not in str(raised.value)
+
+
+def trickle(listener: socket.socket, stopped: threading.Event) -> None:
+    """Answer a request with a byte every tenth of a second, for half a minute."""
+    connection, _ = listener.accept()
+    with connection, suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n")
+        for _ in range(300):
+            if stopped.wait(0.1):
+                return
+            connection.sendall(b" ")
+
+
+def test_a_server_that_trickles_its_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking_store, "SERVER_DEADLINE", 1)
+    stopped = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=trickle, args=(listener, stopped))
+        thread.start()
+        started = time.monotonic()
+        try:
+            message = (
+                rf"^conf/base/mlflow\.yml: server\.mlflow_tracking_uri: {uri}: cannot be reached\. "
+            )
+            with pytest.raises(InputError, match=message):
+                prepare(at(tmp_path, uri))
+            assert time.monotonic() - started < 15
+        finally:
+            stopped.set()
+            thread.join()
 
 
 def test_credentials_from_a_file_are_exported(

@@ -21,7 +21,7 @@ from distributed import Client
 
 from cnn_ablation.data import fashion_mnist
 from cnn_ablation.data.splits import Arrays, split_images, summarize_splits
-from cnn_ablation.errors import ClusterError
+from cnn_ablation.errors import AblationError, ClusterError
 from cnn_ablation.execution import engine as engine_module
 from cnn_ablation.execution.cluster import connect
 from cnn_ablation.execution.engine import Engine
@@ -178,7 +178,7 @@ def test_a_scheduler_that_cannot_be_addressed_is_named(
     scheduler: str, tls: TlsParameters | None, message: str
 ) -> None:
     remote = LOCAL.model_copy(update={"scheduler": scheduler, "tls": tls, "workers": None})
-    with pytest.raises(ClusterError, match=message):
+    with pytest.raises(AblationError, match=message):
         connect(remote, "cpu", trials=1)
 
 

@@ -91,8 +91,9 @@ def check_environment(conf_files: ConfFiles) -> None:
             f"{source} has no folder {loader.base_env}, which describes the experiments: run the "
             "command in the project's folder, or name its configuration by --conf-source"
         )
-    if (source / name).is_dir():
-        return
+    with suppress(OSError):  # The name can be longer than that of a file.
+        if (source / name).is_dir():
+            return
     allowed = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     raise InputError(
         f"--env: no environment {name!r} in {source}; allowed: {', '.join(allowed)}."

@@ -7,7 +7,8 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ SCHEMES = (
 )
 
 SERVER_TIMEOUT = 5
-"""Seconds in which a tracking server must answer before a run."""
+"""Seconds in which a tracking server must begin or go on to answer before a run."""
+
+SERVER_DEADLINE = 20
+"""Seconds in which a tracking server must have answered everything before a run."""
 
 LOCK_TIMEOUT = 20.0
 """Seconds to wait while another process has locked the database, as MLflow waits."""
@@ -106,15 +110,22 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
             *(hide_secrets(GIVEN_URI), place, ".".join(URI), hide_secrets(uri)),
         )
     _export_credentials(conf_files, server.get("credentials"))
-    experiment = settings["tracking"]["experiment"]
+
+    def prepare_experiment() -> None:
+        client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
+        experiment = settings["tracking"]["experiment"]
+        if client.get_experiment_by_name(experiment["name"]) is None:
+            _create_experiment(client, conf_files.project_path, experiment)
+        _check_run(client, conf_files, settings["tracking"])
+
     with reported(place, uri), impatient(SERVER_TIMEOUT):
         if file := sqlite_file(uri):
             check_database(file, lock_timeout)
             create_database(file)
-        client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
-        if client.get_experiment_by_name(experiment["name"]) is None:
-            _create_experiment(client, conf_files.project_path, experiment)
-        _check_run(client, conf_files, settings["tracking"])
+        if urlsplit(uri).scheme in ("http", "https"):
+            _finish_within(SERVER_DEADLINE, prepare_experiment)
+        else:
+            prepare_experiment()
 
 
 def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
@@ -232,6 +243,31 @@ def create_database(file: Path) -> None:
             _place(copy, file)
         finally:
             copy.unlink(missing_ok=True)
+
+
+def _finish_within(seconds: float, work: Callable[[], None]) -> None:
+    """Call a function, but do not wait for it longer than this.
+
+    MLflow's own timeout begins anew with every byte of an answer.
+
+    Raises:
+        TimeoutError: The function has not returned. It goes on in a thread that ends with the process.
+    """
+    errors: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"timed out: no complete answer in {seconds} seconds")
+    for error in errors:
+        raise error
 
 
 def _place(copy: Path, file: Path) -> None:

@@ -14,7 +14,7 @@ from dask.system import CPU_COUNT
 from dask.utils import parse_timedelta
 from distributed.system import MEMORY_LIMIT
 
-from cnn_ablation.errors import ClusterError
+from cnn_ablation.errors import ClusterError, ParameterError
 from cnn_ablation.study.parameters import ExecutionParameters, TlsParameters
 from cnn_ablation.workarounds import start_workers_apart
 
@@ -76,6 +76,7 @@ def connect(execution: ExecutionParameters, device: str, trials: int | None) -> 
     Raises:
         ClusterError: Workers cannot be started, the scheduler cannot be reached, or one of Dask's own
             settings makes connections impossible.
+        ParameterError: A certificate or key cannot be read.
     """
     _check_timeouts()
     if execution.scheduler is not None:
@@ -90,7 +91,7 @@ def _join(scheduler: str, tls: TlsParameters | None) -> Client:
     if tls is not None:
         for key, file in tls:
             if reason := _cannot_be_read(file):
-                raise ClusterError(f"execution.tls.{key}: {file} cannot be read: {reason}")
+                raise ParameterError(f"execution.tls.{key}", f"{file} cannot be read: {reason}")
         security = Security(
             tls_ca_file=tls.ca_file,
             tls_client_cert=tls.cert,

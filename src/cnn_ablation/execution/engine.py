@@ -100,6 +100,7 @@ class Engine:
         Raises:
             StoreError: The store cannot be written, so that nothing is trained.
             ClusterError: Workers cannot be started, or the scheduler cannot be reached.
+            ParameterError: A certificate or key for the scheduler cannot be read.
         """
         # One caller at a time. Trials of the other callers are probably planned, and train meanwhile.
         with self._lock, self._progress.shown():
