@@ -51,6 +51,14 @@ def at(folder: Path, uri: str) -> ConfFiles:
     )
 
 
+def experiment(**values: Any) -> Any:
+    return {"tracking": {"experiment": values}}
+
+
+def created(**values: Any) -> Any:
+    return experiment(name="test", create_experiment_kwargs=values)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -88,6 +96,24 @@ def at(folder: Path, uri: str) -> ConfFiles:
         ({"server": {"mlflow_tracking_uri": "localhost:5000"}}, "allowed: sqlite, postgresql"),
         ({"server": {"mlflow_tracking_uri": "http://[::1"}}, "'http://[::1' is not an address: Invalid"),
         ({"server": {"mlflow_tracking_uri": "mysql://u:pw@127.0.0.1/db"}}, "No module named"),
+        (
+            {"server": {"mlflow_tracking_uri": "sqlite:///a\0b.db"}},
+            "server.mlflow_tracking_uri: has a control character",
+        ),
+        (
+            {"server": {"mlflow_registry_uri": "http://a:hunter\n2@b"}},
+            "server.mlflow_registry_uri: has a control character",
+        ),
+        (experiment(name=" "), "tracking.experiment.name: is empty; allowed: a name"),
+        (experiment(name="a" * 501), "tracking.experiment.name: has 501 characters; allowed: at most"),
+        (
+            created(tags={"a": 1}),
+            "tracking.experiment.create_experiment_kwargs.tags.a: 1 is not a text; allowed: a text",
+        ),
+        (
+            created(tags={5: "a"}),
+            "tracking.experiment.create_experiment_kwargs.tags.5: the name 5 is not a text",
+        ),
     ],
 )
 def test_unusable_settings_are_named(tmp_path: Path, content: Any, message: str) -> None:

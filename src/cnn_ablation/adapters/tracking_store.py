@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import SoftFileLock
 
+from cnn_ablation.adapters import tracking_settings
 from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
@@ -136,12 +137,8 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     server = settings.setdefault("server", {})
     group = settings.setdefault("tracking", {})
     experiment = group.setdefault("experiment", {})
-    if not experiment.setdefault("name", "cnn_ablation").strip():
-        key = ("tracking", "experiment", "name")
-        raise InputError(
-            f"{conf_files.place_of(key, 'mlflow')}: {'.'.join(key)}: is empty; allowed: a "
-            "name, such as fashion_mnist_cnn_tuning"
-        )
+    experiment.setdefault("name", "cnn_ablation")
+    tracking_settings.check_experiment(conf_files, experiment)
     # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
     group["run"] = {**group.get("run", {}), "nested": False}
     if group.get("params", {}).get("long_params_strategy", "fail") == "fail":
@@ -151,6 +148,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
         server["mlflow_tracking_uri"] = f"sqlite:///{project_uri()}/mlflow.db"
         created = experiment.setdefault("create_experiment_kwargs", {})
         created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
+    tracking_settings.check_addresses(conf_files, server)
     uri = server["mlflow_tracking_uri"]
     place = f"{conf_files.place_of(URI, 'mlflow')}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
     try:

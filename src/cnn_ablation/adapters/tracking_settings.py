@@ -1,0 +1,70 @@
+"""Values of mlflow.yml that kedro-mlflow accepts, but MLflow refuses late or in a traceback."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.errors import InputError
+
+EXPERIMENT = ("tracking", "experiment")
+"""Steps of the key in mlflow.yml that describes the experiment."""
+
+ADDRESSES = ("mlflow_tracking_uri", "mlflow_registry_uri")
+"""Keys of `server` that are addresses."""
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def invalid(
+    conf_files: ConfFiles, steps: Sequence[str], reason: str, kind: str = "mlflow"
+) -> InputError:
+    """The error of a value that cannot be used.
+
+    Args:
+        conf_files: Find the file.
+        steps: The steps of the key.
+        reason: What is wrong, and what is allowed.
+        kind: Kind of configuration.
+    """
+    return InputError(f"{conf_files.place_of(steps, kind)}: {'.'.join(steps)}: {reason}")
+
+
+def check_addresses(conf_files: ConfFiles, server: Mapping[str, Any]) -> None:
+    """Reject addresses with control characters, with which MLflow would try for minutes.
+
+    Raises:
+        InputError: There is such a character. The message is without the address, which may be secret.
+    """
+    for key in ADDRESSES:
+        if _CONTROL_CHARACTER.search(server.get(key, "")):
+            reason = "has a control character, such as a line break; allowed: an address without them"
+            raise invalid(conf_files, ("server", key), reason)
+
+
+def check_experiment(conf_files: ConfFiles, experiment: Mapping[str, Any]) -> None:
+    """Check the name and the tags of the experiment.
+
+    Raises:
+        InputError: MLflow cannot store one of them.
+    """
+    _check_name(conf_files, experiment["name"])
+    for name, value in experiment.get("create_experiment_kwargs", {}).get("tags", {}).items():
+        steps = (*EXPERIMENT, "create_experiment_kwargs", "tags", str(name))
+        if not isinstance(name, str):
+            raise invalid(conf_files, steps, f"the name {name!r} is not a text; allowed: '{name}'")
+        if not isinstance(value, str):
+            reason = f"{value!r} is not a text; allowed: a text, in quotation marks if needed"
+            raise invalid(conf_files, steps, reason)
+
+
+def _check_name(conf_files: ConfFiles, name: str) -> None:
+    from mlflow.utils.validation import MAX_EXPERIMENT_NAME_LENGTH as LONGEST
+
+    steps = (*EXPERIMENT, "name")
+    if not name.strip():
+        reason = "is empty; allowed: a name, such as fashion_mnist_cnn_tuning"
+        raise invalid(conf_files, steps, reason)
+    if len(name) > LONGEST:
+        reason = f"has {len(name)} characters; allowed: at most {LONGEST}"
+        raise invalid(conf_files, steps, reason)
