@@ -21,6 +21,9 @@ from cnn_ablation.datasets import MlflowAddressDataset
 from cnn_ablation.errors import InputError
 from tests.conftest import ROOT, write_yaml
 
+PROVIDER = "mlflow.tracking.request_header.default_request_header_provider.DefaultRequestHeaderProvider"
+"""A class that adds headers to MLflow's requests."""
+
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,3 +418,27 @@ def test_unusable_credentials_are_named(tmp_path: Path, credentials: Any) -> Non
     settings = {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine"}}
     with pytest.raises(InputError, match=r"mlflow\.yml: server\.credentials: 'mine' is not a mapping"):
         prepare(configuration(tmp_path, settings, credentials=credentials))
+
+
+@pytest.mark.parametrize("provider", [{}, {"request_header_provider": {"type": PROVIDER}}])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "A=B",
+            "hunter2",
+            "mine.A=B: 'A=B' is not a name of a variable; allowed: letters",
+        ),
+        ("", "hunter2", "mine.: '' is not a name of a variable"),
+        (5, "hunter2", "mine.5: 5 is not a name of a variable"),
+        ("A", "hunter2\0", "mine.A: the value has the character NUL; allowed: a text without it"),
+    ],
+)
+def test_credentials_that_cannot_be_variables_are_named_without_their_value(
+    tmp_path: Path, provider: Any, name: Any, value: str, message: str
+) -> None:
+    server = {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine", **provider}
+    with pytest.raises(InputError) as raised:
+        prepare(configuration(tmp_path, {"server": server}, credentials={"mine": {name: value}}))
+    assert str(raised.value).startswith(f"conf/base/credentials.yml: {message}")
+    assert "hunter2" not in str(raised.value)

@@ -15,6 +15,8 @@ ADDRESSES = ("mlflow_tracking_uri", "mlflow_registry_uri")
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
 
 def invalid(
     conf_files: ConfFiles, steps: Sequence[str], reason: str, kind: str = "mlflow"
@@ -40,6 +42,22 @@ def check_addresses(conf_files: ConfFiles, server: Mapping[str, Any]) -> None:
         if _CONTROL_CHARACTER.search(server.get(key, "")):
             reason = "has a control character, such as a line break; allowed: an address without them"
             raise invalid(conf_files, ("server", key), reason)
+
+
+def check_variables(conf_files: ConfFiles, group: str, variables: Mapping[Any, str]) -> None:
+    """Check that a group of credentials.yml can be set as environment variables.
+
+    Raises:
+        InputError: A name or a value cannot be used. The message is without the value.
+    """
+    for name, value in variables.items():
+        steps = (group, str(name))
+        if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
+            reason = f"{name!r} is not a name of a variable; allowed: letters, _ and, later, digits"
+            raise invalid(conf_files, steps, reason, "credentials")
+        if "\0" in value:
+            reason = "the value has the character NUL; allowed: a text without it"
+            raise invalid(conf_files, steps, reason, "credentials")
 
 
 def check_experiment(conf_files: ConfFiles, experiment: Mapping[str, Any]) -> None:

@@ -99,6 +99,7 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     server["mlflow_tracking_uri"] = uri = _without_credentials(named)
     # kedro-mlflow reads them later.
     conf_files.loader["mlflow"] = settings
+    _export_credentials(conf_files, server.get("credentials"))
     if mlflow.active_run() is not None or server.get("request_header_provider", {}).get("type"):
         return  # Only kedro-mlflow can reach this server.
     if GIVEN_URI and GIVEN_URI not in (named, uri):
@@ -106,7 +107,6 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
             "MLFLOW_TRACKING_URI (%s) is not used: %s: %s names %s",
             *(hide_secrets(GIVEN_URI), place, ".".join(URI), hide_secrets(uri)),
         )
-    _export_credentials(conf_files, server.get("credentials"))
     experiment = settings["tracking"]["experiment"]
     with reported(place, uri), impatient(SERVER_TIMEOUT):
         if file := sqlite_file(uri):
@@ -308,6 +308,7 @@ def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
             f"in credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."
             f"{suggestion(name, credentials)}"
         )
+    tracking_settings.check_variables(conf_files, name, values)
     os.environ.update(values)
 
 
