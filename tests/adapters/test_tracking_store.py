@@ -58,6 +58,10 @@ def experiment(**values: Any) -> Any:
     return {"tracking": {"experiment": values}}
 
 
+def provided(name: str) -> Any:
+    return {"server": {"request_header_provider": {"type": name}}}
+
+
 def created(**values: Any) -> Any:
     return experiment(name="test", create_experiment_kwargs=values)
 
@@ -107,6 +111,10 @@ def created(**values: Any) -> Any:
             {"server": {"mlflow_registry_uri": "http://a:hunter\n2@b"}},
             "server.mlflow_registry_uri: has a control character",
         ),
+        (provided("nope.Nope"), ".type: 'nope.Nope' cannot be loaded (ModuleNotFoundError: No module"),
+        (provided("os.path"), ".type: 'os.path' is not a RequestHeaderProvider; allowed: a subclass of"),
+        (provided("builtins.int"), ".type: 'builtins.int' is not a RequestHeaderProvider"),
+        (provided(""), ".type: '' cannot be loaded (ValueError: Empty module name)"),
         (experiment(name=" "), "tracking.experiment.name: is empty; allowed: a name"),
         (experiment(name="a" * 501), "tracking.experiment.name: has 501 characters; allowed: at most"),
         (
@@ -442,3 +450,27 @@ def test_credentials_that_cannot_be_variables_are_named_without_their_value(
         prepare(configuration(tmp_path, {"server": server}, credentials={"mine": {name: value}}))
     assert str(raised.value).startswith(f"conf/base/credentials.yml: {message}")
     assert "hunter2" not in str(raised.value)
+
+
+def test_a_class_that_adds_headers_can_be_used(tmp_path: Path) -> None:
+    server = {"mlflow_tracking_uri": "http://127.0.0.1:9", "request_header_provider": {"type": PROVIDER}}
+    prepare(configuration(tmp_path, {"server": server}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "abc", "an integer"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "abc", "an integer"),
+        ("MLFLOW_TRACKING_INSECURE_TLS", "abc", "true or false"),
+    ],
+)
+def test_an_environment_variable_that_mlflow_cannot_read_is_named(
+    tmp_path: Path, name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError) as raised:
+        prepare(at(tmp_path, f"sqlite:///{tmp_path}/mlflow.db"))
+    assert str(raised.value) == (
+        f"{name}: the value of this environment variable cannot be used; allowed: {allowed}, or unset it"
+    )

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kedro.utils import load_obj
+
 from cnn_ablation.adapters.conf_files import ConfFiles
-from cnn_ablation.errors import InputError
+from cnn_ablation.errors import InputError, one_line
 
 EXPERIMENT = ("tracking", "experiment")
 """Steps of the key in mlflow.yml that describes the experiment."""
@@ -16,6 +18,9 @@ ADDRESSES = ("mlflow_tracking_uri", "mlflow_registry_uri")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+_TYPES = {"int": "an integer", "float": "a number", "bool": "true or false"}
+"""What is allowed in an environment variable, by the name of its type."""
 
 
 def invalid(
@@ -58,6 +63,50 @@ def check_variables(conf_files: ConfFiles, group: str, variables: Mapping[Any, s
         if "\0" in value:
             reason = "the value has the character NUL; allowed: a text without it"
             raise invalid(conf_files, steps, reason, "credentials")
+
+
+def check_environment() -> None:
+    """Check the types of the environment variables that MLflow reads.
+
+    Raises:
+        InputError: MLflow cannot read one. The message is without the value, which may be secret.
+    """
+    from mlflow import environment_variables
+
+    for variable in vars(environment_variables).values():
+        if isinstance(variable, environment_variables._EnvironmentVariable) and variable.is_set():
+            try:
+                variable.get()
+            except ValueError:
+                kind = getattr(variable.type, "__name__", "")
+                raise InputError(
+                    f"{variable.name}: the value of this environment variable cannot be used; allowed: "
+                    f"{_TYPES.get(kind, 'what the documentation of MLflow says')}, or unset it"
+                ) from None
+
+
+def check_provider(conf_files: ConfFiles, name: str) -> None:
+    """Check that the class that adds headers to MLflow's requests can be loaded.
+
+    Raises:
+        InputError: It cannot, or it is something else.
+    """
+    from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
+
+    try:
+        provider = load_obj(name)
+    except Exception as error:  # The user's module can raise any error.
+        problem = f"cannot be loaded ({type(error).__name__}: {one_line(error)})"
+    else:
+        if isinstance(provider, type) and issubclass(provider, RequestHeaderProvider):
+            return
+        problem = "is not a RequestHeaderProvider"
+    raise invalid(
+        conf_files,
+        ("server", "request_header_provider", "type"),
+        f"{name!r} {problem}; allowed: a subclass of mlflow.tracking.request_header."
+        "abstract_request_header_provider.RequestHeaderProvider, such as my_package.MyProvider",
+    )
 
 
 def check_experiment(conf_files: ConfFiles, experiment: Mapping[str, Any]) -> None:

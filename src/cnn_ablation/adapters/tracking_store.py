@@ -85,7 +85,8 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     of a server move to the environment variables that MLflow reads, because MLflow prints addresses.
 
     Raises:
-        InputError: A key is not valid, or the server or database cannot be used.
+        InputError: A key or an environment variable is not valid, or the server or database cannot be
+            used.
     """
     import mlflow
     from kedro_mlflow.config.kedro_mlflow_config import UiOptions
@@ -100,7 +101,11 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     # kedro-mlflow reads them later.
     conf_files.loader["mlflow"] = settings
     _export_credentials(conf_files, server.get("credentials"))
-    if mlflow.active_run() is not None or server.get("request_header_provider", {}).get("type"):
+    tracking_settings.check_environment()
+    provider = server.get("request_header_provider", {}).get("type")
+    if provider is not None:
+        tracking_settings.check_provider(conf_files, provider)
+    if mlflow.active_run() is not None or provider is not None:
         return  # Only kedro-mlflow can reach this server.
     if GIVEN_URI and GIVEN_URI not in (named, uri):
         logger.warning(
