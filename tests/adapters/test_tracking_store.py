@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -115,6 +116,9 @@ def created(**values: Any) -> Any:
         (provided("os.path"), ".type: 'os.path' is not a RequestHeaderProvider; allowed: a subclass of"),
         (provided("builtins.int"), ".type: 'builtins.int' is not a RequestHeaderProvider"),
         (provided(""), ".type: '' cannot be loaded (ValueError: Empty module name)"),
+        (created(artifact_location=""), ".artifact_location: is empty; allowed: a folder that can be"),
+        (created(artifact_location="~/art"), ".artifact_location: '~/art' begins with ~, which MLflow"),
+        (created(artifact_location="a\0b"), ".artifact_location: has a control character"),
         (experiment(name=" "), "tracking.experiment.name: is empty; allowed: a name"),
         (experiment(name="a" * 501), "tracking.experiment.name: has 501 characters; allowed: at most"),
         (
@@ -474,3 +478,58 @@ def test_an_environment_variable_that_mlflow_cannot_read_is_named(
     assert str(raised.value) == (
         f"{name}: the value of this environment variable cannot be used; allowed: {allowed}, or unset it"
     )
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("foo://me:hunter2@x", "Could not find a registered artifact repository for: foo://***@x"),
+        ("s3://nope/x", "import of boto3 halted"),
+        ("file.txt", "File exists"),
+        ("file.txt/art", "Not a directory"),
+    ],
+)
+def test_an_unusable_place_of_artifacts_is_named_before_the_experiment_is_created(
+    tmp_path: Path, empty: Path, location: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    (tmp_path / "file.txt").touch()
+    uri = f"sqlite:///{shutil.copyfile(empty, tmp_path / 'mlflow.db')}"
+    settings = {**created(artifact_location=location), "server": {"mlflow_tracking_uri": uri}}
+    with pytest.raises(InputError) as raised:
+        prepare(configuration(tmp_path, settings))
+    key = "tracking.experiment.create_experiment_kwargs.artifact_location"
+    assert str(raised.value).startswith(f"conf/base/mlflow.yml: {key}: ")
+    assert "cannot be used (" in str(raised.value)
+    assert reason in str(raised.value)
+    assert "allowed: a folder that can be created and written" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    assert mlflow.MlflowClient(uri).get_experiment_by_name("test") is None
+
+
+def test_the_folder_of_artifacts_is_created(tmp_path: Path, empty: Path) -> None:
+    uri = f"sqlite:///{shutil.copyfile(empty, tmp_path / 'mlflow.db')}"
+    settings = {**created(artifact_location="a b/c"), "server": {"mlflow_tracking_uri": uri}}
+    prepare(configuration(tmp_path, settings))
+    assert list((tmp_path / "a b/c").iterdir()) == []
+
+
+def test_a_place_of_artifacts_that_an_existing_experiment_does_not_use_is_warned_of(
+    tmp_path: Path, empty: Path, messages: list[str]
+) -> None:
+    uri = f"sqlite:///{shutil.copyfile(empty, tmp_path / 'mlflow.db')}"
+    server = {"server": {"mlflow_tracking_uri": uri}}
+    prepare(configuration(tmp_path, {**created(artifact_location="old"), **server}))
+    prepare(configuration(tmp_path, {**created(artifact_location=f"{tmp_path}/old/"), **server}))
+    assert messages == []
+    prepare(configuration(tmp_path, {**created(artifact_location="new"), **server}))
+    (message,) = messages
+    assert message == (
+        "conf/base/mlflow.yml: tracking.experiment.create_experiment_kwargs.artifact_location: "
+        f"{tmp_path}/new is not used: the experiment test was created with {tmp_path}/old and keeps it. "
+        "To change the place, name another experiment"
+    )
+    # `kedro relocate` is for a project that was moved.
+    (tmp_path / "old").rmdir()
+    prepare(configuration(tmp_path, {**created(artifact_location="new"), **server}))
+    assert messages == [message]

@@ -15,7 +15,7 @@ EXPERIMENT = ("tracking", "experiment")
 ADDRESSES = ("mlflow_tracking_uri", "mlflow_registry_uri")
 """Keys of `server` that are addresses."""
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -44,7 +44,7 @@ def check_addresses(conf_files: ConfFiles, server: Mapping[str, Any]) -> None:
         InputError: There is such a character. The message is without the address, which may be secret.
     """
     for key in ADDRESSES:
-        if _CONTROL_CHARACTER.search(server.get(key, "")):
+        if CONTROL_CHARACTER.search(server.get(key, "")):
             reason = "has a control character, such as a line break; allowed: an address without them"
             raise invalid(conf_files, ("server", key), reason)
 

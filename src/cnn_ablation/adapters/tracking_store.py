@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import SoftFileLock
 
-from cnn_ablation.adapters import tracking_settings
+from cnn_ablation.adapters import artifact_location, tracking_settings
 from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
@@ -112,14 +112,12 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
             "MLFLOW_TRACKING_URI (%s) is not used: %s: %s names %s",
             *(hide_secrets(GIVEN_URI), place, ".".join(URI), hide_secrets(uri)),
         )
-    experiment = settings["tracking"]["experiment"]
     with reported(place, uri), impatient(SERVER_TIMEOUT):
         if file := sqlite_file(uri):
             check_database(file, lock_timeout)
             create_database(file)
         client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
-        if client.get_experiment_by_name(experiment["name"]) is None:
-            _create_experiment(client, conf_files.project_path, experiment)
+        _prepare_experiment(client, conf_files, settings)
         _check_run(client, conf_files, settings["tracking"])
 
 
@@ -144,6 +142,9 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     experiment = group.setdefault("experiment", {})
     experiment.setdefault("name", "cnn_ablation")
     tracking_settings.check_experiment(conf_files, experiment)
+    location = experiment.get("create_experiment_kwargs", {}).get("artifact_location")
+    if location is not None:
+        artifact_location.check_text(conf_files, location)
     # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
     group["run"] = {**group.get("run", {}), "nested": False}
     if group.get("params", {}).get("long_params_strategy", "fail") == "fail":
@@ -249,15 +250,27 @@ def _place(copy: Path, file: Path) -> None:
                 copy.replace(file)
 
 
-def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]) -> None:
+def _prepare_experiment(client: Any, conf_files: ConfFiles, settings: Mapping[str, Any]) -> None:
+    """Create the experiment, unless it exists, and check or compare the place of its artifacts."""
+    uri, experiment = settings["server"]["mlflow_tracking_uri"], settings["tracking"]["experiment"]
+    location = experiment.get("create_experiment_kwargs", {}).get("artifact_location")
+    address = location and artifact_location.address_of(location, conf_files.project_path)
+    existing = client.get_experiment_by_name(experiment["name"])
+    if existing is None:
+        if address:
+            artifact_location.check_usable(conf_files, address, uri)
+        _create_experiment(client, experiment, address)
+    elif address:
+        in_file = sqlite_file(uri) is not None
+        artifact_location.warn_of_another(conf_files, existing, address, in_file)
+
+
+def _create_experiment(client: Any, experiment: Mapping[str, Any], address: str | None) -> None:
     from mlflow.exceptions import MlflowException
 
-    arguments = experiment.get("create_experiment_kwargs", {})
-    location = arguments.get("artifact_location")
-    if location is not None and not urlsplit(location).scheme:
-        location = (project / location).absolute().as_uri()
+    tags = experiment.get("create_experiment_kwargs", {}).get("tags")
     try:
-        client.create_experiment(experiment["name"], location, arguments.get("tags"))
+        client.create_experiment(experiment["name"], address, tags)
     except MlflowException as error:
         # Another process has created it meanwhile.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
