@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from cnn_ablation.adapters.tracking_store import create_database, prepare, read_
 from cnn_ablation.datasets import MlflowAddressDataset
 from cnn_ablation.errors import InputError
 from tests.conftest import ROOT, write_yaml
+
+PROVIDER = "mlflow.tracking.request_header.default_request_header_provider.DefaultRequestHeaderProvider"
+"""A class that adds headers to MLflow's requests."""
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +56,18 @@ def at(folder: Path, uri: str) -> ConfFiles:
     return configuration(
         folder, {"server": {"mlflow_tracking_uri": uri}, "tracking": {"experiment": experiment}}
     )
+
+
+def experiment(**values: Any) -> Any:
+    return {"tracking": {"experiment": values}}
+
+
+def provided(name: str) -> Any:
+    return {"server": {"request_header_provider": {"type": name}}}
+
+
+def created(**values: Any) -> Any:
+    return experiment(name="test", create_experiment_kwargs=values)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +107,35 @@ def at(folder: Path, uri: str) -> ConfFiles:
         ({"server": {"mlflow_tracking_uri": "localhost:5000"}}, "allowed: sqlite, postgresql"),
         (
             {"server": {"mlflow_tracking_uri": "sqlite:///a\0.db"}},
-            "it contains a null character; allowed",
+            "has a control character, such as a line break; allowed",
         ),
         ({"server": {"mlflow_tracking_uri": "http://[::1"}}, "'http://[::1' is not an address: Invalid"),
         ({"server": {"mlflow_tracking_uri": "mysql://u:pw@127.0.0.1/db"}}, "No module named"),
+        (
+            {"server": {"mlflow_tracking_uri": "sqlite:///a\0b.db"}},
+            "server.mlflow_tracking_uri: has a control character",
+        ),
+        (
+            {"server": {"mlflow_registry_uri": "http://a:hunter\n2@b"}},
+            "server.mlflow_registry_uri: has a control character",
+        ),
+        (provided("nope.Nope"), ".type: 'nope.Nope' cannot be loaded (ModuleNotFoundError: No module"),
+        (provided("os.path"), ".type: 'os.path' is not a RequestHeaderProvider; allowed: a subclass of"),
+        (provided("builtins.int"), ".type: 'builtins.int' is not a RequestHeaderProvider"),
+        (provided(""), ".type: '' cannot be loaded (ValueError: Empty module name)"),
+        (created(artifact_location=""), ".artifact_location: is empty; allowed: a folder that can be"),
+        (created(artifact_location="~/art"), ".artifact_location: '~/art' begins with ~, which MLflow"),
+        (created(artifact_location="a\0b"), ".artifact_location: has a control character"),
+        (experiment(name=" "), "tracking.experiment.name: is empty; allowed: a name"),
+        (experiment(name="a" * 501), "tracking.experiment.name: has 501 characters; allowed: at most"),
+        (
+            created(tags={"a": 1}),
+            "tracking.experiment.create_experiment_kwargs.tags.a: 1 is not a text; allowed: a text",
+        ),
+        (
+            created(tags={5: "a"}),
+            "tracking.experiment.create_experiment_kwargs.tags.5: the name 5 is not a text",
+        ),
     ],
 )
 def test_unusable_settings_are_named(tmp_path: Path, content: Any, message: str) -> None:
@@ -430,3 +471,106 @@ def test_unusable_credentials_are_named(tmp_path: Path, credentials: Any) -> Non
     settings = {"server": {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine"}}
     with pytest.raises(InputError, match=r"mlflow\.yml: server\.credentials: 'mine' is not a mapping"):
         prepare(configuration(tmp_path, settings, credentials=credentials))
+
+
+@pytest.mark.parametrize("provider", [{}, {"request_header_provider": {"type": PROVIDER}}])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "A=B",
+            "hunter2",
+            "mine.A=B: 'A=B' is not a name of a variable; allowed: letters",
+        ),
+        ("", "hunter2", "mine.: '' is not a name of a variable"),
+        (5, "hunter2", "mine.5: 5 is not a name of a variable"),
+        ("A", "hunter2\0", "mine.A: the value has the character NUL; allowed: a text without it"),
+    ],
+)
+def test_credentials_that_cannot_be_variables_are_named_without_their_value(
+    tmp_path: Path, provider: Any, name: Any, value: str, message: str
+) -> None:
+    server = {"mlflow_tracking_uri": "http://127.0.0.1:9", "credentials": "mine", **provider}
+    with pytest.raises(InputError) as raised:
+        prepare(configuration(tmp_path, {"server": server}, credentials={"mine": {name: value}}))
+    assert str(raised.value).startswith(f"conf/base/credentials.yml: {message}")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_class_that_adds_headers_can_be_used(tmp_path: Path) -> None:
+    server = {"mlflow_tracking_uri": "http://127.0.0.1:9", "request_header_provider": {"type": PROVIDER}}
+    prepare(configuration(tmp_path, {"server": server}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "abc", "an integer"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "abc", "an integer"),
+        ("MLFLOW_TRACKING_INSECURE_TLS", "abc", "true or false"),
+    ],
+)
+def test_an_environment_variable_that_mlflow_cannot_read_is_named(
+    tmp_path: Path, name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError) as raised:
+        prepare(at(tmp_path, f"sqlite:///{tmp_path}/mlflow.db"))
+    assert str(raised.value) == (
+        f"{name}: the value of this environment variable cannot be used; allowed: {allowed}, or unset it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("foo://me:hunter2@x", "Could not find a registered artifact repository for: foo://***@x"),
+        ("s3://nope/x", "import of boto3 halted"),
+        ("file.txt", "File exists"),
+        ("file.txt/art", "Not a directory"),
+    ],
+)
+def test_an_unusable_place_of_artifacts_is_named_before_the_experiment_is_created(
+    tmp_path: Path, empty: Path, location: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    (tmp_path / "file.txt").touch()
+    uri = f"sqlite:///{shutil.copyfile(empty, tmp_path / 'mlflow.db')}"
+    settings = {**created(artifact_location=location), "server": {"mlflow_tracking_uri": uri}}
+    with pytest.raises(InputError) as raised:
+        prepare(configuration(tmp_path, settings))
+    key = "tracking.experiment.create_experiment_kwargs.artifact_location"
+    assert str(raised.value).startswith(f"conf/base/mlflow.yml: {key}: ")
+    assert "cannot be used (" in str(raised.value)
+    assert reason in str(raised.value)
+    assert "allowed: a folder that can be created and written" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    assert mlflow.MlflowClient(uri).get_experiment_by_name("test") is None
+
+
+def test_the_folder_of_artifacts_is_created(tmp_path: Path, empty: Path) -> None:
+    uri = f"sqlite:///{shutil.copyfile(empty, tmp_path / 'mlflow.db')}"
+    settings = {**created(artifact_location="a b/c"), "server": {"mlflow_tracking_uri": uri}}
+    prepare(configuration(tmp_path, settings))
+    assert list((tmp_path / "a b/c").iterdir()) == []
+
+
+def test_a_place_of_artifacts_that_an_existing_experiment_does_not_use_is_warned_of(
+    tmp_path: Path, empty: Path, messages: list[str]
+) -> None:
+    uri = f"sqlite:///{shutil.copyfile(empty, tmp_path / 'mlflow.db')}"
+    server = {"server": {"mlflow_tracking_uri": uri}}
+    prepare(configuration(tmp_path, {**created(artifact_location="old"), **server}))
+    prepare(configuration(tmp_path, {**created(artifact_location=f"{tmp_path}/old/"), **server}))
+    assert messages == []
+    prepare(configuration(tmp_path, {**created(artifact_location="new"), **server}))
+    (message,) = messages
+    assert message == (
+        "conf/base/mlflow.yml: tracking.experiment.create_experiment_kwargs.artifact_location: "
+        f"{tmp_path}/new is not used: the experiment test was created with {tmp_path}/old and keeps it. "
+        "To change the place, name another experiment"
+    )
+    # `kedro relocate` is for a project that was moved.
+    (tmp_path / "old").rmdir()
+    prepare(configuration(tmp_path, {**created(artifact_location="new"), **server}))
+    assert messages == [message]

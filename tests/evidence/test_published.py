@@ -1,6 +1,6 @@
 """Comparison of published numbers with measured ones."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 import pytest
@@ -47,9 +47,14 @@ def tables(**printed: str) -> pd.DataFrame:
 
 
 def compare(
-    *inputs: Any, images: dict[str, int] = PUBLISHED_IMAGES, protocol: str = "journal"
+    conditions: list[Condition],
+    metrics: pd.DataFrame,
+    runs: pd.DataFrame,
+    printed: pd.DataFrame,
+    images: Mapping[str, int] = PUBLISHED_IMAGES,
+    protocol: str = "journal",
 ) -> pd.DataFrame:
-    return reproduce(*inputs, images=images, protocol=protocol)
+    return reproduce(conditions, metrics, runs, printed, images, protocol)
 
 
 def test_other_images_than_those_of_the_published_runs_are_named(condition: Condition) -> None:

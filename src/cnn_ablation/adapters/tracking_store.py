@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import SoftFileLock
 
+from cnn_ablation.adapters import artifact_location, tracking_settings
 from cnn_ablation.adapters.conf_files import ConfFiles, project_uri, read_kind
 from cnn_ablation.adapters.config_loader import PROJECT_ROOT
 from cnn_ablation.adapters.validation import invalid_keys
@@ -88,7 +89,8 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     of a server move to the environment variables that MLflow reads, because MLflow prints addresses.
 
     Raises:
-        InputError: A key is not valid, or the server or database cannot be used.
+        InputError: A key or an environment variable is not valid, or the server or database cannot be
+            used.
     """
     import mlflow
     from kedro_mlflow.config.kedro_mlflow_config import UiOptions
@@ -102,20 +104,22 @@ def prepare(conf_files: ConfFiles, lock_timeout: float = LOCK_TIMEOUT) -> None:
     server["mlflow_tracking_uri"] = uri = _without_credentials(named)
     # kedro-mlflow reads them later.
     conf_files.loader["mlflow"] = settings
-    if mlflow.active_run() is not None or server.get("request_header_provider", {}).get("type"):
+    _export_credentials(conf_files, server.get("credentials"))
+    tracking_settings.check_environment()
+    provider = server.get("request_header_provider", {}).get("type")
+    if provider is not None:
+        tracking_settings.check_provider(conf_files, provider)
+    if mlflow.active_run() is not None or provider is not None:
         return  # Only kedro-mlflow can reach this server.
     if GIVEN_URI and GIVEN_URI not in (named, uri):
         logger.warning(
             "MLFLOW_TRACKING_URI (%s) is not used: %s: %s names %s",
             *(hide_secrets(GIVEN_URI), place, ".".join(URI), hide_secrets(uri)),
         )
-    _export_credentials(conf_files, server.get("credentials"))
 
     def prepare_experiment() -> None:
         client = mlflow.MlflowClient(uri, server.get("mlflow_registry_uri"))
-        experiment = settings["tracking"]["experiment"]
-        if client.get_experiment_by_name(experiment["name"]) is None:
-            _create_experiment(client, conf_files.project_path, experiment)
+        _prepare_experiment(client, conf_files, settings)
         _check_run(client, conf_files, settings["tracking"])
 
     with reported(place, uri), impatient(SERVER_TIMEOUT):
@@ -147,12 +151,11 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     server = settings.setdefault("server", {})
     group = settings.setdefault("tracking", {})
     experiment = group.setdefault("experiment", {})
-    if not experiment.setdefault("name", "cnn_ablation").strip():
-        key = ("tracking", "experiment", "name")
-        raise InputError(
-            f"{conf_files.place_of(key, 'mlflow')}: {'.'.join(key)}: is empty; allowed: a "
-            "name, such as fashion_mnist_cnn_tuning"
-        )
+    experiment.setdefault("name", "cnn_ablation")
+    tracking_settings.check_experiment(conf_files, experiment)
+    location = experiment.get("create_experiment_kwargs", {}).get("artifact_location")
+    if location is not None:
+        artifact_location.check_text(conf_files, location)
     # The project nests trials itself. With true, kedro-mlflow reopens the run, nested in itself.
     group["run"] = {**group.get("run", {}), "nested": False}
     if group.get("params", {}).get("long_params_strategy", "fail") == "fail":
@@ -162,6 +165,7 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
         server["mlflow_tracking_uri"] = f"sqlite:///{project_uri()}/mlflow.db"
         created = experiment.setdefault("create_experiment_kwargs", {})
         created.setdefault("artifact_location", f"{PROJECT_ROOT.as_posix()}/mlartifacts")
+    tracking_settings.check_addresses(conf_files, server)
     uri = server["mlflow_tracking_uri"]
     place = f"{conf_files.place_of(URI, 'mlflow')}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
     if "\0" in uri:
@@ -284,15 +288,27 @@ def _place(copy: Path, file: Path) -> None:
                 copy.replace(file)
 
 
-def _create_experiment(client: Any, project: Path, experiment: Mapping[str, Any]) -> None:
+def _prepare_experiment(client: Any, conf_files: ConfFiles, settings: Mapping[str, Any]) -> None:
+    """Create the experiment, unless it exists, and check or compare the place of its artifacts."""
+    uri, experiment = settings["server"]["mlflow_tracking_uri"], settings["tracking"]["experiment"]
+    location = experiment.get("create_experiment_kwargs", {}).get("artifact_location")
+    address = location and artifact_location.address_of(location, conf_files.project_path)
+    existing = client.get_experiment_by_name(experiment["name"])
+    if existing is None:
+        if address:
+            artifact_location.check_usable(conf_files, address, uri)
+        _create_experiment(client, experiment, address)
+    elif address:
+        in_file = sqlite_file(uri) is not None
+        artifact_location.warn_of_another(conf_files, existing, address, in_file)
+
+
+def _create_experiment(client: Any, experiment: Mapping[str, Any], address: str | None) -> None:
     from mlflow.exceptions import MlflowException
 
-    arguments = experiment.get("create_experiment_kwargs", {})
-    location = arguments.get("artifact_location")
-    if location is not None and not urlsplit(location).scheme:
-        location = (project / location).absolute().as_uri()
+    tags = experiment.get("create_experiment_kwargs", {}).get("tags")
     try:
-        client.create_experiment(experiment["name"], location, arguments.get("tags"))
+        client.create_experiment(experiment["name"], address, tags)
     except MlflowException as error:
         # Another process has created it meanwhile.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -348,6 +364,7 @@ def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
             f"in credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."
             f"{suggestion(name, credentials)}"
         )
+    tracking_settings.check_variables(conf_files, name, values)
     os.environ.update(values)
 
 
