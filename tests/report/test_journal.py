@@ -362,6 +362,16 @@ def test_published_numbers_are_compared_with_measured_ones() -> None:
     )
 
 
+def test_published_numbers_that_cannot_be_compared_are_counted() -> None:
+    rows = [row("final_val_accuracy", agrees=True), row("epochs_to_80", agrees=None)]
+    text = written(dropout=chapter("Dropout", reproduction=rows))
+    assert (
+        "Of the 2 published numbers for these conditions, 1 agrees with the measured ones; 1 cannot be "
+        "compared, because the spread of the measured ones is unknown: epochs_to_80 of one.\n" in text
+    )
+    assert "1 of 2 agree with the measured ones; 1 cannot be compared (see the appendix)" in text
+
+
 def test_published_runs_are_repeats_only_if_their_settings_are_equal() -> None:
     same = chapter("Dropout", reproduction=[row("final_val_accuracy", agrees=True)])
     again = chapter("Pooling", reproduction=[row("final_val_accuracy", agrees=True)])

@@ -279,6 +279,9 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "agreeing": sum(
             row["agrees"] is True for chapter in chapters.values() for row in chapter["reproduction"]
         ),
+        "incomparable": sum(
+            row["agrees"] is None for chapter in chapters.values() for row in chapter["reproduction"]
+        ),
     }
 
 
