@@ -326,6 +326,9 @@ def print_comparison(
             )
         console.print(table)
         _print_faults(shown, "claim", console)
+    if conditions.empty and verdicts.empty:
+        console.print("The runs have no condition in common", highlight=False)
+        return
     count = "1 of them has" if len(changed) == 1 else f"{len(changed)} of them have"
     console.print(f"Claims in both runs: {len(verdicts)}; {count} another verdict", highlight=False)
 
