@@ -384,7 +384,7 @@ def _machine() -> str:
 
 
 def _versions(versions: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name} {version}" for name, version in versions.items())
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _median(values: Any) -> float | None:
