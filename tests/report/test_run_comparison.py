@@ -181,6 +181,23 @@ def test_runs_without_a_common_condition_say_which_they_have(
     ]
 
 
+def test_headings_are_whole_in_a_narrow_terminal(
+    baseline: Configuration, tmp_path: Path, store: TrialStore
+) -> None:
+    a, b = chapter(baseline, tmp_path), chapter(baseline, tmp_path, 8, precision="bf16")
+    comparison = RunComparison({"combined_as_published": a}, {"combined_as_published": b}, store)
+    output = io.StringIO()
+    console = Console(file=output, width=80)
+    conditions = comparison.conditions().assign(
+        condition="combined_optimal_shallow", inputs="seeds: 1 → 20"
+    )
+    print_comparison(conditions, comparison.verdicts(), {}, every_claim=True, console=console)
+    words = output.getvalue().replace("┃", " ").split()
+    assert words.count("Experiment") == 2
+    assert {"Condition", "interval", "Shared", "differ"} <= set(words)
+    assert max(map(len, output.getvalue().splitlines())) <= 80
+
+
 def timed(
     baseline: Configuration, folder: Path, processor: str, seeds: int = 6, **identity: Any
 ) -> dict[str, Any]:

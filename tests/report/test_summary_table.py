@@ -1,7 +1,10 @@
 """The table that a run prints at its end."""
 
+import io
+
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from cnn_ablation.report.summary_table import print_summary
 
@@ -30,6 +33,16 @@ def test_names_are_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> Non
     output = capsys.readouterr().out
     assert "Effect [/x] [b]" in output
     assert "opt[red]:smile:" in "".join(output.replace("│", "").split())
+
+
+def test_names_are_whole_in_a_narrow_terminal() -> None:
+    output = io.StringIO()
+    summary = SUMMARY.assign(condition="combined_optimal_shallow", best_val_accuracy_sd=0.1)
+    print_summary("T", summary, None, "folder", Console(file=output, width=80))
+    lines = output.getvalue().splitlines()
+    assert "combined_optimal_shallow" in output.getvalue()
+    assert "91.23 ± 0.12" in output.getvalue()
+    assert max(map(len, lines)) <= 80
 
 
 CLAIMS = pd.DataFrame(

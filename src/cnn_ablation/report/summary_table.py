@@ -4,8 +4,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from cnn_ablation.report.console import plain_console
+from cnn_ablation.report.console import add_name_column, plain_console
 from cnn_ablation.study.quantities import PRIMARY_METRIC
+
+ROOM = 56
+"""Width, characters, that the table leaves to the columns beside the names."""
 
 
 def print_summary(
@@ -26,6 +29,7 @@ def print_summary(
         folder: Folder of the experiment's figures and tables.
         console: Where to print; None: standard output.
     """
+    console = console or plain_console()
     several = (condition_summary["seeds"] > 1).any()
     table = Table(
         title=title,
@@ -34,7 +38,7 @@ def print_summary(
         caption="±: standard deviation over seeds" if several else None,
         caption_justify="left",
     )
-    table.add_column("Condition", overflow="fold")
+    add_name_column(table, "Condition", condition_summary["condition"], console.width - ROOM)
     for name in ("Seeds", "Val. accuracy (%)", "Best epoch (%)", "Parameters"):
         table.add_column(name, justify="right")
     for _, row in condition_summary.iterrows():
@@ -45,7 +49,6 @@ def print_summary(
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,.0f}",
         )
-    console = console or plain_console()
     console.print(table)
     if not condition_summary["seeds"].any():
         console.print("No trial has finished: there are no results to compare.", highlight=False)
