@@ -55,7 +55,8 @@ def test_the_variants_with_reports_are_listed(tmp_path: Path) -> None:
     assert stored_variants(reports) == {"one": tmp_path / "variants/one/08_reporting"}
 
 
-def test_the_file_of_a_variant_repeats_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("env", [None, "demo"])
+def test_the_file_of_a_variant_repeats_it(tmp_path: Path, env: str | None) -> None:
     given = {
         "baseline": {"training": {"epochs": 20}},
         "candidates": {"conditions": {"base_network_dropout_0.2": {"training": {"epochs": 3}}}},
@@ -67,8 +68,9 @@ def test_the_file_of_a_variant_repeats_it(tmp_path: Path) -> None:
         "dropout": {"claims": {"one": {}}, "factors": {"model": {"fc_units": [[64]]}}},
     }
     file = tmp_path / "variants" / "name" / "run.yml"
-    write_params(file, find_changes(given, conf))
-    assert run.make_context("run", [f"--config={file}"]).params["params"] == given
+    write_params(file, find_changes(given, conf), env)
+    params = run.make_context("run", [f"--config={file}"]).params
+    assert (params["params"], params["env"]) == (given, env)
 
 
 def test_a_run_is_found_by_name_by_a_part_of_it_or_by_folder(

@@ -22,6 +22,8 @@ from cnn_ablation.report.figures import (
     LearningCurves,
     Samples,
 )
+from cnn_ablation.report.figures.claims import explain_marks
+from cnn_ablation.report.figures.contact_sheet import shorten
 from cnn_ablation.report.figures.style import axis_label, level_text
 
 
@@ -180,13 +182,41 @@ def test_claims_are_drawn_with_the_seeds_they_have() -> None:
             CLAIM | {"text": "Value.", "is_difference": False},
         ]
     )
-    figure = Claims("T", verdicts).draw()
-    assert "(3 or 5 seeds)" in texts(figure)
-    assert "Value." not in texts(figure)
-    assert "Claims about single values (1)" in texts(figure)
+    text = " ".join(texts(Claims("T", verdicts).draw()).split())
+    assert "(3 or 5 seeds)" in text
+    assert "Value." not in text
+    assert "Claims about single values (1)" in text
     one_seed = verdicts.assign(seeds=1, low=np.nan, high=np.nan)
     assert "One seed gives no interval." in texts(Claims("T", one_seed).draw())
     assert "One seed gives no interval." in texts(Claims("T", verdicts.head(0)).draw())
+
+
+DIRECTION = "Differences right of 0 have the claimed direction."
+UPPER = "For claims of an upper bound, the tick is the bound, and differences left of it agree."
+LOWER = "For claims of a lower bound, the tick is the bound, and differences right of it agree."
+BAND = "Grey band: differences that do not matter."
+TOLERANCE = "Grey band around a claimed size: differences that agree with it."
+
+
+@pytest.mark.parametrize(
+    ("margins", "expected"),
+    [
+        ({"above": 0.2}, [DIRECTION, BAND]),
+        ({"at_most": 0.0}, [UPPER]),
+        ({"at_least": 0.0, "difference": 0.1}, [LOWER, TOLERANCE]),
+        ({"difference": 0.1, "trend": 0.2, "at_most": 0.0}, [DIRECTION, UPPER, BAND, TOLERANCE]),
+        ({}, []),
+    ],
+)
+def test_only_the_marks_that_claims_have_are_explained(
+    margins: dict[str, float], expected: list[str]
+) -> None:
+    rows = [CLAIM | {"text": "T", "kind": kind, "margin": margin} for kind, margin in margins.items()]
+    claims = pd.DataFrame(rows, columns=[*CLAIM, "text"])
+    assert explain_marks(claims) == " ".join(expected)
+    assert " ".join(expected) in " ".join(
+        texts(Claims("T", claims.astype({"claimed": float})).draw()).split()
+    )
 
 
 def test_claims_have_a_panel_per_unit() -> None:
@@ -278,6 +308,20 @@ def test_many_conditions_have_a_panel_of_learning_curves_each() -> None:
     figure = LearningCurves("T", histories).draw()
     titles = [axes.get_title("left") for axes in figure.axes if axes.get_visible()]
     assert titles == [f"condition {name}" for name in range(10)]
+    labelled = [axes.get_title("left") for axes in figure.axes if axes.get_xlabel() == "Epoch"]
+    assert labelled == [f"condition {name}" for name in range(6, 10)], "the lowest of each column"
+    figure.canvas.draw()
+    numbered = [
+        axes
+        for axes in figure.axes
+        if axes.get_visible() and axes.xaxis.get_tick_params()["labelbottom"]
+    ]
+    assert [axes.get_title("left") for axes in numbered] == labelled
+
+
+def test_long_file_names_are_cut_in_the_middle() -> None:
+    assert shorten("photo_of_a_bag_12345.jpg") == "photo_of_a_bag_12345.jpg"
+    assert shorten("a_long_series_of_photos_0001.png") == "a_long_seri…tos_0001.png"
 
 
 @pytest.mark.parametrize("conditions", ["ab", "abcdefgh"])

@@ -178,7 +178,7 @@ def test_the_summary_counts_verdicts_and_gives_the_cost_of_undecided_claims() ->
     )
     assert (
         "Of 4 claims, 1 is supported, 0 are among the best, 0 are equivalent, 1 is contradicted, "
-        "2 are undecided." in text
+        "and 2 are undecided." in text
     )
     assert "**Dropout** (3 seeds): 2 of 4 claims settled; about 17 seeds would settle the rest" in text
     assert "(the most expensive one takes 2.5 h of training on one worker)" in text
@@ -362,6 +362,16 @@ def test_published_numbers_are_compared_with_measured_ones() -> None:
     )
 
 
+def test_published_numbers_that_cannot_be_compared_are_counted() -> None:
+    rows = [row("final_val_accuracy", agrees=True), row("epochs_to_80", agrees=None)]
+    text = written(dropout=chapter("Dropout", reproduction=rows))
+    assert (
+        "Of the 2 published numbers for these conditions, 1 agrees with the measured ones; 1 cannot be "
+        "compared, because the spread of the measured ones is unknown: epochs_to_80 of one.\n" in text
+    )
+    assert "1 of 2 agree with the measured ones; 1 cannot be compared (see the appendix)" in text
+
+
 def test_published_runs_are_repeats_only_if_their_settings_are_equal() -> None:
     same = chapter("Dropout", reproduction=[row("final_val_accuracy", agrees=True)])
     again = chapter("Pooling", reproduction=[row("final_val_accuracy", agrees=True)])
@@ -371,6 +381,10 @@ def test_published_runs_are_repeats_only_if_their_settings_are_equal() -> None:
     assert "accuracies from 92.10 to 92.50 %: a range of 0.40 points" in text
     again["reproduction"][0]["note"] = "published run: epochs 15 instead of 10"
     assert "repeat one configuration" not in written(dropout=same, pooling=again)
+
+
+def test_versions_are_listed_with_commas() -> None:
+    assert journal._versions({"torch": "2.9", "numpy": "2.3"}) == "torch 2.9, numpy 2.3"
 
 
 def test_the_journal_says_where_the_results_come_from() -> None:

@@ -28,7 +28,7 @@ def html() -> str:
     """The page of two experiments, whose texts would break out of their elements if not escaped."""
     verdicts = [
         verdict("a_with_a_long_name_that_does_not_wrap_by_itself", "supported", estimate=1.5, low=1.0),
-        verdict("b", "undecided", seeds_needed=1200, worker_minutes=150.0),
+        verdict("b", "undecided", low=-50.0, seeds_needed=1200, worker_minutes=150.0),
         verdict("c", "undecided", seeds_needed=9, worker_minutes=30.0, unit="s", metric="seconds"),
     ]
     numbers = [row("final_val_accuracy", agrees=True)]
@@ -37,10 +37,12 @@ def html() -> str:
     )
     last = [verdict("d", "contradicted")]
     pooling = chapter("Pooling </script>", verdicts=last, figures=figures("pooling"))
+    other = chapter("Other")
+    other["tables"]["trial_metrics"]["mean_val_accuracy"][0] += 0.001
     chapters = {
         "dropout": dropout,
         "pooling": pooling,
-        "other": chapter("Other"),
+        "other": other,
         "lost": None,
     }
     return page.write_page(journal.write_markdown(chapters, NOTICE), chapters, "http://127.0.0.1:5000/")
@@ -121,6 +123,23 @@ def test_pairs_are_those_of_the_tables_of_pairs() -> None:
     assert data["pairs"][1][2:] == [0.0, None, None, 3, True], "equal results show no spread"
 
 
+def test_the_tables_of_chapters_have_different_names(html: str) -> None:
+    text = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    names = re.findall(r'role="region" aria-label="(.*?)"', text)
+    assert len(names) == len(set(names))
+    assert "Drop &lt;b&gt;out&lt;/b&gt;: results" in names
+    assert "Verdicts" in names
+
+
+def test_the_chart_of_claims_explains_its_marks() -> None:
+    claims = [verdict("a", "supported"), verdict("b", "supported", kind="at_least", margin=0.0)]
+    data = page.collect_data({"dropout": chapter("Dropout", verdicts=claims)}, "")
+    assert data["experiments"]["dropout"]["marks"] == (
+        "Differences right of 0 have the claimed direction. For claims of a lower bound, the tick is "
+        "the bound, and differences right of it agree. Grey band: differences that do not matter."
+    )
+
+
 @needs_chromium
 def test_verdicts_are_sorted(opened: Page) -> None:
     table = opened.get_by_role("table", name="Verdicts", exact=True)
@@ -164,6 +183,10 @@ def test_two_conditions_are_compared(opened: Page) -> None:
         "one − two: −0.90 points (95 % interval −1.33 to −0.47; 3 seeds, paired)"
     )
     expect(section.locator("svg.marks")).to_be_visible()
+    expect(section.locator("[role=graphics-document]")).to_have_attribute(
+        "aria-label", re.compile("^Each seed's diff")
+    )
+    expect(section.locator(".hint")).to_have_text("")
     rows = section.locator("tbody tr")
     assert [line.split() for line in rows.all_inner_texts()][1][:4] == ["1", "91.40", "92.10", "−0.70"]
     run = section.get_by_role("link", name="91.00")
@@ -173,6 +196,11 @@ def test_two_conditions_are_compared(opened: Page) -> None:
     expect(status).to_have_text("two − one: 0.90 points (95 % interval 0.47 to 1.33; 3 seeds, paired)")
     section.get_by_label("minus").select_option("1")
     expect(status).to_have_text("Choose two different conditions.")
+    section.get_by_label("minus").select_option("3")
+    expect(status).to_contain_text("two (Drop <b>out</b>) − two (Pooling </script>): ")
+    section.get_by_label("Condition").select_option("0")
+    section.get_by_label("minus").select_option("4")
+    expect(rows.first.locator("td").nth(2)).to_have_text("0.00")  # -0.001
 
 
 @needs_chromium
@@ -183,6 +211,18 @@ def test_a_chart_takes_the_place_of_the_figure(opened: Page, kind: str) -> None:
     expect(figure.locator("svg.marks").first).to_be_visible()
     expect(figure.locator("svg.marks")).to_have_count(2 if kind == "claims" else 1)  # a panel per unit
     expect(figure.locator("img")).to_be_hidden()
+
+
+@needs_chromium
+def test_intervals_that_are_cut_off_are_marked(opened: Page) -> None:
+    hint = "An arrow marks an interval that is cut off at the edge."
+    for experiment, cut in (("dropout", True), ("pooling", False)):
+        figure = opened.locator(f"figure[data-experiment={experiment}][data-chart=claims]")
+        figure.scroll_into_view_if_needed()
+        expect(figure.locator("svg.marks").first).to_be_visible()
+        assert (hint in figure.locator(".hint").inner_text()) == cut
+        arrows = figure.get_by_label("arrow: triangle-")
+        expect(arrows).to_have_count(int(cut))
 
 
 @needs_chromium
@@ -210,6 +250,19 @@ def test_contents_stay_in_view_and_appendices_are_folded(opened: Page) -> None:
     expect(opened.get_by_role("navigation", name="Contents")).to_be_in_viewport()
     expect(opened.get_by_text("There are no published numbers")).to_have_count(0)
     expect(opened.get_by_role("table", name="Appendix: published and measured numbers")).to_be_hidden()
+
+
+@needs_chromium
+def test_the_contents_show_the_current_section_on_a_phone(browser: Browser, address: str) -> None:
+    with browser.new_context(viewport={"width": 400, "height": 700}) as context:
+        window = context.new_page()
+        window.goto(address)
+        heading = window.get_by_role("heading", name="Overall conclusions")
+        heading.evaluate("e => e.scrollIntoView()")
+        link = window.get_by_role("link", name="Overall conclusions")
+        expect(link).to_have_attribute("aria-current", "true", timeout=PATIENCE)
+        expect(link).to_be_in_viewport(ratio=0.9)
+        expect(heading).to_be_in_viewport()
 
 
 @needs_chromium

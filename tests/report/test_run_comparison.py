@@ -174,8 +174,28 @@ def test_runs_without_a_common_condition_say_which_they_have(
         comparison.unshared(),
         console=Console(file=output, width=160),
     )
-    lines = output.getvalue().splitlines()
-    assert lines[:2] == ["one: only A has none", "one: only B has some, half"]
+    assert output.getvalue().splitlines() == [
+        "one: only A has none",
+        "one: only B has some, half",
+        "The runs have no condition in common",
+    ]
+
+
+def test_headings_are_whole_in_a_narrow_terminal(
+    baseline: Configuration, tmp_path: Path, store: TrialStore
+) -> None:
+    a, b = chapter(baseline, tmp_path), chapter(baseline, tmp_path, 8, precision="bf16")
+    comparison = RunComparison({"combined_as_published": a}, {"combined_as_published": b}, store)
+    output = io.StringIO()
+    console = Console(file=output, width=80)
+    conditions = comparison.conditions().assign(
+        condition="combined_optimal_shallow", inputs="seeds: 1 → 20"
+    )
+    print_comparison(conditions, comparison.verdicts(), {}, every_claim=True, console=console)
+    words = output.getvalue().replace("┃", " ").split()
+    assert words.count("Experiment") == 2
+    assert {"Condition", "interval", "Shared", "differ"} <= set(words)
+    assert max(map(len, output.getvalue().splitlines())) <= 80
 
 
 def timed(

@@ -1,7 +1,10 @@
 """The table that a run prints at its end."""
 
+import io
+
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from cnn_ablation.report.summary_table import print_summary
 
@@ -32,6 +35,16 @@ def test_names_are_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> Non
     assert "opt[red]:smile:" in "".join(output.replace("│", "").split())
 
 
+def test_names_are_whole_in_a_narrow_terminal() -> None:
+    output = io.StringIO()
+    summary = SUMMARY.assign(condition="combined_optimal_shallow", best_val_accuracy_sd=0.1)
+    print_summary("T", summary, None, "folder", Console(file=output, width=80))
+    lines = output.getvalue().splitlines()
+    assert "combined_optimal_shallow" in output.getvalue()
+    assert "91.23 ± 0.12" in output.getvalue()
+    assert max(map(len, lines)) <= 80
+
+
 CLAIMS = pd.DataFrame(
     {
         "claim": ["moderate_best", "half_too_much", "deeper_overfits", "neutral"],
@@ -53,9 +66,29 @@ def test_settled_claims_are_named_and_the_others_counted_with_their_cost(
     assert "±: standard deviation over seeds" in text
     assert "Supported (2): moderate_best, deeper_overfits" in text
     assert (
-        "Undecided: 2 of 4 claims; 14 seeds would decide 1 of them; the most expensive one takes 2.1 h "
-        "of training on one worker" in text
+        "Undecided: 2 of 4 claims; 14 seeds would decide 1 of them, in 2.1 h of training on one worker"
+        in text
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "needed", "expected"),
+    [
+        (["half_too_much"], [9], "1 of 1 claim; 9 seeds would decide it, in 2.1 h of training on one"),
+        (
+            ["half_too_much", "neutral"],
+            [9, 1200],
+            "2 of 2 claims; 1,200 seeds would decide 2 of them; the most expensive one takes 2.1 h of",
+        ),
+        (["neutral"], [None], "1 of 1 claim Look 2"),
+        (["neutral"], [9], "1 of 1 claim; 9 seeds would decide it Look 2"),
+    ],
+)
+def test_the_cost_of_undecided_claims_agrees_in_number(
+    capsys: pytest.CaptureFixture[str], rows: list[str], needed: list[int | None], expected: str
+) -> None:
+    claims = CLAIMS[CLAIMS["claim"].isin(rows)].assign(seeds_needed=pd.array(needed, dtype="Int64"))
+    assert f"Undecided: {expected}" in printed(claims, capsys)
 
 
 def test_a_look_is_announced_with_its_level(capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,20 @@ def test_unknown_columns_are_errors(name: str, message: str) -> None:
 
 
 def test_differences_from_most_trials() -> None:
-    assert differing_settings(TABLE) == ["", "", "model.dropout_rate=0.3"]
+    assert differing_settings(TABLE) == ["", "", "dropout_rate=0.3"]
+
+
+def test_names_of_differing_settings_stay_unambiguous() -> None:
+    table = TABLE.assign(
+        **{
+            "model.width": [1, 1, 2],
+            "training.width": [1, 1, 3],
+            "training.optimizer.kind": ["a", "a", "b"],
+        }
+    )
+    assert differing_settings(table)[2] == (
+        "dropout_rate=0.3, optimizer.kind=b, model.width=2, training.width=3"
+    )
 
 
 def test_an_empty_store_has_an_empty_table() -> None:

@@ -91,12 +91,14 @@ def read_chapters(reports: Path) -> dict[str, Any]:
     return chapters
 
 
-def write_params(file: Path, changes: Changes) -> None:
+def write_params(file: Path, changes: Changes, env: str | None = None) -> None:
     """Write a variant's parameters as a file for `kedro run --config`.
 
     Args:
         file: The file. Its folder is created.
         changes: See `study.variants.find_changes`.
+        env: The environment of conf that was given, without which the results would go elsewhere; None
+            if none was.
     """
     params: dict[str, Any] = {}
     for (*groups, last), value in changes.items():
@@ -105,7 +107,8 @@ def write_params(file: Path, changes: Changes) -> None:
             group = group.setdefault(step, {})
         group[last] = value
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({"run": {"params": params}}, allow_unicode=True, sort_keys=False)
+    options = {"env": env, "params": params} if env else {"params": params}
+    text = yaml.safe_dump({"run": options}, allow_unicode=True, sort_keys=False)
     file.write_text(text, encoding="utf-8")
 
 
@@ -137,7 +140,7 @@ class VariantHooks:
         click.echo(f"Settings differ from conf ({changed}): the results go to {folder.as_posix()}")
         file = self._context.project_path / folder / "run.yml"
         try:
-            write_params(file, self._context.changes)
+            write_params(file, self._context.changes, loader.env)
         except OSError as error:
             raise StudyError(f"{file} cannot be written: {error.strerror}") from None
         if mlflow.active_run() is not None:

@@ -44,10 +44,10 @@ def describe_finding(row: Mapping[str, Any], *, anew: bool, fault: str = "") -> 
         else:
             seeds = row["seeds_needed"]
             words += (
-                f"; the level is used up, and about {seeds} new seeds, planned for one look, would "
+                f"; the level is used up, and about {seeds:,.0f} new seeds, planned for one look, would "
                 "decide it"
                 if anew
-                else f"; about {seeds} seeds would decide it"
+                else f"; about {seeds:,.0f} seeds would decide it"
             )
             if row["worker_minutes"]:
                 words += f", {duration(row['worker_minutes'])} of training on one worker"

@@ -279,6 +279,9 @@ def _findings(chapters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "agreeing": sum(
             row["agrees"] is True for chapter in chapters.values() for row in chapter["reproduction"]
         ),
+        "incomparable": sum(
+            row["agrees"] is None for chapter in chapters.values() for row in chapter["reproduction"]
+        ),
     }
 
 
@@ -381,7 +384,7 @@ def _machine() -> str:
 
 
 def _versions(versions: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name} {version}" for name, version in versions.items())
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _median(values: Any) -> float | None:

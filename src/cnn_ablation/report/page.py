@@ -7,6 +7,7 @@ Without scripts, and on paper, the page shows the text and the figures.
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from io import BytesIO
@@ -28,6 +29,7 @@ from cnn_ablation.report.chapters import (
     run_chapters,
     trial_metrics_of,
 )
+from cnn_ablation.report.figures.claims import explain_marks
 from cnn_ablation.report.journal import figure_link, study_of
 from cnn_ablation.study.quantities import PRIMARY_METRIC
 
@@ -40,6 +42,12 @@ DESCRIPTIONS = {
     "confusion_matrix": "Share of each true class's images by predicted class.",
 }
 """Text alternative of each figure."""
+
+CLAIM_COLUMNS = [
+    *("text", "comparison", "unit", "verdict", "estimate", "low", "high"),
+    *("claimed", "kind", "margin", "seeds", "seeds_needed"),
+]
+"""What the chart of claims shows of each."""
 
 FOLDED = "Appendix"
 """Beginning of the headings whose sections are folded."""
@@ -85,7 +93,8 @@ def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -
 
     Returns:
         runs_address; experiments, by name: title, names of conditions and of the best one, trials,
-        means, claims, curves and confusion; and pairs of conditions, see `_pair_conditions`.
+        means, claims, the meaning of their marks, curves and confusion; and pairs of conditions, see
+        `_pair_conditions`.
     """
     return {
         "runs_address": runs_address,
@@ -101,17 +110,8 @@ def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -
                     for row in chapter["conditions"]
                     if row[PRIMARY_METRIC] is not None
                 ],
-                "claims": [
-                    {
-                        key: verdict[key]
-                        for key in (
-                            *("text", "comparison", "unit", "verdict", "estimate", "low", "high"),
-                            *("claimed", "kind", "margin", "seeds", "seeds_needed"),
-                        )
-                    }
-                    for verdict in chapter["verdicts"]
-                    if verdict["is_difference"] and verdict["estimate"] is not None
-                ],
+                "claims": (claims := _claims(chapter)),
+                "marks": explain_marks(pd.DataFrame(claims, columns=CLAIM_COLUMNS)),
                 "curves": _curves(chapter),
                 "confusion": chapter["confusion"],
             }
@@ -119,6 +119,15 @@ def collect_data(chapters: Mapping[str, Mapping[str, Any]], runs_address: str) -
         },
         "pairs": _pair_conditions(chapters),
     }
+
+
+def _claims(chapter: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The claims about differences that have an estimate."""
+    return [
+        {key: verdict[key] for key in CLAIM_COLUMNS}
+        for verdict in chapter["verdicts"]
+        if verdict["is_difference"] and verdict["estimate"] is not None
+    ]
 
 
 def _trials(chapter: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -240,11 +249,17 @@ def _tables_as_html(tokens: Sequence[Token]) -> Iterator[Token]:
 
     Otherwise, a wide table would widen the page.
     """
-    heading = ""
+    chapter = ""
+    heading = name = ""
     is_first = False
     for index, token in enumerate(tokens):
         if token.type == "heading_open":
-            heading = escapeHtml(tokens[index + 1].content)
+            title = tokens[index + 1].content
+            if token.tag == "h2":
+                chapter = _experiment(title)
+            heading = escapeHtml(title)
+            # Every chapter has the same headings.
+            name = escapeHtml(f"{chapter}: {title.lower()}") if chapter else heading
         elif token.type == "tr_open":
             is_first = tokens[index + 1].type == "td_open"
         elif token.type == "th_open":
@@ -257,13 +272,19 @@ def _tables_as_html(tokens: Sequence[Token]) -> Iterator[Token]:
             is_first = False
         if token.type == "table_open":
             yield _html(
-                f'<div class="table" tabindex="0" role="region" aria-label="{heading}">'
-                f'<table data-name="{heading}"><caption>{heading}</caption>\n'
+                f'<div class="table" tabindex="0" role="region" aria-label="{name}">'
+                f'<table data-name="{heading}"><caption>{name}</caption>\n'
             )
         elif token.type == "table_close":
             yield _html("</table></div>\n")
         else:
             yield token
+
+
+def _experiment(heading: str) -> str:
+    """The title of the experiment whose chapter has this heading; empty if it is another section."""
+    found = re.fullmatch(r"Experiment \d+: (.*)", heading)
+    return found[1] if found else ""
 
 
 def _html(content: str) -> Token:

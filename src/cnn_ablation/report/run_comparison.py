@@ -16,7 +16,7 @@ from cnn_ablation.evidence.wording import quantity
 from cnn_ablation.execution.identity import settings_of
 from cnn_ablation.execution.store import TrialStore
 from cnn_ablation.report.chapters import conditions_of, trial_metrics_of
-from cnn_ablation.report.console import plain_console
+from cnn_ablation.report.console import add_name_column, plain_console
 from cnn_ablation.study.experiment import ExperimentParameters
 from cnn_ablation.study.quantities import PRIMARY_METRIC, UNITS, Quantity
 from cnn_ablation.study.trials import Condition
@@ -32,6 +32,9 @@ VERDICTS = [
     *("claim", "text", "metric", "comparison", "unit", "verdict", "estimate", "low", "high", "seeds"),
 ]
 """Columns of a table of verdicts that are compared."""
+
+ROOM = 64
+"""Width, characters, that a table leaves to the columns beside two columns of names."""
 
 
 class ComparedExperiment(NamedTuple):
@@ -281,6 +284,7 @@ def print_comparison(
         console: Where to print; None: standard output.
     """
     console = console or plain_console()
+    widest = (console.width - ROOM) // 2
     if len(conditions):
         metric = conditions["metric"].iloc[0]
         unit = UNITS[metric]
@@ -291,11 +295,13 @@ def print_comparison(
             caption=f"B − A in {unit}, over the seeds that both have, or over all seeds if both have "
             "several and share fewer than two",
             caption_justify="left",
+            pad_edge=False,
         )
         for name in ("Experiment", "Condition"):
-            table.add_column(name, overflow="fold")
-        for name in ("A", "B", "B − A", "95 % interval", "Shared seeds"):
+            add_name_column(table, name, conditions[name.lower()], widest)
+        for name in ("A", "B", "B − A", "95 % interval"):
             table.add_column(name, justify="right")
+        table.add_column("Shared seeds", justify="right", width=len("Shared"))
         table.add_column("Inputs that differ", overflow="fold")
         for row in conditions.to_dict("records"):
             interval = [quantity(row[end], unit, bare=True) for end in ("low", "high")]
@@ -317,7 +323,10 @@ def print_comparison(
     changed = verdicts[verdicts["verdict_a"] != verdicts["verdict_b"]]
     shown = verdicts if every_claim else changed
     if len(shown):
-        table = Table("Experiment", "Claim", "A", "B", "Outcome", "B − A", "Inputs that differ")
+        table = Table(pad_edge=False)
+        add_name_column(table, "Experiment", shown["experiment"], widest)
+        for name in ("Claim", "A", "B", "Outcome", "B − A", "Inputs that differ"):
+            table.add_column(name, overflow="fold")
         for row in shown.to_dict("records"):
             table.add_row(
                 *(row[name] for name in ("experiment", "text", "verdict_a", "verdict_b", "outcome")),
@@ -326,6 +335,9 @@ def print_comparison(
             )
         console.print(table)
         _print_faults(shown, "claim", console)
+    if conditions.empty and verdicts.empty:
+        console.print("The runs have no condition in common", highlight=False)
+        return
     count = "1 of them has" if len(changed) == 1 else f"{len(changed)} of them have"
     console.print(f"Claims in both runs: {len(verdicts)}; {count} another verdict", highlight=False)
 

@@ -4,8 +4,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from cnn_ablation.report.console import plain_console
+from cnn_ablation.report.console import add_name_column, plain_console
 from cnn_ablation.study.quantities import PRIMARY_METRIC
+
+ROOM = 56
+"""Width, characters, that the table leaves to the columns beside the names."""
 
 
 def print_summary(
@@ -26,6 +29,7 @@ def print_summary(
         folder: Folder of the experiment's figures and tables.
         console: Where to print; None: standard output.
     """
+    console = console or plain_console()
     several = (condition_summary["seeds"] > 1).any()
     table = Table(
         title=title,
@@ -34,7 +38,7 @@ def print_summary(
         caption="±: standard deviation over seeds" if several else None,
         caption_justify="left",
     )
-    table.add_column("Condition", overflow="fold")
+    add_name_column(table, "Condition", condition_summary["condition"], console.width - ROOM)
     for name in ("Seeds", "Val. accuracy (%)", "Best epoch (%)", "Parameters"):
         table.add_column(name, justify="right")
     for _, row in condition_summary.iterrows():
@@ -45,7 +49,6 @@ def print_summary(
             mean_and_sd(row, "best_val_accuracy"),
             "–" if pd.isna(row["total_params"]) else f"{row['total_params']:,.0f}",
         )
-    console = console or plain_console()
     console.print(table)
     if not condition_summary["seeds"].any():
         console.print("No trial has finished: there are no results to compare.", highlight=False)
@@ -61,8 +64,6 @@ def print_summary(
 
 def _verdict_lines(verdicts: pd.DataFrame) -> list[str]:
     """The settled claims by name, and the number of the others with the cost of deciding them."""
-    from cnn_ablation.evidence.wording import duration
-
     settled = verdicts[verdicts["verdict"] != "undecided"]
     lines = [
         f"{verdict.capitalize()} ({len(claims)}): {', '.join(claims)}"
@@ -71,14 +72,28 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[str]:
     undecided = verdicts[verdicts["verdict"] == "undecided"]
     if len(undecided):
         known = undecided.dropna(subset="seeds_needed")
-        cost = ""
-        if len(known):
-            minutes = known["worker_minutes"].max()
-            cost = f"; {int(known['seeds_needed'].max()):,} seeds would decide {len(known)} of them"
-            if not pd.isna(minutes):
-                cost += f"; the most expensive one takes {duration(minutes)} of training on one worker"
-        lines.append(f"Undecided: {len(undecided)} of {len(verdicts)} claims{cost}")
+        cost = _cost_of_deciding(known, alone=len(undecided) == 1) if len(known) else ""
+        claims = "claim" if len(verdicts) == 1 else "claims"
+        lines.append(f"Undecided: {len(undecided)} of {len(verdicts)} {claims}{cost}")
     return lines
+
+
+def _cost_of_deciding(claims: pd.DataFrame, *, alone: bool) -> str:
+    """The cost of deciding claims as an end of a sentence.
+
+    Args:
+        claims: The undecided claims for which a number of seeds is known, at least one.
+        alone: Whether there is no other undecided claim.
+    """
+    from cnn_ablation.evidence.wording import duration
+
+    minutes = claims["worker_minutes"].max()
+    seeds = f"{int(claims['seeds_needed'].max()):,} seeds would decide"
+    which = "it" if alone else f"{len(claims)} of them"
+    if pd.isna(minutes):
+        return f"; {seeds} {which}"
+    lead = "; the most expensive one takes" if len(claims) > 1 else ", in"
+    return f"; {seeds} {which}{lead} {duration(minutes)} of training on one worker"
 
 
 def _look_lines(look: int, levels: pd.Series) -> list[str]:

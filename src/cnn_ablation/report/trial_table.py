@@ -1,5 +1,6 @@
 """The stored trials as a table."""
 
+from collections import Counter
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -12,6 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 from cnn_ablation.errors import InputError, suggestion
 from cnn_ablation.execution.identity import is_current, settings_of
 from cnn_ablation.execution.store import StoredTrial
+
+GROUPS = ("model.", "training.")
+"""Beginnings of the names of most settings."""
 
 VERSIONS = ("versions.", "libraries.")
 """Beginnings of the entries of an identity that are not settings."""
@@ -75,8 +79,15 @@ def select_trials(
 
 
 def differing_settings(table: pd.DataFrame) -> list[str]:
-    """For each row, the settings in which it differs from most rows, as text."""
-    texts = table[[name for name in table.columns if "." in name]].map(str)
+    """For each row, the settings in which it differs from most rows, as text.
+
+    `model.` and `training.` are left out where the rest of the name says enough, as in `select_trials`.
+    """
+    dotted = [name for name in table.columns if "." in name]
+    shorter = {name: name.partition(".")[2] for name in dotted if name.startswith(GROUPS)}
+    counts = Counter(shorter.get(name, name) for name in table.columns)
+    names = {name: short for name, short in shorter.items() if counts[short] == 1}
+    texts = table[dotted].map(str).rename(columns=names)
     commonest = texts.mode().iloc[0] if len(texts) else pd.Series(dtype=str)
     return [
         ", ".join(f"{name}={value}" for name, value in row.items() if value != commonest[name])

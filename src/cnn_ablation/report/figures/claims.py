@@ -28,6 +28,15 @@ MARKS: Mapping[str, tuple[str, str]] = {
 UNIT_ORDER = [*dict.fromkeys(UNITS.values()), "%", "ratio"]
 """Order of the panels. Those of other units follow."""
 
+DIRECTED = ("above", "best", "trend", "interaction")
+"""Kinds of claims whose differences have the claimed direction right of 0."""
+
+BOUNDS = {
+    "at_most": "For claims of an upper bound, the tick is the bound, and differences left of it agree.",
+    "at_least": "For claims of a lower bound, the tick is the bound, and differences right of it agree.",
+}
+"""What the tick means for claims of a bound, by kind."""
+
 REACH = 1.5
 """How far an axis reaches, in multiples of the largest estimate, claimed size or margin."""
 
@@ -75,11 +84,25 @@ class Claims(Drawing):
         )
         missing = len(self.verdicts) - len(drawn)
         rest = f" Claims about single values ({missing}) are in the journal." if missing else ""
-        return (
-            "Differences right of 0 have the claimed direction. Grey: no difference that matters or, "
-            f"around a claimed size, deviations that agree with it. {spread} Verdicts use wider "
-            f"intervals, which hold for all claims of a study at once.{rest}"
-        )
+        wider = "Verdicts use wider intervals, which hold for all claims of a study at once."
+        return f"{explain_marks(drawn)} {spread} {wider}{rest}".lstrip()
+
+
+def explain_marks(claims: pd.DataFrame) -> str:
+    """What 0, the tick and the grey band mean for these claims, in sentences.
+
+    Args:
+        claims: A row per claim that is drawn: kind and margin.
+    """
+    kinds = set(claims["kind"])
+    banded = set(claims.loc[claims["margin"] > 0, "kind"])
+    sentences = {
+        "Differences right of 0 have the claimed direction.": kinds & {*DIRECTED},
+        **{text: kinds & {kind} for kind, text in BOUNDS.items()},
+        "Grey band: differences that do not matter.": banded - {"difference"},
+        "Grey band around a claimed size: differences that agree with it.": banded & {"difference"},
+    }
+    return " ".join(sentence for sentence, concerned in sentences.items() if concerned)
 
 
 def _plot_panel(axes: "Axes", unit: str, rows: pd.DataFrame) -> None:

@@ -21,6 +21,14 @@ MAX_NAME = 24
 """Longest file name that is shown in full, characters."""
 
 
+def shorten(name: str) -> str:
+    """A file name of at most `MAX_NAME` characters, without its middle: a series differs at the end."""
+    if len(name) <= MAX_NAME:
+        return name
+    end = MAX_NAME // 2
+    return f"{name[: MAX_NAME - end - 1]}…{name[-end:]}"
+
+
 @dataclass(frozen=True, eq=False)
 class ContactSheet(Drawing):
     """The first images beside the network's input, with their predicted classes.
@@ -51,9 +59,8 @@ class ContactSheet(Drawing):
         for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
             name = row["file"]
             axes.imshow(np.asarray(self._pair(name)))
-            if len(name) > MAX_NAME:
-                name = f"{name[: MAX_NAME - 3]}…"
-            axes.set_title(f"{row['class']} {100 * row['probability']:.0f} %\n{name}", fontsize=8)
+            title = f"{row['class']} {100 * row['probability']:.0f} %\n{shorten(name)}"
+            axes.set_title(title, fontsize=8)
         style.heading(figure, "Predicted classes")
         more = len(self.predictions) - len(shown)
         note = f" The table lists {more} more images." if more else ""

@@ -130,8 +130,10 @@ def _plot_apart(conditions: Mapping[str, pd.DataFrame]) -> "Figure":
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("Accuracy (%)")
-    for axes in grid[-1]:
+    # The lowest panel of a column may have hidden ones below it.
+    for axes in grid.flat[: len(conditions)][-COLUMNS:]:
         axes.set_xlabel("Epoch")
+        axes.tick_params(labelbottom=True)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper")
     return figure

@@ -23,7 +23,7 @@ const CURVES = {
 const known = (value) => value !== null;
 const quantitative = (field, title, domain) =>
   ({ field, title, type: "quantitative", axis: { tickCount: 6 }, scale: { nice: false, domain } });
-const two = (value) => (known(value) ? value.toFixed(2).replace("-", "−") : "–");
+const two = (value) => (known(value) ? value.toFixed(2).replace(/^-(?!0\.00$)/, "−").replace(/^-/, "") : "–");
 const interval = (row) => (known(row.low) ? `${two(row.low)} to ${two(row.high)}` : "unknown");
 
 /** Ends of an axis that shows all values, and of long intervals only the part beside them. */
@@ -37,6 +37,17 @@ function limits(values, rows) {
   const room = 0.04 * (Math.max(...all) - Math.min(...all)) || 0.5;
   return [Math.min(...all) - room, Math.max(...all) + room];
 }
+
+/** The ends of intervals that leave the axis, at the place where they do. */
+const cutEnds = (rows, [first, last]) => rows.flatMap((row) => [
+  ...(known(row.low) && row.low < first ? [{ ...row, end: first, arrow: "triangle-left" }] : []),
+  ...(known(row.high) && row.high > last ? [{ ...row, end: last, arrow: "triangle-right" }] : []),
+]);
+const cutMarks = (cuts, x, color) => ({
+  data: { values: cuts },
+  mark: { type: "point", filled: true, opacity: 1, size: 90 },
+  encoding: { x: x("end"), shape: { field: "arrow", type: "nominal", scale: null }, color },
+});
 
 /** A row per name, with the name above its marks, so that names take no room beside the chart. */
 const named = (field, names) => ({ field, type: "nominal", sort: names, axis: null, scale: { domain: names } });
@@ -52,8 +63,10 @@ const charts = {
     const seeds = trials.filter((row) => known(row.accuracy)).map((row) => ({ ...row, shown: two(row.accuracy) }));
     const rows = means.map((row) => ({ ...row, shown: two(row.mean), interval: interval(row) }));
     const ends = limits(seeds.map((row) => row.accuracy), rows);
+    const cuts = cutEnds(rows, ends);
     const x = (field) => quantitative(field, "Validation accuracy in the last epoch (%)", ends);
     return [{
+      usermeta: { cut: cuts.length > 0 },
       height: STEP * rows.length,
       encoding: { y: named("condition", rows.map((row) => row.condition)) },
       layer: [
@@ -63,6 +76,7 @@ const charts = {
           mark: { type: "rule", size: 3, color: COLORS[0], clip: true },
           encoding: { x: x("low"), x2: { field: "high" } },
         },
+        cutMarks(cuts, x, { value: COLORS[0] }),
         {
           data: { values: seeds },
           mark: { type: "point", size: 60, yOffset: 12, color: COLORS[5], clip: true },
@@ -102,9 +116,11 @@ const charts = {
       const place = { domain: present, range: present.map((verdict) => VERDICTS[verdict][0]) };
       const form = { domain: present, range: present.map((verdict) => VERDICTS[verdict][1]) };
       const ends = limits([0, ...rows.flatMap((row) => [row.estimate, row.claimed])], rows);
+      const cuts = cutEnds(rows, ends);
       const x = (field) => quantitative(field, `Measured difference (${unit})`, ends);
       const color = { field: "verdict", title: "Verdict", scale: place, legend: { orient: "top", columns: 3 } };
       return {
+        usermeta: { cut: cuts.length > 0 },
         height: STEP * rows.length,
         data: { values: rows },
         encoding: { y: named("claim", rows.map((row) => row.claim)) },
@@ -121,6 +137,7 @@ const charts = {
             mark: { type: "rule", size: 3, clip: true },
             encoding: { x: x("low"), x2: { field: "high" }, color },
           },
+          cutMarks(cuts, x, color),
           {
             transform: [{ filter: "isValid(datum.claimed)" }],
             mark: { type: "tick", thickness: 3, size: 22, color: GREY },
@@ -224,8 +241,10 @@ const charts = {
 /** The differences of two conditions by seed, with their mean and its interval. */
 function differenceChart(rows, mean) {
   const ends = limits([0, mean.mean, ...rows.map((row) => row.difference)], [mean]);
+  const cuts = cutEnds([mean], ends);
   const x = (field) => quantitative(field, "Difference (points)", ends);
   return {
+    usermeta: { cut: cuts.length > 0 },
     height: 70,
     layer: [
       { data: { values: [{}] }, mark: { type: "rule", color: GREY }, encoding: { x: { datum: 0, type: "quantitative" } } },
@@ -234,6 +253,7 @@ function differenceChart(rows, mean) {
         mark: { type: "rule", size: 3, color: COLORS[0], clip: true },
         encoding: { x: x("low"), x2: { field: "high" } },
       },
+      cutMarks(cuts, x, { value: COLORS[0] }),
       {
         data: { values: rows },
         mark: { type: "point", size: 60, yOffset: 16, color: COLORS[5] },
@@ -248,9 +268,12 @@ function differenceChart(rows, mean) {
   };
 }
 
+/** A sentence about arrows if a chart has any. */
+const cutHint = (specs) => (specs.some(({ usermeta }) => usermeta?.cut) ? "An arrow marks an interval that is cut off at the edge." : "");
+
 const HINTS = {
-  comparison: "Hover over a seed (hollow) for its trial; click it to open its run in MLflow. Full: mean and 95 % interval, cut off at the edge.",
-  claims: "Hover over a point for the claim. Grey tick: claimed size. Grey band: differences that do not matter.",
-  learning_curves: "Lines: mean over seeds; bands: their range. Click a condition in the legend to highlight it, with Shift for several.",
-  confusion_matrix: "Share of the true class's validation images, summed over seeds.",
+  comparison: () => "Hover over a seed (hollow) for its trial; click it to open its run in MLflow. Full: mean and 95 % interval.",
+  claims: ({ marks }) => `Hover over a point for the claim. Grey tick: claimed size. ${marks}`,
+  learning_curves: () => "Lines: mean over seeds; bands: their range. Click a condition in the legend to highlight it, with Shift for several.",
+  confusion_matrix: () => "Share of the true class's validation images, summed over seeds.",
 };

@@ -94,11 +94,12 @@ function embed(place, spec) {
 
 async function drawFigure(figure) {
   const { experiment, chart } = figure.dataset;
-  const specs = charts[chart](data.experiments[experiment], figure.clientWidth);
+  const content = data.experiments[experiment];
+  const specs = charts[chart](content, figure.clientWidth);
   if (!specs.length) return;
   const places = specs.map(() => element("div", { className: "chart" }));
   figure.querySelectorAll(".chart, .hint").forEach((old) => old.remove());
-  figure.append(...places, element("p", { className: "hint" }, HINTS[chart]));
+  figure.append(...places, element("p", { className: "hint" }, `${HINTS[chart](content)} ${cutHint(specs)}`.trim()));
   try {
     for (const [index, spec] of specs.entries()) {
       const description = figure.querySelector("img").alt;
@@ -126,6 +127,10 @@ function fill(select, chosen) {
   select.append(...groups.values());
 }
 
+/** The names of two conditions, with their experiments if they are equal. */
+const distinctNames = (one, other) =>
+  [one, other].map(({ name, title }) => (one.name === other.name ? `${name} (${title})` : name));
+
 function trialCell(trial) {
   const text = trial && known(trial.accuracy) ? two(trial.accuracy) : (trial?.status ?? "–");
   const label = trial?.url ? element("a", { href: trial.url, title: `Trial ${trial.key}, run ${trial.run}` }, text) : text;
@@ -133,11 +138,12 @@ function trialCell(trial) {
 }
 
 function seedTable(one, other, rows) {
-  const head = ["Seed", one.name, other.name, "Difference", "Trials"].map((text) => element("th", { scope: "col" }, text));
+  const names = distinctNames(one, other);
+  const head = ["Seed", ...names, "Difference", "Trials"].map((text) => element("th", { scope: "col" }, text));
   const body = rows.map(({ seed, first, second, shown }) =>
     element("tr", {}, element("th", { scope: "row" }, String(seed)), trialCell(first), trialCell(second), element("td", {}, shown),
       element("td", {}, element("code", {}, first?.key.slice(0, 8) ?? "–"), " ", element("code", {}, second?.key.slice(0, 8) ?? "–"))));
-  const table = element("table", {}, element("caption", {}, `${one.name} and ${other.name} by seed`),
+  const table = element("table", {}, element("caption", {}, `${names.join(" and ")} by seed`),
     element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
   makeSortable(table);
   return table;
@@ -157,9 +163,10 @@ function findPair(one, other) {
 async function compare(section) {
   const [first, second] = ["one", "other"].map((name) => Number(section.querySelector(`[name=${name}]`).value));
   const [one, other] = [conditions[first], conditions[second]];
+  const [oneName, otherName] = distinctNames(one, other);
   const pair = findPair(first, second);
-  const [status, chart, table] = ["[role=status]", ".chart", ".table"].map((selector) => section.querySelector(selector));
-  chart.hidden = table.hidden = !pair;
+  const [status, chart, hint, table] = ["[role=status]", ".chart", ".hint", ".table"].map((selector) => section.querySelector(selector));
+  chart.hidden = hint.hidden = table.hidden = !pair;
   if (!pair) {
     status.textContent = "Choose two different conditions.";
     return;
@@ -174,11 +181,14 @@ async function compare(section) {
   const seedWord = pair.seeds === 1 ? "1 seed" : `${pair.seeds} seeds`;
   const spread = known(pair.low) ? `95 % interval ${mean.interval}; ` : "";
   status.textContent = known(pair.mean)
-    ? `${one.name} − ${other.name}: ${mean.shown} points (${spread}${seedWord}${pair.seeds > 1 ? (pair.paired ? ", paired" : ", not paired") : ""})`
+    ? `${oneName} − ${otherName}: ${mean.shown} points (${spread}${seedWord}${pair.seeds > 1 ? (pair.paired ? ", paired" : ", not paired") : ""})`
     : "There is no seed for which both conditions have a result.";
   table.replaceChildren(seedTable(one, other, rows));
-  chart.hidden = !known(pair.mean);
-  if (!chart.hidden) await embed(chart, differenceChart(rows.filter((row) => known(row.difference)), mean));
+  chart.hidden = hint.hidden = !known(pair.mean);
+  if (chart.hidden) return;
+  const spec = differenceChart(rows.filter((row) => known(row.difference)), mean);
+  hint.textContent = cutHint([spec]);
+  await embed(chart, { description: `Each seed's difference, and their mean with its 95 % interval: ${status.textContent}.`, ...spec });
 }
 
 // The page
@@ -218,7 +228,9 @@ const reader = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     links.forEach((link) => link.removeAttribute("aria-current"));
-    links.get(target.id)?.setAttribute("aria-current", "true");
+    links.get(target.id).setAttribute("aria-current", "true");
+    // The bar is always in the window, so that only the bar scrolls.
+    links.get(target.id).scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 }, { rootMargin: "-20% 0px -75% 0px" });
 links.forEach((_, id) => reader.observe(document.getElementById(id)));
