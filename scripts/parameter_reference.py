@@ -3,6 +3,7 @@
 .venv/bin/python scripts/parameter_reference.py
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from cnn_ablation.study import claims
 from cnn_ablation.study.configuration import Configuration, TrainingParameters
 from cnn_ablation.study.experiment import ExperimentParameters, Factors, Overrides
 from cnn_ablation.study.groups import SHARED_GROUPS
+from cnn_ablation.study.parameters import MAX_SEEDS, SeedParameters
 
 FILE = ROOT / "docs" / "parameters.md"
 CLAIMS = (
@@ -60,13 +62,13 @@ def reference() -> str:
     """The whole page."""
     conf = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())
     parts = [HEAD]
-    seeds = ("seeds", "list of integer ≥ 0, or integer > 0 ≤ 10,000", _value(conf["seeds"]), "")
+    seeds = ("seeds", _kind_of_seeds(), _value(conf["seeds"]), "")
     for group, model in SHARED_GROUPS.items():
         body = iter([seeds]) if group == "seeds" else rows(model, conf[group], f"{group}.")
         parts.append(_table(group, model.__doc__ or "", body))
     parts.append(
         _table(
-            "<experiment>",
+            "`<experiment>`",
             f"{ExperimentParameters.__doc__}\nIn `parameters_<experiment>.yml`.",
             _with_defaults(ExperimentParameters),
         )
@@ -108,16 +110,18 @@ def _plain(value: Any) -> Any:
 
 def _table(title: str, text: str, body: Iterator[tuple[str, str, str, str]]) -> str:
     paragraphs = "\n".join(line.strip() for line in text.strip().splitlines())
-    lines = [
-        f"## {title}",
-        "",
-        paragraphs,
-        "",
-        "| key | kind | value | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in body]
+    lines = [f"## {title}", "", paragraphs, ""]
+    settings = [f"| {' | '.join(map(_cell, row))} |" for row in body]
+    if settings:
+        lines += ["| key | kind | value | meaning |", "| --- | --- | --- | --- |", *settings]
+    else:
+        lines.append("No settings.")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text as a cell of a table. A name in angle brackets would be taken for HTML."""
+    return re.sub(r"(?<![`\w])<\w+>\w*", r"`\g<0>`", text).replace("|", "\\|")
 
 
 def _kinds(field: FieldInfo) -> list[Any]:
@@ -130,8 +134,16 @@ def _is_group(kind: Any) -> bool:
 
 def _kind(field: FieldInfo) -> str:
     """The kind of a field's values, with their limits, in words."""
+    if SeedParameters in _kinds(field):
+        return f"{_kind_of_seeds()}, or null"
     schema = _schema(field)
     return _describe(schema, schema.get("$defs", {}))
+
+
+def _kind_of_seeds() -> str:
+    """The kind of seeds, whose schema lacks the number that stands for a list."""
+    schema = SeedParameters.model_json_schema()
+    return f"{_describe(schema, schema.get('$defs', {}))}, or integer from 1 to {MAX_SEEDS:,}"
 
 
 def _schema(field: FieldInfo) -> dict[str, Any]:
@@ -155,6 +167,8 @@ def _describe(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     kind = schema.get("type", "any value")
     if kind == "array":
         return f"list of {_describe(schema.get('items', {}), definitions)}"
+    if kind == "integer" and (ends := _ends(schema)):
+        return f"integer from {ends[0]:,} to {ends[1]:,}"
     names = {"boolean": "true or false", "object": "group", "string": "text"}
     limits = [
         f"{sign} {schema[key]:,}"
@@ -167,6 +181,17 @@ def _describe(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         if key in schema
     ]
     return " ".join([names.get(kind, kind), *limits])
+
+
+def _ends(schema: dict[str, Any]) -> tuple[int, int] | None:
+    """The smallest and the largest allowed integer, if both are limited."""
+    first = [
+        schema[key] + step for key, step in (("minimum", 0), ("exclusiveMinimum", 1)) if key in schema
+    ]
+    last = [
+        schema[key] - step for key, step in (("maximum", 0), ("exclusiveMaximum", 1)) if key in schema
+    ]
+    return (first[0], last[0]) if first and last else None
 
 
 def _value(value: Any) -> str:

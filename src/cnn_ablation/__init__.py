@@ -1,3 +1,3 @@
-"""Ablation studies of convolutional networks whose conclusions can be trusted."""
+"""Ablation studies of convolutional networks, with repeated seeds and a verdict for every claim."""
 
 __version__ = "0.1.0"

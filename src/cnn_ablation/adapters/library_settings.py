@@ -1,4 +1,4 @@
-"""Settings of other libraries, from variables or files of the user's, that stop their import."""
+"""User settings, in environment variables or files, that keep other libraries from being imported."""
 
 import os
 import traceback

@@ -1,4 +1,4 @@
-"""Estimates over seeds: means, differences, and how far they can be from the truth.
+"""Estimates over seeds: means, differences and their confidence intervals.
 
 A condition's results are a sample over seeds. Conditions that share seeds are compared in pairs. A seed
 gives both of them the same order of batches and, where shapes agree, the same initial weights. The part

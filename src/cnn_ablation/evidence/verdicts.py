@@ -3,7 +3,7 @@
 The claims of a study are reduced to distinct contrasts: one contrast has one interval, wherever it is
 claimed. The significance level is divided by the number of contrasts (Bonferroni), so that all intervals
 together contain all true values with the promised probability. A verdict is what the intervals imply. A
-false one needs an interval that misses the truth, whatever the kind of claim.
+verdict can be false only if an interval misses the true value, whatever the kind of claim.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Results that would leave no room for the differences between the others."""
+"""Results so far from the others that an axis with all of them would hide the others' differences."""
 
 import pandas as pd
 
