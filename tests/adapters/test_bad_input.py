@@ -67,6 +67,7 @@ def error_of(project: Path, *arguments: str) -> str:
             "execution.tls={ca_file: ca.pem,cert: cert.pem}": ["execution.tls.key", "Field required"],
         },
         {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
+        {"pursuit.seeds=[2,10001]": ["pursuit.seeds.1: ", "less than or equal to 10000"]},
         {
             "basline.model.dropout_rate=0.1": [
                 "basline: no such group; allowed: data, baseline",
@@ -199,6 +200,17 @@ def test_parameters_in_files(
         assert any(
             f"conf/local/{place}" in line and all(text in line for text in texts) for line in lines
         ), lines
+
+
+def test_groups_that_a_run_does_not_use(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    groups = {"pursuit": {"sseds": [1]}, "prediction": {"nope": 1}}
+    write_yaml(project / "conf/local/parameters_mine.yml", groups)
+    message = error_of(project, "--pipeline=batchnorm")
+    assert "Error: 2 parameters are not valid:" in message
+    file = "conf/local/parameters_mine.yml"
+    assert f"{file}: pursuit: unknown key 'sseds'; allowed: seeds, minutes. Did you" in message
+    assert f"{file}: prediction: unknown key 'nope'; allowed: dark_on_light." in message
 
 
 def test_a_claim_about_conditions_with_the_same_settings(tmp_path: Path) -> None:
