@@ -325,6 +325,15 @@ def test_other_commands_report_the_configuration_in_the_same_way(project: Path) 
     assert "Traceback" not in output
 
 
+@pytest.mark.parametrize("command", [("registry", "list"), ("run",)])
+def test_the_variable_of_the_environment_is_named(project: Path, command: tuple[str, ...]) -> None:
+    result = kedro(project, *command, KEDRO_ENV="nope")
+    assert result.returncode == 1
+    output = " ".join(result.stderr.split())
+    assert "Error: KEDRO_ENV: no environment 'nope' in " in output
+    assert "Traceback" not in output
+
+
 def test_other_commands_show_the_messages_of_kedro(project: Path) -> None:
     result = kedro(project, "registry", "describe", "batchnrm")
     assert result.returncode == 1

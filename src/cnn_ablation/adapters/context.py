@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from cnn_ablation.adapters import checks, conf_files
 from cnn_ablation.adapters.click_errors import click_errors
-from cnn_ablation.adapters.conf_files import ConfFiles
+from cnn_ablation.adapters.conf_files import ConfFiles, check_environment
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.validation import invalid_keys
 from cnn_ablation.adapters.variants import variant_globals
@@ -33,7 +33,7 @@ class ProjectContext(KedroContext):
         self.conf_files = ConfFiles(self.config_loader, self.project_path)
         self.changes = self.conf_files.find_changes()
         if self.changes:
-            checks.check_environment(self.conf_files)
+            check_environment(self.conf_files)
             checks.check_globals(self.conf_files)
             folders = self.config_loader["globals"]
             self.config_loader["globals"] = variant_globals(folders, self.changes)
