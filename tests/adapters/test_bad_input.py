@@ -67,6 +67,7 @@ def error_of(project: Path, *arguments: str) -> str:
             "execution.tls={ca_file: ca.pem,cert: cert.pem}": ["execution.tls.key", "Field required"],
         },
         {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
+        {"pursuit.seeds=[2,10001]": ["pursuit.seeds.1: ", "less than or equal to 10000"]},
         {
             "basline.model.dropout_rate=0.1": [
                 "basline: no such group; allowed: data, baseline",
@@ -201,6 +202,17 @@ def test_parameters_in_files(
         ), lines
 
 
+def test_groups_that_a_run_does_not_use(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    groups = {"pursuit": {"sseds": [1]}, "prediction": {"nope": 1}}
+    write_yaml(project / "conf/local/parameters_mine.yml", groups)
+    message = error_of(project, "--pipeline=batchnorm")
+    assert "Error: 2 parameters are not valid:" in message
+    file = "conf/local/parameters_mine.yml"
+    assert f"{file}: pursuit: unknown key 'sseds'; allowed: seeds, minutes. Did you" in message
+    assert f"{file}: prediction: unknown key 'nope'; allowed: dark_on_light." in message
+
+
 def test_a_claim_about_conditions_with_the_same_settings(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     shallow = {"model": {"dropout_rate": 0.3, "conv_channels": [32, 64]}}
@@ -310,6 +322,15 @@ def test_other_commands_report_the_configuration_in_the_same_way(project: Path) 
     assert result.returncode == 1
     output = " ".join(result.stderr.split())
     assert "Did you mean 'demo'?" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("command", [("registry", "list"), ("run",)])
+def test_the_variable_of_the_environment_is_named(project: Path, command: tuple[str, ...]) -> None:
+    result = kedro(project, *command, KEDRO_ENV="nope")
+    assert result.returncode == 1
+    output = " ".join(result.stderr.split())
+    assert "Error: KEDRO_ENV: no environment 'nope' in " in output
     assert "Traceback" not in output
 
 

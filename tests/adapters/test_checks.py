@@ -15,7 +15,6 @@ from kedro.pipeline import Pipeline, node
 from cnn_ablation.adapters.checks import (
     GLOBALS,
     check_catalog_entries,
-    check_environment,
     check_globals,
     check_places,
     check_readable,
@@ -25,7 +24,7 @@ from cnn_ablation.adapters.checks import (
     warn_of_unread_files,
     warn_of_unused_entries,
 )
-from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles
+from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS, ConfFiles, check_environment
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.adapters.session import wrong_selection
 from cnn_ablation.datasets import TrialsDataset

@@ -1,6 +1,8 @@
 """Configuration files that cannot be used: one line with file, key and reason."""
 
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from cnn_ablation.adapters.conf_files import LOADER_ARGUMENTS
 from cnn_ablation.adapters.config_loader import ProjectConfigLoader
 from cnn_ablation.errors import InputError
+from tests.conftest import write_yaml
 
 
 def loader_of(
@@ -71,9 +74,63 @@ def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, reason: str, 
     assert "\n" not in str(raised.value)
 
 
-def test_the_folder_of_all_environments_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^--env: '\.' is not an environment; allowed: a folder in "):
-        reader(tmp_path, env=".")
+@pytest.mark.parametrize("env", [".", "./", "../conf/mine", "base/../mine", "/mine", ".."])
+def test_a_path_that_is_no_environment_is_named(tmp_path: Path, env: str) -> None:
+    message = rf"^--env: '{re.escape(env)}' is not an environment; allowed: the name of a folder in "
+    with pytest.raises(InputError, match=message):
+        reader(tmp_path, env=env)
+
+
+@pytest.mark.parametrize(
+    ("env", "name"), [("mine/", "mine"), ("./mine", "mine"), ("a/b", "a/b"), ("a//./b/", "a/b")]
+)
+def test_the_name_of_an_environment(tmp_path: Path, env: str, name: str) -> None:
+    loader_of(tmp_path, {"base/globals.yml": GLOBALS})
+    write_yaml(tmp_path / f"conf/{name}/parameters.yml", {"a": 1})
+    loader = reader(tmp_path / "conf", env=env)
+    assert (loader.env, loader.own_place) == (name, name)
+
+
+def test_the_variable_that_names_no_environment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEDRO_ENV", "..")
+    with pytest.raises(InputError, match=r"^KEDRO_ENV: '\.\.' is not an environment; allowed: "):
+        reader(tmp_path, env="..")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("README.md", "is no folder and no archive"),
+        ("broken.tar.gz", "cannot be read: "),
+        ("broken.zip", "cannot be read: "),
+        ("foo://a/b", "is no folder and no archive"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    source = name if "://" in name else str(tmp_path / name)
+    if source != name:
+        (tmp_path / name).write_text("text")
+    with pytest.raises(InputError) as raised:
+        ProjectConfigLoader(source, **LOADER_ARGUMENTS)
+    message = str(raised.value)
+    assert message.startswith(f"--conf-source: {source} {reason}")
+    assert message.endswith("; allowed: a folder, or a .zip or .tar.gz archive")
+    assert "\n" not in message
+
+
+def test_a_remote_source_without_its_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(InputError, match=r"^--conf-source: s3://a/b cannot be read: Install s3fs"):
+        ProjectConfigLoader("s3://a/b", **LOADER_ARGUMENTS)
+
+
+def test_an_archive_is_read(tmp_path: Path) -> None:
+    loader_of(tmp_path, {"base/globals.yml": GLOBALS})
+    archive = shutil.make_archive(str(tmp_path / "conf"), "gztar", tmp_path, "conf")
+    loader = ProjectConfigLoader(archive, **LOADER_ARGUMENTS)
+    assert loader["globals"]["models"] == "data/06_models"
 
 
 @pytest.mark.parametrize("name", ["globals.yml", "globals.yaml", "globals_mine.json"])

@@ -42,6 +42,46 @@ def test_a_config_file_gives_options(tmp_path: Path) -> None:
     assert (params["params"], params["env"]) == ({"seeds": [3]}, "demo")
 
 
+@pytest.mark.parametrize(
+    ("key", "given", "expected"),
+    [
+        ("pipelines", "[dropout, pooling]", ["dropout", "pooling"]),
+        ("pipelines", "'dropout,pooling'", ["dropout", "pooling"]),
+        ("tags", "[training]", ["training"]),
+        ("node_names", "[a, b.c]", ["a", "b.c"]),
+        ("from_nodes", "[x]", ["x"]),
+        ("to_nodes", "[x]", ["x"]),
+        ("from_inputs", "[images, splits]", ["images", "splits"]),
+        ("to_outputs", "[x]", ["x"]),
+        ("namespaces", "[x, y]", ["x", "y"]),
+        ("load_versions", "['a:2020-01-01T00.00.00.000Z']", {"a": "2020-01-01T00.00.00.000Z"}),
+    ],
+)
+def test_a_config_file_gives_lists(tmp_path: Path, key: str, given: str, expected: Any) -> None:
+    file = tmp_path / "options.yml"
+    file.write_text(f"run: {{{key}: {given}}}")
+    assert run.make_context("run", [f"--config={file}"]).params[key] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("pipelines: [1]", r"'--pipelines': \[1\] is not text or a list of texts"),
+        ("tags: {a: 1}", r"'--tags' / '-t': \{'a': 1\} is not text or a list of texts"),
+        ("env: [demo]", r"'--env' / '-e': \['demo'\] is not text$"),
+        ("pipeline: [a, b]", r"'--pipeline' / '-p': \['a', 'b'\] is not text$"),
+    ],
+)
+def test_a_config_file_with_values_of_another_type_gives_one_line(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "options.yml"
+    file.write_text(f"run: {{{content}}}")
+    with pytest.raises(click.BadParameter) as raised:
+        run.make_context("run", [f"--config={file}"])
+    assert re.search(message, raised.value.format_message())
+
+
 def parsed(text: str) -> Any:
     """The parameters of `kedro run --params=<text>`."""
     return run.make_context("run", [f"--params={text}"]).params["params"]

@@ -76,31 +76,6 @@ IN_BRACES = r"\{.*?\}"
 """Pattern of what Kedro fills in an entry of the catalog whose name has it too."""
 
 
-def check_environment(conf_files: ConfFiles) -> None:
-    """Reject a configuration or an environment that has no folder.
-
-    Raises:
-        InputError: There is no such folder. The message names the environments that exist.
-    """
-    loader = conf_files.loader
-    source, name = Path(loader.conf_source), loader.env or loader.default_run_env
-    if source.is_file() or "://" in str(loader.conf_source):
-        return  # Kedro can also read an archive or a remote folder, which are not checked.
-    if not (source / loader.base_env).is_dir():
-        raise InputError(
-            f"{source} has no folder {loader.base_env}, which describes the experiments: run the "
-            "command in the project's folder, or name its configuration by --conf-source"
-        )
-    with suppress(OSError):  # The name can be longer than that of a file.
-        if (source / name).is_dir():
-            return
-    allowed = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
-    raise InputError(
-        f"--env: no environment {name!r} in {source}; allowed: {', '.join(allowed)}."
-        f"{suggestion(name, allowed)}"
-    )
-
-
 def check_globals(conf_files: ConfFiles) -> None:
     """Reject globals without a value that the catalog needs.
 

@@ -7,6 +7,7 @@ context therefore announces its configuration here.
 import json
 import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from cnn_ablation.adapters.config_loader import (
     reaches,
     read_file,
 )
-from cnn_ablation.errors import InputError, ParameterError
+from cnn_ablation.errors import InputError, ParameterError, suggestion
 from cnn_ablation.study.groups import Experiment, find_experiments
 from cnn_ablation.study.variants import Changes, find_changes
 
@@ -123,6 +124,31 @@ class ConfFiles(NamedTuple):
             raise InputError(f"{self.place_of(steps)}: {error}") from None
 
 
+def check_environment(conf_files: ConfFiles) -> None:
+    """Reject a configuration or an environment that has no folder.
+
+    Raises:
+        InputError: There is no such folder. The message names the environments that exist.
+    """
+    loader = conf_files.loader
+    source, name = Path(loader.conf_source), loader.env or loader.default_run_env
+    if source.is_file() or "://" in str(loader.conf_source):
+        return  # Kedro can also read an archive or a remote folder, which are not checked.
+    if not (source / loader.base_env).is_dir():
+        raise InputError(
+            f"{source} has no folder {loader.base_env}, which describes the experiments: run the "
+            "command in the project's folder, or name its configuration by --conf-source"
+        )
+    with suppress(OSError):  # The name can be longer than that of a file.
+        if (source / name).is_dir():
+            return
+    allowed = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
+    raise InputError(
+        f"{loader.env_option}: no environment {name!r} in {source}; allowed: {', '.join(allowed)}."
+        f"{suggestion(name, allowed)}"
+    )
+
+
 def use(conf_files: ConfFiles) -> None:
     """Build the pipelines from this configuration when they are next asked for."""
     global _current
@@ -131,13 +157,20 @@ def use(conf_files: ConfFiles) -> None:
 
 
 def current() -> ConfFiles:
-    """The configuration of the newest context; before there is one, that of the project itself."""
+    """The configuration of the newest context; before there is one, that of the project itself.
+
+    Raises:
+        InputError: KEDRO_ENV names no environment.
+    """
     if _current is not None:
         return _current
     loader = ProjectConfigLoader(
         conf_source=str(PROJECT_ROOT / "conf"), env=os.getenv("KEDRO_ENV"), **LOADER_ARGUMENTS
     )
-    return ConfFiles(loader, PROJECT_ROOT)
+    conf_files = ConfFiles(loader, PROJECT_ROOT)
+    if loader.env:
+        check_environment(conf_files)
+    return conf_files
 
 
 def read_kind(loader: ProjectConfigLoader, kind: str) -> dict[str, Any]:

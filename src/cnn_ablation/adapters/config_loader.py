@@ -17,7 +17,7 @@ from yaml.reader import ReaderError
 
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.dotted_keys import flatten
-from cnn_ablation.errors import InputError, suggestion
+from cnn_ablation.errors import InputError, one_line, suggestion
 
 _checkout = Path(__file__).resolve().parents[3]
 PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
@@ -55,24 +55,39 @@ class ProjectConfigLoader(OmegaConfigLoader):
     their folders, or empty.
 
     Args:
+        conf_source: Folder or archive of configuration.
+        env: Name of the environment, a folder in it, or None for the default one.
         project_conf: The project's folder of configuration.
         args: See `OmegaConfigLoader`.
         kwargs: See `OmegaConfigLoader`.
     """
 
     @click_errors()
-    def __init__(self, *args: Any, project_conf: Path = PROJECT_ROOT / "conf", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        conf_source: str,
+        env: str | None = None,
+        *args: Any,
+        project_conf: Path = PROJECT_ROOT / "conf",
+        **kwargs: Any,
+    ) -> None:
+        self.env_option = "KEDRO_ENV" if env == os.getenv("KEDRO_ENV") else "--env"
+        if env:
+            env = self._environment(env, conf_source)
+        try:
+            super().__init__(conf_source, env, *args, **kwargs)
+        except InputError:
+            raise
+        # Libraries for archives and remote folders raise errors of unrelated types.
+        except Exception as error:
+            raise _wrong_source(conf_source, f"cannot be read: {one_line(error)}") from None
+        if self._protocol == "file" and ("://" in str(conf_source) or Path(conf_source).is_file()):
+            raise _wrong_source(conf_source, "is no folder and no archive")
         source = str(Path(self.conf_source).absolute())
         if found := [character for character in IN_PATTERNS if character in source]:
             raise InputError(
                 f"{source}: this path contains {' '.join(found)}, which Kedro reads as a pattern; "
                 "allowed: a folder with another name"
-            )
-        # Kedro would read all environments as one.
-        if Path(self.env or self.default_run_env) == Path():
-            raise InputError(
-                f"--env: {self.env!r} is not an environment; allowed: a folder in {self.conf_source}"
             )
         self._project_conf = project_conf.resolve()
         self.own_place = ""
@@ -128,6 +143,20 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def relative(self, file: Path) -> str:
         """A path as messages show it: relative to the folder that contains conf."""
         return os.path.relpath(file, Path(self.conf_source).absolute().parent)
+
+    def _environment(self, env: str, conf_source: str) -> str:
+        """The name of an environment, as `demo` for `./demo/`.
+
+        Kedro would read all environments as one for `.`, and the results would be beside another folder
+        than data for a path that leads out of conf.
+        """
+        path = Path(env)
+        if path == Path() or path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"{self.env_option}: {env!r} is not an environment; allowed: the name of a folder in "
+                f"{conf_source}"
+            )
+        return path.as_posix()
 
     def _own_globals(self, merged: Mapping[str, Any]) -> dict[str, Any]:
         """Folders of results and a name of the model, if conf's apply although the settings differ."""
@@ -215,6 +244,12 @@ class ProjectConfigLoader(OmegaConfigLoader):
                     )
                 seen[key] = file
         return None
+
+
+def _wrong_source(conf_source: str, reason: str) -> InputError:
+    return InputError(
+        f"--conf-source: {conf_source} {reason}; allowed: a folder, or a .zip or .tar.gz archive"
+    )
 
 
 def read_text(file: Path) -> str:

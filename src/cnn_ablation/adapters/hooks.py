@@ -14,6 +14,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cnn_ablation.adapters import checks, relocation, tracking_store
 from cnn_ablation.adapters.click_errors import click_errors
+from cnn_ablation.adapters.conf_files import check_environment
 from cnn_ablation.adapters.context import ProjectContext
 from cnn_ablation.errors import AblationError, InputError, ParameterError, StudyError, one_line
 from cnn_ablation.study.experiment import ExperimentParameters, expand_trials
@@ -42,7 +43,7 @@ class StudyHooks:
         """Check the environment, the tracking server and the catalog."""
         self._context = context
         self._engine: Engine | None = None
-        checks.check_environment(context.conf_files)
+        check_environment(context.conf_files)
         checks.warn_of_unread_files(context.conf_files)
         checks.check_globals(context.conf_files)
         checks.check_catalog_entries(context.conf_files)

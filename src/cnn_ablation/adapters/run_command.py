@@ -70,6 +70,27 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
         return values
 
 
+class Text(click.ParamType):  # type: ignore[type-arg]  # It takes arguments since click 8.4.
+    """Text from the command line or from a `--config` file, where it can also be a list of names.
+
+    Args:
+        several: Whether Kedro splits the text at commas, so that a list is allowed.
+    """
+
+    name = "text"
+
+    def __init__(self, *, several: bool) -> None:
+        self.several = several
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, or the names of a list with commas between them."""
+        listed = self.several and isinstance(value, list)
+        items: list[Any] = value if listed else [value]
+        if not all(isinstance(item, str) for item in items):
+            self.fail(f"{value!r} is not text{' or a list of texts' * self.several}", param, ctx)
+        return ",".join(items)
+
+
 def _fault(key: str, separator: str, text: str) -> str | None:
     """The reason why this is not a parameter, or None. The value's YAML is not checked here."""
     if not separator:
@@ -172,6 +193,9 @@ def _replaced(option: click.Parameter) -> click.Parameter:
         )
     option = copy.copy(option)
     read = option.callback or _unchanged
+    if option.type is click.STRING:
+        # Of Kedro's options, those that take several names are empty by default.
+        option.type = Text(several=option.default == "")
     if option.name == "config":
         read = partial(_read_config, read)
     option.callback = partial(_refuse_empty, read)
