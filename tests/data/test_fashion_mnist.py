@@ -1,18 +1,21 @@
 """Loading, fetching and checking Fashion-MNIST."""
 
 import gzip
+import hashlib
 import http.server
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kedro.io import DatasetError
 
 from cnn_ablation.data import fashion_mnist
-from cnn_ablation.errors import DataUnavailableError
+from cnn_ablation.datasets import FashionMNISTDataset
+from cnn_ablation.errors import DataUnavailableError, ImageSetError
 from tests.conftest import IMAGES, SHA256
 
 
@@ -89,6 +92,47 @@ def test_never_replaces_the_files_of_another_set(tmp_path: Path) -> None:
         fashion_mnist.load(tmp_path, SHA256, package_folders=[IMAGES], mirrors=[])
     assert (tmp_path / name).read_bytes() == other
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An array of unsigned bytes as an IDX file."""
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        ((40, 32, 32), range(26), "test set has images of 32x32 pixels; allowed: 28x28"),
+        ((40, 28), range(10), "test set has images of 28 pixels; allowed: 28x28"),
+        ((40, 28, 28), range(26), "test set has labels up to 25; allowed: 0 to 9"),
+        ((41, 28, 28), range(10), "test set has 41 images and 40 labels; allowed: one label for each"),
+        ((0, 28, 28), [], "test set has 0 images and 0 labels; allowed: one label for each"),
+    ],
+)
+def test_files_with_checksums_of_their_own_must_be_a_part_of_fashion_mnist(
+    tmp_path: Path, images: tuple[int, ...], labels: Sequence[int], message: str
+) -> None:
+    part = np.resize(np.array(labels, np.uint8), 40 if labels else 0)
+    contents = {"test_images": idx(np.zeros(images, np.uint8)), "test_labels": idx(part)}
+    check_refused(tmp_path, contents, message)
+
+
+def test_files_of_another_format_are_named_as_such(tmp_path: Path) -> None:
+    for content in (b"", b"images", idx(np.zeros((40, 28, 28), np.uint8))[:-1]):
+        check_refused(tmp_path, {"train_images": content}, "train-images-idx3-ubyte.gz is not")
+
+
+def check_refused(folder: Path, contents: Mapping[str, bytes], message: str) -> None:
+    """Load the small Fashion-MNIST with other contents of some files, given with their checksums."""
+    shutil.copytree(IMAGES, folder, dirs_exist_ok=True)
+    for key, content in contents.items():
+        (folder / f"{fashion_mnist.FILES[key]}.gz").write_bytes(gzip.compress(content))
+    sums = {key: hashlib.sha256(content).hexdigest() for key, content in contents.items()}
+    with pytest.raises(DatasetError, match=message) as caught:
+        FashionMNISTDataset(str(folder), {**SHA256, **sums}).load()
+    assert isinstance(caught.value.__cause__, ImageSetError)
+    assert f"The files in {folder} are no part of Fashion-MNIST" in str(caught.value)
+    assert "see docs/images.md" in str(caught.value)
 
 
 @pytest.mark.full_data

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_ablation.errors import DataUnavailableError
+from cnn_ablation.errors import DataUnavailableError, ImageSetError
 from cnn_ablation.whole_files import write_whole
 
 NAME = "Fashion-MNIST"
@@ -49,6 +49,8 @@ SHA256 = {
 PACKAGE_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"),)
 """Folders to which packages of operating systems install the files (Debian: `dataset-fashion-mnist`)."""
 
+OTHER_IMAGES = "Other images need another type of dataset in the catalog; see docs/images.md."
+
 TIMEOUT = 30
 """Seconds without data after which a download fails."""
 
@@ -67,17 +69,25 @@ def load(
 
     Args:
         folder: Folder of the four `.gz` files.
-        sha256: Expected checksums of the uncompressed files.
+        sha256: Expected checksums of the uncompressed files, which may have a part of Fashion-MNIST.
         package_folders: Folders to copy from.
         mirrors: Base URLs to download from; None: those that torchvision knows.
 
     Raises:
         DataUnavailableError: No source has a valid copy of a file, or the folder has another file with
             the same name.
+        ImageSetError: The files have the expected checksums, but no images and labels of Fashion-MNIST.
     """
-    return {
-        key: _parse_idx(_content(folder, key, sha256[key], package_folders, mirrors)) for key in FILES
-    }
+    contents = {key: _content(folder, key, sha256[key], package_folders, mirrors) for key in FILES}
+    try:
+        arrays = {key: _parse_idx(FILES[key], content) for key, content in contents.items()}
+        for part in ("train", "test"):
+            _check(part, arrays[f"{part}_images"], arrays[f"{part}_labels"])
+    except ValueError as error:
+        raise ImageSetError(
+            f"The files in {folder} are no part of Fashion-MNIST: {error}. {OTHER_IMAGES}"
+        ) from None
+    return arrays
 
 
 def _content(
@@ -100,8 +110,8 @@ def _content(
             if content and place == str(folder / name):
                 raise DataUnavailableError(
                     f"Fashion-MNIST: {place} has another content: it does not match the checksum "
-                    "(SHA-256). What to do: move it away, or name another folder in the catalog. For "
-                    "files of your own, give their checksums there as sha256."
+                    "(SHA-256). What to do: move it away, or name another folder in the catalog. For a "
+                    f"part of Fashion-MNIST, give its checksums there as sha256. {OTHER_IMAGES}"
                 )
             tried.append(f"{place}: its content does not match the checksum (SHA-256)")
             continue
@@ -140,12 +150,39 @@ def _download(url: str) -> bytes:
         return content
 
 
-def _parse_idx(content: bytes) -> np.ndarray:
-    """The array of an IDX file of unsigned bytes (format: LeCun, Cortes & Burges, MNIST)."""
-    dimensions = content[3]
-    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
-    values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions)
-    return values.reshape(shape).copy()  # PyTorch wants writable arrays
+def _parse_idx(name: str, content: bytes) -> np.ndarray:
+    """The array of an IDX file of unsigned bytes (format: LeCun, Cortes & Burges, MNIST).
+
+    Raises:
+        ValueError: The content has another format.
+    """
+    try:
+        dimensions = content[3]
+        shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)
+        values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions)
+        return values.reshape(shape).copy()  # PyTorch wants writable arrays
+    except (IndexError, ValueError):
+        raise ValueError(f"{name}.gz is not in the format IDX") from None
+
+
+def _check(part: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Check that images and labels can be those of Fashion-MNIST.
+
+    Raises:
+        ValueError: They cannot.
+    """
+    if images.shape[1:] != IMAGE_SHAPE[1:]:
+        found, allowed = ("x".join(map(str, shape[1:])) for shape in (images.shape, IMAGE_SHAPE))
+        raise ValueError(f"the {part} set has images of {found} pixels; allowed: {allowed}")
+    if labels.shape != (len(images),) or not len(images):
+        raise ValueError(
+            f"the {part} set has {len(images):,} images and {labels.size:,} labels; "
+            "allowed: one label for each image"
+        )
+    if labels.max() >= len(CLASS_NAMES):
+        raise ValueError(
+            f"the {part} set has labels up to {labels.max()}; allowed: 0 to {len(CLASS_NAMES) - 1}"
+        )
 
 
 if __name__ == "__main__":

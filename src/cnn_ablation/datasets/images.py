@@ -81,7 +81,8 @@ class FashionMNISTDataset(ImageSetDataset):
 
     Args:
         path: Folder of the four `.gz` files.
-        sha256: Checksums of their content, for another data set in the same format.
+        sha256: Checksums of their content, for a part of Fashion-MNIST. Its results are compared with
+            the published ones. Other images need another dataset, such as `ClassFoldersDataset`.
         metadata: Read by plugins, such as kedro-viz.
 
     Raises:
@@ -100,7 +101,11 @@ class FashionMNISTDataset(ImageSetDataset):
         self.metadata = metadata
 
     def load(self) -> ImageSet:
-        """Return the images."""
+        """Return the images.
+
+        Raises:
+            StudyError: There are no valid files, see `fashion_mnist.load`.
+        """
         arrays = fashion_mnist.load(self._path, self._sha256)
         return ImageSet(fashion_mnist.NAME, fashion_mnist.CLASS_NAMES, arrays)
 
