@@ -337,6 +337,7 @@ def test_a_folder_of_images_is_classified(project: Path, study: str, raw_images:
     result = kedro(project, "run", "--pipeline=predict")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Predictions: data/08_reporting/predictions" in result.stdout
+    assert "Images classified: 4; files skipped: 2\nReasons: data/08_reporting/" in result.stdout
     reports = project / "data/08_reporting/predictions"
     table = pd.read_csv(reports / "predictions.csv")
     assert table["file"].tolist() == ["a.png", "b.jpg", "c.gif", "d.webp"]

@@ -33,7 +33,7 @@ cli.add_command(tracking)
 
 @cli.group()
 def trials() -> None:
-    """List, inspect and prune the store of trained trials."""
+    """List, inspect, compare and prune trained trials."""
 
 
 def format_option(help_text: str) -> Callable[[Any], Any]:
@@ -79,7 +79,10 @@ def list_trials(
     if form == "csv":
         click.echo(listed.to_csv(index=False), nl=False)
         return
-    table = Table("Key", "Trained", "Seed", "Differs from most in", "Mean val. accuracy (%)", "Code")
+    table = Table("Key", "Trained", "Seed")
+    table.add_column("Differs from most in", overflow="fold")
+    for name in ("Mean val. accuracy (%)", "Code"):
+        table.add_column(name)
     for differences, (_, row) in zip(differing_settings(listed), listed.iterrows(), strict=True):
         table.add_row(
             row["key"][:8],

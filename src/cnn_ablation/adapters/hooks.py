@@ -157,7 +157,11 @@ class StudyHooks:
                 place = "/".join([reports, *study])
                 click.echo(f"Journal: {place}/journal.html, and journal.md beside it")
         if "predictions" in outputs:
+            classified, skipped = (len(catalog.load(name)) for name in ("predictions", "skipped_files"))
             click.echo(f"Predictions: {reports}/predictions, as a table and a contact sheet")
+            click.echo(f"Images classified: {classified}; files skipped: {skipped}")
+            if skipped:
+                click.echo(f"Reasons: {reports}/predictions/skipped_files.csv")
         if "samples_figure" in outputs and not evaluated:
             click.echo(f"Images by class: {reports}/samples.png")
         failed = [
