@@ -108,7 +108,7 @@ class StudyHooks:
             if isinstance(cause, AblationError):
                 raise cause from None
         for cause in _causes(error):
-            file = re.search(r"^Failed while loading data .*?filepath=(?:\w+\(')?([^,)']+)", str(cause))
+            file = re.search(r"^Failed while loading data .*?filepath=(?:\w+\()?'?([^,)']+)", str(cause))
             if isinstance(cause, DatasetError) and file is not None:
                 raise StudyError(
                     f"{file[1]} cannot be read: {one_line(cause.__cause__ or cause)}. Restore the file, "
