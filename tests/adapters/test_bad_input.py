@@ -67,7 +67,17 @@ def error_of(project: Path, *arguments: str) -> str:
             "execution.tls={ca_file: ca.pem,cert: cert.pem}": ["execution.tls.key", "Field required"],
         },
         {"data.validation_images=201": ["data.validation_images", "more than the 200 test images"]},
-        {"pursuit.seeds=[2,10001]": ["pursuit.seeds.1: ", "less than or equal to 10000"]},
+        {
+            "baseline.training.epochs=99999999999999999999999": [
+                "baseline.training.epochs: ",
+                "less than or equal to 1000000",
+            ],
+            "baseline.training.batch_size=1000001": [
+                "baseline.training.batch_size: ",
+                "less than or equal to 1000000",
+            ],
+            "pursuit.seeds=[2,10001]": ["pursuit.seeds.1: ", "less than or equal to 10000"],
+        },
         {
             "basline.model.dropout_rate=0.1": [
                 "basline: no such group; allowed: data, baseline",
