@@ -155,6 +155,18 @@ def test_a_null_character_in_an_entry_is_named(tmp_path: Path) -> None:
         check_catalog_entries(configuration_of(tmp_path, {"runs": entry}))
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("~/x.csv", "begins with ~"), ("data/a\nb", "contains a control"), ("x" * 256, "contains a name")],
+)
+def test_a_path_in_an_entry_that_cannot_be_is_named(tmp_path: Path, path: str, reason: str) -> None:
+    message = rf"^conf/base/catalog\.yml: runs: dataset\.filepath: '.*' {reason}.*; allowed: a path, "
+    with pytest.raises(InputError, match=message):
+        check_catalog_entries(
+            configuration_of(tmp_path, {"runs": {"type": "x", "dataset": {"filepath": path}}})
+        )
+
+
 def test_braces_that_the_name_of_a_pattern_lacks_are_named(tmp_path: Path) -> None:
     entry = {"type": "x", "dataset": {**CSV, "filepath": "data/{exp}/x.csv"}}
     message = (
@@ -238,6 +250,34 @@ def test_braces_in_a_folder_of_results_are_named(tmp_path: Path, value: str) -> 
         check_globals(configuration_of(tmp_path, {}))
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("~/x/r", "begins with ~"),
+        ("data/a\nb", "contains a control character"),
+        (f"data/{'x' * 256}/r", "contains a name of more than 255 bytes"),
+        (f"data/{'é' * 128}", "contains a name of more than 255 bytes"),
+        ("s3://b/r", "is an address"),
+        ("s3:/b/demo/r", "is an address"),
+    ],
+)
+@pytest.mark.parametrize("key", ["reports", "models", "looks", "images_to_classify"])
+def test_a_global_that_is_no_folder_is_named(tmp_path: Path, key: str, value: str, reason: str) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
+    write_yaml(tmp_path / "conf/local/globals.yml", {key: value})
+    message = rf"^conf/local/globals\.yml: {key}: '.*' {reason}.*; allowed: .*such as {GLOBALS[key]}$"
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
+
+
+@pytest.mark.parametrize("value", [["a"], 5, {}, False])
+def test_a_notice_that_is_no_text_is_named(tmp_path: Path, value: Any) -> None:
+    write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "journal_notice": value})
+    message = r"^conf/base/globals\.yml: journal_notice: .* is not text; allowed: a sentence, or null$"
+    with pytest.raises(InputError, match=message):
+        check_globals(configuration_of(tmp_path, {}))
+
+
 def test_a_file_that_another_user_owns_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_yaml(tmp_path / "conf/base/globals.yml", GLOBALS)
     write_yaml(tmp_path / "conf/local/credentials.yml", {})
@@ -263,7 +303,10 @@ def test_missing_globals_are_named(tmp_path: Path) -> None:
 
 
 def test_the_projects_globals_are_complete(tmp_path: Path) -> None:
-    write_yaml(tmp_path / "conf/base/globals.yml", {**GLOBALS, "predict_with": 3, "mine": None})
+    write_yaml(
+        tmp_path / "conf/base/globals.yml",
+        {**GLOBALS, "predict_with": 3, "mine": None, "journal_notice": None},
+    )
     check_globals(configuration_of(tmp_path, {"a": {"type": "x", "filepath": "${globals:mine}/a"}}))
 
 

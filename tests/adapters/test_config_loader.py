@@ -179,6 +179,18 @@ def test_files_in_both_environments_are_merged(tmp_path: Path) -> None:
     assert loader_of(tmp_path, files)["globals"] == {"a": 1, "b": 3}
 
 
+@pytest.mark.parametrize("kind", ["parameters", "globals", "catalog", "mlflow"])
+@pytest.mark.parametrize(
+    ("content", "key"), [(b"a: ???", "a"), (b"b: {c: [1, '???']}", "b.c.1"), (b'"a": "???"', "a")]
+)
+def test_a_missing_value_is_named(tmp_path: Path, kind: str, content: bytes, key: str) -> None:
+    files = {f"base/{kind}.yml": b"a: 1 # ???\nb: {c: [0], d: really ???}", f"local/{kind}.yml": content}
+    with pytest.raises(InputError) as raised:
+        loader_of(tmp_path, files)[kind]
+    message = f"conf/local/{kind}.yml: {key}: ??? would keep the value from elsewhere; allowed: a value"
+    assert str(raised.value).startswith(message)
+
+
 def test_each_loader_finds_its_own_globals(tmp_path: Path) -> None:
     files = {"base/catalog.yml": b'a: {type: "${globals:key}", x: "${globals:nothing,5}"}'}
     first = loader_of(tmp_path / "first", {**files, "base/globals.yml": b"key: first"})

@@ -66,6 +66,7 @@ def test_a_config_file_gives_lists(tmp_path: Path, key: str, given: str, expecte
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("params: {seeds: '???'}", r"'--params': seeds: \?\?\? would keep the value from elsewhere"),
         ("pipelines: [1]", r"'--pipelines': \[1\] is not text or a list of texts"),
         ("tags: {a: 1}", r"'--tags' / '-t': \{'a': 1\} is not text or a list of texts"),
         ("env: [demo]", r"'--env' / '-e': \['demo'\] is not text$"),
@@ -121,6 +122,8 @@ def test_params_are_yaml(text: str, expected: dict[str, Any]) -> None:
         ("a=${b", "'a=${b' does not end as YAML"),
         ("=3", "'=3': the key, or a part of it between dots, is empty"),
         ("a..b=1", "'a..b=1': the key, or a part of it between dots, is empty"),
+        ("seeds=???", "seeds: ??? would keep the value from elsewhere; allowed: a value, or null"),
+        ("a.b=[1,'???']", "a.b.1: ??? would keep"),
         ("seeds=", "'seeds=': the value is missing; write null for none"),
         ("seeds=[0],,b=1", "a parameter is empty"),
         ("", "a parameter is empty; write key=value pairs, such as seeds=[0,1]"),
@@ -155,6 +158,14 @@ def test_an_option_that_does_not_fit_gives_one_line(option: str, expected: str) 
     result = CliRunner().invoke(run, [option])
     assert result.exit_code == 2
     assert expected in result.output
+
+
+@pytest.mark.parametrize("workers", ["abc", "0", "1.5", "true", "[1]"])
+def test_a_wrong_number_of_workers_gives_one_line(workers: str) -> None:
+    result = CliRunner().invoke(run, ["--runner=ThreadRunner", f"--runner-params=max_workers={workers}"])
+    assert result.exit_code == 2
+    assert "Invalid value for --runner-params: max_workers: " in result.output
+    assert "is no number of workers; allowed: 1 or more, or null" in result.output
 
 
 @pytest.mark.parametrize(

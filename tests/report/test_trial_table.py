@@ -90,14 +90,15 @@ def test_order_of_a_setting_that_is_a_value_or_a_list() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sed", "sed: no column has this name; allowed: key, .*Did you mean 'seed'"),
-        ("kind", "kind: more than one column has this name; allowed: .*model.kind"),
+        ("sed", "no column has the name 'sed'; allowed: key, .*Did you mean 'seed'"),
+        ("kind", "more than one column has the name 'kind'; allowed: .*model.kind"),
+        ("-", "no column has the name ''; allowed: key, "),
     ],
 )
 def test_unknown_columns_are_errors(name: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        select_trials(TABLE, [(name, "0")])
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"^--where: {message}"):
+        select_trials(TABLE, [(name.removeprefix("-"), "0")])
+    with pytest.raises(InputError, match=f"^--sort: {message}"):
         select_trials(TABLE, [], name)
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from itertools import product
@@ -72,6 +73,15 @@ REFUSED = {**dict.fromkeys(RESULTS, "{}"), REGISTERED_MODEL: NOT_IN_MODEL_NAMES}
 NULL = "\0"
 """The only character, except the separator, that no file's name and no MLflow's can have."""
 
+FOLDERS = ("models", "outputs", "looks", "model_input", "reports", "images_to_classify")
+"""Keys of globals.yml that name folders."""
+
+ADDRESS = r"\w[\w+.-]+:/"
+"""Pattern of the beginning of an address, such as s3://bucket, in which folders may be inserted."""
+
+MAX_NAME_BYTES = 255
+"""Longest name of a file or folder that common file systems allow, bytes."""
+
 IN_BRACES = r"\{.*?\}"
 """Pattern of what Kedro fills in an entry of the catalog whose name has it too."""
 
@@ -80,8 +90,8 @@ def check_globals(conf_files: ConfFiles) -> None:
     """Reject globals without a value that the catalog needs.
 
     Raises:
-        InputError: A value is missing, is not text or has characters that it cannot have, nothing in
-            conf uses a key, or a file cannot be read.
+        InputError: A value is missing, is not text, has characters that it cannot have or is no path of
+            a folder, nothing in conf uses a key, or a file cannot be read.
     """
     values = conf_files.loader["globals"]
     _check_use(conf_files, values)
@@ -103,6 +113,29 @@ def check_globals(conf_files: ConfFiles) -> None:
                 f"{place}: {key}: {values[key]!r} contains {' '.join(refused)}; allowed: a name "
                 f"without {' '.join(characters)}, such as {GLOBALS[key]}"
             )
+    for key in FOLDERS:
+        if reason := _wrong_path(values[key]) or "is an address" * bool(re.match(ADDRESS, values[key])):
+            raise InputError(
+                f"{conf_files.place_of([key], 'globals')}: {key}: {values[key]!r} {reason}; allowed: a "
+                f"folder, relative to the project or from the root, such as {GLOBALS[key]}"
+            )
+    notice = values.get("journal_notice")
+    if not isinstance(notice, str | None):
+        place = conf_files.place_of(["journal_notice"], "globals")
+        raise InputError(
+            f"{place}: journal_notice: {notice!r} is not text; allowed: a sentence, or null"
+        )
+
+
+def _wrong_path(path: str) -> str:
+    """The reason why a text cannot be the path of a file or folder; empty if it can."""
+    if path.startswith("~"):
+        return "begins with ~, which only a shell replaces by the user's folder"
+    if any(unicodedata.category(character) == "Cc" for character in path):
+        return "contains a control character"
+    if any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in Path(path).parts):
+        return f"contains a name of more than {MAX_NAME_BYTES} bytes"
+    return ""
 
 
 def _check_use(conf_files: ConfFiles, keys: Iterable[str]) -> None:
@@ -166,8 +199,8 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
     """Reject entries of the catalog that no dataset can be created from.
 
     Raises:
-        InputError: An entry is not a mapping, has no type, unknown credentials or a null character, or
-            is a pattern and has something in braces that its name lacks.
+        InputError: An entry is not a mapping, has no type, unknown credentials, a null character or a
+            path that cannot be, or is a pattern and has something in braces that its name lacks.
     """
     known = read_kind(conf_files.loader, "credentials")
     for name, entry in conf_files.loader["catalog"].items():
@@ -189,6 +222,11 @@ def _entry_fault(name: str, entry: Any, credentials: Mapping[str, Any]) -> str:
     for key, value in flatten(entry):
         if isinstance(value, str) and NULL in value:
             return f"{key}: {value!r} contains a null character; allowed: text without it"
+        is_path = isinstance(value, str) and key.rpartition(".")[2] in ("path", "filepath")
+        if is_path and (reason := _wrong_path(value)):
+            return (
+                f"{key}: {value!r} {reason}; allowed: a path, relative to the project or from the root"
+            )
         found = re.findall(IN_BRACES, value) if allowed and isinstance(value, str) else []
         if unknown := [text for text in found if text not in allowed]:
             return f"{key}: {unknown[0]} is not in the name of this entry; allowed: {', '.join(allowed)}"

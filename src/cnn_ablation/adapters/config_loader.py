@@ -45,6 +45,10 @@ NOT_IN_MODEL_NAMES = "/:.%\"'"
 """Characters that MLflow refuses in the name of a model."""
 
 
+NO_VALUE = "??? would keep the value from elsewhere; allowed: a value, or null for none"
+"""Reason why a key cannot have OmegaConf's mark of a missing value."""
+
+
 class ProjectConfigLoader(OmegaConfigLoader):
     """Kedro's `OmegaConfigLoader`, which reports unusable files by file, key and reason.
 
@@ -112,12 +116,19 @@ class ProjectConfigLoader(OmegaConfigLoader):
             merged: dict[str, Any] = super().__getitem__(key)
             if not all(isinstance(name, str) for name in merged):
                 raise TypeError("a key is not text")
+            self._check_for_missing_values(key)
         except (InputError, MissingConfigException):
             raise
         # YAML and OmegaConf raise a dozen unrelated types of errors.
         except Exception as error:
             raise InputError(self._explain(key, error)) from None
         return merged
+
+    def _check_for_missing_values(self, kind: str) -> None:
+        """Raise a ValueError if a file has a missing value, which OmegaConf drops when it merges."""
+        for file in (file for files in self.files(kind).values() for file in files):
+            if "???" in read_text(file):
+                read_file(file)
 
     def find_global(self, key: str, default: Any = MISSING) -> Any:
         """The value of `${globals:key}` or `${globals:key,default}`.
@@ -295,7 +306,20 @@ def read_file(file: Path) -> dict[str, Any]:
     for key in content:
         if not isinstance(key, str):
             raise ValueError(f"{key!r}: this key is not text; allowed: letters, or put it in quotes")
+    if key := missing_value(content):
+        raise ValueError(f"{key}: {NO_VALUE}")
     return cast("dict[str, Any]", content)
+
+
+def missing_value(tree: Any, key: str = "") -> str:
+    """The dotted key of the first value that OmegaConf takes for missing; empty if there is none."""
+    if tree == "???":
+        return key
+    items = (
+        tree.items() if isinstance(tree, Mapping) else enumerate(tree if isinstance(tree, list) else ())
+    )
+    found = (missing_value(value, f"{key}.{name}".lstrip(".")) for name, value in items)
+    return next(filter(None, found), "")
 
 
 def reaches(tree: Any, path: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """`kedro run` of this project: Kedro's command, with YAML in --params and an orderly end by Ctrl-C."""
 
 import copy
+import inspect
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
 
+from cnn_ablation.adapters.config_loader import NO_VALUE, missing_value
 from cnn_ablation.adapters.interrupts import interruptible
 from cnn_ablation.adapters.session import selectable
 from cnn_ablation.adapters.terminal import print_while_possible
@@ -38,7 +40,7 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
         if not isinstance(value, str):
             if not isinstance(value, Mapping):
                 self.fail(f"{value!r} is not a mapping of names to values", param, ctx)
-            return value
+            return self._without_missing(value, param, ctx)
         try:
             # If the terminal's encoding is not UTF-8, Python passes the bytes of other characters on.
             value = os.fsencode(value).decode("utf-8")
@@ -62,11 +64,18 @@ class Params(click.ParamType):  # type: ignore[type-arg]  # It takes arguments s
         keys = [item.partition("=")[0] for item in items]
         if repeated := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
             self.fail(f"{', '.join(repeated)} is given more than once; allowed: one value", param, ctx)
-        values = OmegaConf.to_container(OmegaConf.from_dotlist(items))
+        values: Any = OmegaConf.to_container(OmegaConf.from_dotlist(items))
         try:
             json.dumps(values)
         except TypeError as error:
             self.fail(f"{error}; allowed: numbers, texts, true, false, null, lists of them", param, ctx)
+        return self._without_missing(values, param, ctx)
+
+    def _without_missing(
+        self, values: Mapping[str, Any], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Mapping[str, Any]:
+        if key := missing_value(values):
+            self.fail(f"{key}: {NO_VALUE}", param, ctx)
         return values
 
 
@@ -137,6 +146,13 @@ def _check_runner(name: str | None, arguments: dict[str, Any]) -> None:
         raise click.BadParameter(
             f"{name!r} {reason}; allowed: SequentialRunner, ThreadRunner, or the dotted name of a class",
             param_hint="--runner",
+        )
+    workers = arguments.get("max_workers")
+    takes_workers = "max_workers" in inspect.signature(runner).parameters
+    if takes_workers and not (workers is None or (type(workers) is int and workers > 0)):
+        raise click.BadParameter(
+            f"max_workers: {workers!r} is no number of workers; allowed: 1 or more, or null",
+            param_hint="--runner-params",
         )
     try:
         runner(**arguments)

@@ -60,7 +60,7 @@ def select_trials(
     Raises:
         InputError: There is no such column, or two filters have the same one.
     """
-    columns = [_column(table, name) for name, _ in filters]
+    columns = [_column(table, name, "--where") for name, _ in filters]
     for column in columns:
         if columns.count(column) > 1:
             raise InputError(f"--where: {column} is given more than once; allowed: one value per column")
@@ -70,7 +70,7 @@ def select_trials(
     table = table[selected]
     if sort is None:
         return table
-    column = table[_column(table, sort.removeprefix("-"))]
+    column = table[_column(table, sort.removeprefix("-"), "--sort")]
     missing = column.isna()
     ordered = sorted(
         table.index[~missing], key=lambda row: _sort_key(column[row]), reverse=sort.startswith("-")
@@ -117,11 +117,12 @@ def _matches(column: pd.Series, text: str) -> pd.Series:
     return same | column.map(lambda entry: entry == value and isinstance(entry, bool) == is_bool)
 
 
-def _column(table: pd.DataFrame, name: str) -> str:
+def _column(table: pd.DataFrame, name: str, option: str) -> str:
+    """The column that an option names by its whole dotted name, or by the last part of it."""
     matches = [column for column in table.columns if name in (column, column.rpartition(".")[2])]
     if len(matches) != 1:
         raise InputError(
-            f"{name}: {'more than one column has' if matches else 'no column has'} this name; allowed: "
+            f"{option}: {'more than one' if matches else 'no'} column has the name {name!r}; allowed: "
             f"{', '.join(table.columns)}.{suggestion(name, table.columns)}"
         )
     return str(matches[0])

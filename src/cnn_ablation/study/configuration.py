@@ -15,6 +15,9 @@ from cnn_ablation.parts.initializations import AnyInitialization, PyTorchDefault
 from cnn_ablation.parts.optimizers import AnyOptimizer
 from cnn_ablation.parts.schedules import AnySchedule, Constant
 
+MAX_COUNT = 1_000_000
+"""Largest number of epochs or of images per step, so that a typing error does not train for ever."""
+
 SettingPath = tuple[str, ...]
 """Path of a setting in a configuration, such as ("training", "optimizer", "learning_rate")."""
 
@@ -29,8 +32,8 @@ class TrainingParameters(Parameters):
         name: f"optimizer.{name}" for name in ("learning_rate", "weight_decay", "momentum")
     }
 
-    epochs: PositiveInt = Field(description="Passes over the training images.")
-    batch_size: PositiveInt = Field(description="Images per optimizer step.")
+    epochs: PositiveInt = Field(le=MAX_COUNT, description="Passes over the training images.")
+    batch_size: PositiveInt = Field(le=MAX_COUNT, description="Images per optimizer step.")
     optimizer: AnyOptimizer = Field(description="How gradients change the weights.")
     schedule: AnySchedule = Field(
         default=Constant(), description="How the learning rate changes over the training."
