@@ -81,6 +81,24 @@ class TrackingSwitch:
         return self._logging_activated
 
 
+def mlflow_variables() -> list[Any]:
+    """The environment variables that MLflow reads and that are set. MLflow does not list them itself."""
+    from mlflow import environment_variables
+
+    kind = environment_variables._EnvironmentVariable
+    known = [value for value in vars(environment_variables).values() if isinstance(value, kind)]
+    return [variable for variable in known if variable.is_set()]
+
+
+def protocol_of(loader: Any) -> str:
+    """The protocol by which Kedro's loader reads conf: `file` for a folder, `zip` for an archive.
+
+    Kedro falls back to `file` for whatever it does not know, and keeps its choice to itself.
+    """
+    protocol: str = loader._protocol
+    return protocol
+
+
 def stop_kedro_mlflow(hook: Any) -> None:
     """Let kedro-mlflow's hooks do nothing more in this run.
 

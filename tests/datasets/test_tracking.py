@@ -232,6 +232,12 @@ def test_hooks_after_those_of_kedro_mlflow_run_although_these_fail(
     assert tracking.fault == "gone"
 
 
+class Loader(dict[str, Any]):
+    """The globals of conf, in the default environment."""
+
+    env = None
+
+
 @pytest.mark.parametrize("hooks", [AbandonedRunHooks, VariantHooks])
 def test_a_run_goes_on_if_it_cannot_be_tagged(
     hooks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -242,7 +248,7 @@ def test_a_run_goes_on_if_it_cannot_be_tagged(
     plugin = hooks()
     plugin._context = SimpleNamespace(
         changes={("seeds",): [5]},
-        config_loader={"globals": {"reports": "variants/mine/reports", "variant": "mine"}},
+        config_loader=Loader(globals={"reports": "variants/mine/reports", "variant": "mine"}),
         project_path=tmp_path,
     )
     plugin.before_pipeline_run()

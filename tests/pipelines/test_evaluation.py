@@ -78,7 +78,7 @@ TEXTS = {
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dataset", TEXTS)
 def test_names_are_read_back_as_text(dataset: str, name: str, tmp_path: Path) -> None:
-    table = pd.DataFrame({**{column: [name] for column in TEXTS[dataset]}, "number": [0.5]})
+    table = pd.DataFrame({**{column: [name] for column in TEXTS[dataset]}, "value": [0.5]})
     loaded = kept(table, dataset, tmp_path)
     assert loaded.to_dict("list") == table.to_dict("list")
 

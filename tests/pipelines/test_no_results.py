@@ -110,7 +110,11 @@ def results(
         "trials": trials,
         "trial_store": store,
         "splits": splits,
-        "data_summary": {"name": "Fashion-MNIST", **summarize_splits(splits, names)},
+        "data_summary": {
+            "name": "Fashion-MNIST",
+            "settings": ALL_IMAGES.model_dump(),
+            **summarize_splits(splits, names),
+        },
         "params:experiment": EXPERIMENT,
         "params:lost": EXPERIMENT,
         "params:baseline": baseline,

@@ -147,9 +147,9 @@ def test_experiment_rejects(settings: dict[str, Any], reason: str) -> None:
             "more than one condition the name dropout",
         ),
         (
-            {"factors": {"training": {"batch_size": [10_000_000]}}, "condition_name": "{batch_size:c}"},
+            {"factors": {"model": {"kernel_size": [10_000_001]}}, "condition_name": "{kernel_size:c}"},
             "condition_name",
-            "{batch_size:c} cannot format 10000000",
+            "{kernel_size:c} cannot format 10000001",
         ),
         (
             {"factors": {"training": {"batch_size": [13]}}, "condition_name": "a{batch_size:c}b"},

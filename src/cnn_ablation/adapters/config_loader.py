@@ -18,6 +18,7 @@ from yaml.reader import ReaderError
 from cnn_ablation.adapters.click_errors import click_errors
 from cnn_ablation.dotted_keys import flatten
 from cnn_ablation.errors import InputError, one_line, suggestion
+from cnn_ablation.workarounds import protocol_of
 
 _checkout = Path(__file__).resolve().parents[3]
 PROJECT_ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
@@ -85,7 +86,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         # Libraries for archives and remote folders raise errors of unrelated types.
         except Exception as error:
             raise _wrong_source(conf_source, f"cannot be read: {one_line(error)}") from None
-        if self._protocol == "file" and ("://" in str(conf_source) or Path(conf_source).is_file()):
+        if protocol_of(self) == "file" and ("://" in str(conf_source) or Path(conf_source).is_file()):
             raise _wrong_source(conf_source, "is no folder and no archive")
         source = str(Path(self.conf_source).absolute())
         if found := [character for character in IN_PATTERNS if character in source]:

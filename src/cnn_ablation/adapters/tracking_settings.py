@@ -8,6 +8,7 @@ from kedro.utils import load_obj
 
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.errors import InputError, one_line
+from cnn_ablation.workarounds import mlflow_variables
 
 EXPERIMENT = ("tracking", "experiment")
 """Steps of the key in mlflow.yml that describes the experiment."""
@@ -71,18 +72,15 @@ def check_environment() -> None:
     Raises:
         InputError: MLflow cannot read one. The message is without the value, which may be secret.
     """
-    from mlflow import environment_variables
-
-    for variable in vars(environment_variables).values():
-        if isinstance(variable, environment_variables._EnvironmentVariable) and variable.is_set():
-            try:
-                variable.get()
-            except ValueError:
-                kind = getattr(variable.type, "__name__", "")
-                raise InputError(
-                    f"{variable.name}: the value of this environment variable cannot be used; allowed: "
-                    f"{_TYPES.get(kind, 'what the documentation of MLflow says')}, or unset it"
-                ) from None
+    for variable in mlflow_variables():
+        try:
+            variable.get()
+        except ValueError:
+            kind = getattr(variable.type, "__name__", "")
+            raise InputError(
+                f"{variable.name}: the value of this environment variable cannot be used; allowed: "
+                f"{_TYPES.get(kind, 'what the documentation of MLflow says')}, or unset it"
+            ) from None
 
 
 def check_provider(conf_files: ConfFiles, name: str) -> None:
