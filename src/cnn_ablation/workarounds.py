@@ -81,12 +81,14 @@ class TrackingSwitch:
         return self._logging_activated
 
 
-def mlflow_variables() -> list[Any]:
-    """The environment variables that MLflow reads and that are set. MLflow does not list them itself."""
-    from mlflow import environment_variables
+def set_variables(module: Any) -> list[Any]:
+    """The environment variables that MLflow reads and that are set. MLflow does not list them itself.
 
-    kind = environment_variables._EnvironmentVariable
-    known = [value for value in vars(environment_variables).values() if isinstance(value, kind)]
+    Args:
+        module: `mlflow.environment_variables`.
+    """
+    kind = module._EnvironmentVariable
+    known = [value for value in vars(module).values() if isinstance(value, kind)]
     return [variable for variable in known if variable.is_set()]
 
 

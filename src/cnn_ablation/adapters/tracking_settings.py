@@ -8,7 +8,7 @@ from kedro.utils import load_obj
 
 from cnn_ablation.adapters.conf_files import ConfFiles
 from cnn_ablation.errors import InputError, one_line
-from cnn_ablation.workarounds import mlflow_variables
+from cnn_ablation.workarounds import set_variables
 
 EXPERIMENT = ("tracking", "experiment")
 """Steps of the key in mlflow.yml that describes the experiment."""
@@ -72,7 +72,9 @@ def check_environment() -> None:
     Raises:
         InputError: MLflow cannot read one. The message is without the value, which may be secret.
     """
-    for variable in mlflow_variables():
+    from mlflow import environment_variables
+
+    for variable in set_variables(environment_variables):
         try:
             variable.get()
         except ValueError:
