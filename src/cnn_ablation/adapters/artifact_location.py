@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cnn_ablation.adapters.conf_files import ConfFiles
-from cnn_ablation.adapters.tracking_settings import CONTROL_CHARACTER, EXPERIMENT, invalid
+from cnn_ablation.adapters.tracking_settings import CONTROL_CHARACTER, EXPERIMENT
 from cnn_ablation.errors import one_line
 from cnn_ablation.secret_texts import hide_secrets
 
@@ -31,12 +31,14 @@ def check_text(conf_files: ConfFiles, location: str) -> None:
         InputError: MLflow would write elsewhere, or nowhere.
     """
     if not location.strip():
-        raise invalid(conf_files, KEY, f"is empty; {ALLOWED}")
+        raise conf_files.invalid(KEY, f"is empty; {ALLOWED}", "mlflow")
     if location.startswith("~"):
         reason = f"{location!r} begins with ~, which MLflow takes for the name of a folder"
-        raise invalid(conf_files, KEY, f"{reason}; {ALLOWED}, without ~")
+        raise conf_files.invalid(KEY, f"{reason}; {ALLOWED}, without ~", "mlflow")
     if CONTROL_CHARACTER.search(location):
-        raise invalid(conf_files, KEY, f"has a control character, such as a line break; {ALLOWED}")
+        raise conf_files.invalid(
+            KEY, f"has a control character, such as a line break; {ALLOWED}", "mlflow"
+        )
 
 
 def address_of(location: str, project: Path) -> str:
@@ -60,7 +62,9 @@ def check_usable(conf_files: ConfFiles, address: str, uri: str) -> None:
     except Exception as error:  # The client of a store can raise any error.
         reason = hide_secrets(one_line(error)).rstrip(".")
         shown = hide_secrets(address)
-        raise invalid(conf_files, KEY, f"{shown} cannot be used ({reason}); {ALLOWED}") from None
+        raise conf_files.invalid(
+            KEY, f"{shown} cannot be used ({reason}); {ALLOWED}", "mlflow"
+        ) from None
 
 
 def warn_of_another(conf_files: ConfFiles, experiment: Any, address: str, in_file: bool) -> None:

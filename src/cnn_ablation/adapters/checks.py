@@ -108,23 +108,19 @@ def check_globals(conf_files: ConfFiles) -> None:
             )
     for key, characters in REFUSED.items():
         if refused := [character for character in characters if character in values[key]]:
-            place = conf_files.place_of([key], "globals")
-            raise InputError(
-                f"{place}: {key}: {values[key]!r} contains {' '.join(refused)}; allowed: a name "
-                f"without {' '.join(characters)}, such as {GLOBALS[key]}"
+            reason = (
+                f"{values[key]!r} contains {' '.join(refused)}; allowed: a name without "
+                f"{' '.join(characters)}, such as {GLOBALS[key]}"
             )
+            raise conf_files.invalid([key], reason, "globals")
     for key in FOLDERS:
         if reason := _wrong_path(values[key]) or "is an address" * bool(re.match(ADDRESS, values[key])):
-            raise InputError(
-                f"{conf_files.place_of([key], 'globals')}: {key}: {values[key]!r} {reason}; allowed: a "
-                f"folder, relative to the project or from the root, such as {GLOBALS[key]}"
-            )
+            allowed = f"a folder, relative to the project or from the root, such as {GLOBALS[key]}"
+            raise conf_files.invalid([key], f"{values[key]!r} {reason}; allowed: {allowed}", "globals")
     notice = values.get("journal_notice")
     if not isinstance(notice, str | None):
-        place = conf_files.place_of(["journal_notice"], "globals")
-        raise InputError(
-            f"{place}: journal_notice: {notice!r} is not text; allowed: a sentence, or null"
-        )
+        reason = f"{notice!r} is not text; allowed: a sentence, or null"
+        raise conf_files.invalid(["journal_notice"], reason, "globals")
 
 
 def _wrong_path(path: str) -> str:
@@ -154,11 +150,11 @@ def _check_use(conf_files: ConfFiles, keys: Iterable[str]) -> None:
     allowed = sorted({*GLOBALS, "journal_notice", TAG} | mentioned.intersection(keys))
     for key in keys:
         if key not in allowed and not key.startswith("_"):
-            place = conf_files.place_of([key], "globals")
-            raise InputError(
-                f"{place}: {key}: no file in conf uses this key; allowed: {', '.join(allowed)}, and "
-                f"keys that another file mentions as ${{globals:{key}}}.{suggestion(key, allowed)}"
+            reason = (
+                f"no file in conf uses this key; allowed: {', '.join(allowed)}, and keys that another "
+                f"file mentions as ${{globals:{key}}}.{suggestion(key, allowed)}"
             )
+            raise conf_files.invalid([key], reason, "globals")
 
 
 def warn_of_unread_files(conf_files: ConfFiles) -> list[str]:
@@ -205,7 +201,7 @@ def check_catalog_entries(conf_files: ConfFiles) -> None:
     known = read_kind(conf_files.loader, "credentials")
     for name, entry in conf_files.loader["catalog"].items():
         if reason := _entry_fault(name, entry, known):
-            raise InputError(f"{conf_files.place_of([name], 'catalog')}: {name}: {reason}")
+            raise conf_files.invalid([name], reason, "catalog")
 
 
 def _entry_fault(name: str, entry: Any, credentials: Mapping[str, Any]) -> str:
@@ -256,9 +252,7 @@ def create_datasets(conf_files: ConfFiles, catalog: DataCatalog, names: Iterable
                     f"{datasets.__name__}.{needed.__name__}"
                 )
         if reason:
-            entry = _entry_of(name, conf_files.loader["catalog"], catalog)
-            place = conf_files.place_of([entry], "catalog")
-            raise InputError(f"{place}: {entry}: {reason}")
+            raise _invalid_entry(conf_files, catalog, name, reason)
 
 
 def warn_of_unused_entries(
@@ -308,10 +302,8 @@ def check_untracked_pipelines(conf_files: ConfFiles, pipelines: Collection[str])
     named = read_kind(conf_files.loader, "mlflow").get("tracking", {}).get("disable_tracking", {})
     for name in named.get("pipelines", []):
         if name not in pipelines:
-            raise InputError(
-                f"{conf_files.place_of(key, 'mlflow')}: {'.'.join(key)}: there is no pipeline "
-                f"{name!r}; allowed: {', '.join(pipelines)}.{suggestion(name, pipelines)}"
-            )
+            allowed = f"{', '.join(pipelines)}.{suggestion(name, pipelines)}"
+            raise conf_files.invalid(key, f"there is no pipeline {name!r}; allowed: {allowed}", "mlflow")
 
 
 def check_readable(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -332,13 +324,11 @@ def check_readable(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatal
         if path is None or getattr(dataset, "_protocol", "file") != "file":
             continue
         if reason := _cannot_be_read(Path(path)):
-            entry = _entry_of(name, conf_files.loader["catalog"], catalog)
-            place = conf_files.place_of([entry], "catalog")
-            raise InputError(
-                f"{place}: {entry}: {path} cannot be read: {reason}; allowed: another path, or one that "
-                "you may read. conf/base/globals.yml names the folders of results and of images to "
-                "classify"
+            advice = (
+                "allowed: another path, or one that you may read. conf/base/globals.yml names the "
+                "folders of results and of images to classify"
             )
+            raise _invalid_entry(conf_files, catalog, name, f"{path} cannot be read: {reason}; {advice}")
 
 
 def check_results(pipeline: Pipeline, catalog: DataCatalog, pipelines: Mapping[str, Pipeline]) -> None:
@@ -468,12 +458,11 @@ def check_places(conf_files: ConfFiles, pipeline: Pipeline, catalog: DataCatalog
         if file is None or getattr(dataset, "_protocol", "file") != "file":
             continue
         if reason := _cannot_be_written(Path(file).absolute()):
-            entry = _entry_of(name, conf_files.loader["catalog"], catalog)
-            place = conf_files.place_of([entry], "catalog")
-            raise InputError(
-                f"{place}: {entry}: {reason}; allowed: a file in a folder that can be written. "
-                "conf/base/globals.yml names the folders of results"
+            advice = (
+                "allowed: a file in a folder that can be written. conf/base/globals.yml names the "
+                "folders of results"
             )
+            raise _invalid_entry(conf_files, catalog, name, f"{reason}; {advice}")
         if isinstance(dataset, LookLedgerDataset):
             dataset.load().read()
 
@@ -488,6 +477,12 @@ def _needed_kind(name: str) -> type[AbstractDataset[Any, Any]] | None:
 def _entry_of(name: str, entries: Container[str], catalog: DataCatalog) -> str:
     """The entry of the catalog that describes a dataset: that of its name, or else a pattern."""
     return name if name in entries else catalog.config_resolver.match_dataset_pattern(name) or name
+
+
+def _invalid_entry(conf_files: ConfFiles, catalog: DataCatalog, name: str, reason: str) -> InputError:
+    """The error of a dataset whose entry of the catalog cannot be used."""
+    entry = _entry_of(name, conf_files.loader["catalog"], catalog)
+    return conf_files.invalid([entry], reason, "catalog")
 
 
 def _explain_entry(entry: Any, error: DatasetError) -> str:

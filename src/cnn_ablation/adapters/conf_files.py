@@ -91,6 +91,16 @@ class ConfFiles(NamedTuple):
         # A key that is missing belongs where the group is that lacks it.
         return "--params" if given > best else place
 
+    def invalid(self, steps: Sequence[str], reason: str, kind: str = "parameters") -> InputError:
+        """The error of a value that cannot be used.
+
+        Args:
+            steps: The steps of its key, see `place_of`.
+            reason: What is wrong, and what is allowed.
+            kind: Kind of configuration: its files begin with this.
+        """
+        return InputError(f"{self.place_of(steps, kind)}: {'.'.join(steps)}: {reason}")
+
     def find_changes(self) -> Changes:
         """The parameters given by `--params` that make a variant; see `study.variants.find_changes`.
 

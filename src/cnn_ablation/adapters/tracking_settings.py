@@ -1,7 +1,7 @@
 """Values of mlflow.yml that kedro-mlflow accepts, but MLflow refuses late or in a traceback."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kedro.utils import load_obj
@@ -21,21 +21,7 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 _TYPES = {"int": "an integer", "float": "a number", "bool": "true or false"}
-"""What is allowed in an environment variable, by the name of its type."""
-
-
-def invalid(
-    conf_files: ConfFiles, steps: Sequence[str], reason: str, kind: str = "mlflow"
-) -> InputError:
-    """The error of a value that cannot be used.
-
-    Args:
-        conf_files: Find the file.
-        steps: The steps of the key.
-        reason: What is wrong, and what is allowed.
-        kind: Kind of configuration.
-    """
-    return InputError(f"{conf_files.place_of(steps, kind)}: {'.'.join(steps)}: {reason}")
+"""Allowed values of an environment variable, by the name of its type."""
 
 
 def check_addresses(conf_files: ConfFiles, server: Mapping[str, Any]) -> None:
@@ -47,7 +33,7 @@ def check_addresses(conf_files: ConfFiles, server: Mapping[str, Any]) -> None:
     for key in ADDRESSES:
         if CONTROL_CHARACTER.search(server.get(key, "")):
             reason = "has a control character, such as a line break; allowed: an address without them"
-            raise invalid(conf_files, ("server", key), reason)
+            raise conf_files.invalid(("server", key), reason, "mlflow")
 
 
 def check_variables(conf_files: ConfFiles, group: str, variables: Mapping[Any, str]) -> None:
@@ -60,10 +46,10 @@ def check_variables(conf_files: ConfFiles, group: str, variables: Mapping[Any, s
         steps = (group, str(name))
         if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
             reason = f"{name!r} is not a name of a variable; allowed: letters, _ and, later, digits"
-            raise invalid(conf_files, steps, reason, "credentials")
+            raise conf_files.invalid(steps, reason, "credentials")
         if "\0" in value:
             reason = "the value has the character NUL; allowed: a text without it"
-            raise invalid(conf_files, steps, reason, "credentials")
+            raise conf_files.invalid(steps, reason, "credentials")
 
 
 def check_environment() -> None:
@@ -101,11 +87,11 @@ def check_provider(conf_files: ConfFiles, name: str) -> None:
         if isinstance(provider, type) and issubclass(provider, RequestHeaderProvider):
             return
         problem = "is not a RequestHeaderProvider"
-    raise invalid(
-        conf_files,
+    raise conf_files.invalid(
         ("server", "request_header_provider", "type"),
         f"{name!r} {problem}; allowed: a subclass of mlflow.tracking.request_header."
         "abstract_request_header_provider.RequestHeaderProvider, such as my_package.MyProvider",
+        "mlflow",
     )
 
 
@@ -119,10 +105,11 @@ def check_experiment(conf_files: ConfFiles, experiment: Mapping[str, Any]) -> No
     for name, value in experiment.get("create_experiment_kwargs", {}).get("tags", {}).items():
         steps = (*EXPERIMENT, "create_experiment_kwargs", "tags", str(name))
         if not isinstance(name, str):
-            raise invalid(conf_files, steps, f"the name {name!r} is not a text; allowed: '{name}'")
+            reason = f"the name {name!r} is not a text; allowed: '{name}'"
+            raise conf_files.invalid(steps, reason, "mlflow")
         if not isinstance(value, str):
             reason = f"{value!r} is not a text; allowed: a text, in quotation marks if needed"
-            raise invalid(conf_files, steps, reason)
+            raise conf_files.invalid(steps, reason, "mlflow")
 
 
 def _check_name(conf_files: ConfFiles, name: str) -> None:
@@ -131,7 +118,7 @@ def _check_name(conf_files: ConfFiles, name: str) -> None:
     steps = (*EXPERIMENT, "name")
     if not name.strip():
         reason = "is empty; allowed: a name, such as fashion_mnist_cnn_tuning"
-        raise invalid(conf_files, steps, reason)
+        raise conf_files.invalid(steps, reason, "mlflow")
     if len(name) > LONGEST:
         reason = f"has {len(name)} characters; allowed: at most {LONGEST}"
-        raise invalid(conf_files, steps, reason)
+        raise conf_files.invalid(steps, reason, "mlflow")

@@ -168,8 +168,6 @@ def read_settings(conf_files: ConfFiles) -> dict[str, Any]:
     tracking_settings.check_addresses(conf_files, server)
     uri = server["mlflow_tracking_uri"]
     place = f"{conf_files.place_of(URI, 'mlflow')}: {'.'.join(URI)}: {hide_secrets(uri)!r}"
-    if "\0" in uri:
-        raise InputError(f"{place} is not an address: it contains a null character; allowed: {SCHEMES}")
     try:
         scheme = uri if uri.startswith("databricks") else urlsplit(uri).scheme.partition("+")[0]
     except ValueError as error:
@@ -346,10 +344,8 @@ def _read_port(conf_files: ConfFiles, ui: Any) -> None:
     given = ui["port"]
     ui["port"] = port = str(given)
     if not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
-        raise InputError(
-            f"{conf_files.place_of(PORT, 'mlflow')}: {'.'.join(PORT)}: {given!r} is not a "
-            "port; allowed: an integer from 1 to 65535"
-        )
+        reason = f"{given!r} is not a port; allowed: an integer from 1 to 65535"
+        raise conf_files.invalid(PORT, reason, "mlflow")
 
 
 def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
@@ -358,11 +354,11 @@ def _export_credentials(conf_files: ConfFiles, name: str | None) -> None:
     credentials = read_kind(conf_files.loader, "credentials")
     values = credentials.get(name)
     if not (isinstance(values, Mapping) and all(isinstance(value, str) for value in values.values())):
-        place = conf_files.place_of(["server", "credentials"], "mlflow")
-        raise InputError(
-            f"{place}: server.credentials: {name!r} is not a mapping of environment variables to texts "
-            f"in credentials.yml; found there: {', '.join(map(str, credentials)) or 'nothing'}."
-            f"{suggestion(name, credentials)}"
+        raise conf_files.invalid(
+            ("server", "credentials"),
+            f"{name!r} is not a mapping of environment variables to texts in credentials.yml; found "
+            f"there: {', '.join(map(str, credentials)) or 'nothing'}.{suggestion(name, credentials)}",
+            "mlflow",
         )
     tracking_settings.check_variables(conf_files, name, values)
     os.environ.update(values)

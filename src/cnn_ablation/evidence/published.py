@@ -112,7 +112,7 @@ def _different_settings(condition: Condition, run: pd.Series) -> Iterator[str]:
 
 
 def _different_data(images: Mapping[str, int], protocol: str) -> Iterator[str]:
-    """What the images of the published runs differ in."""
+    """Differences between the published data and ours."""
     for split, published in PUBLISHED_IMAGES.items():
         if images[split] != published:
             yield f"{published:,} {split} images instead of {images[split]:,}"

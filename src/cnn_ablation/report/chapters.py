@@ -182,7 +182,7 @@ COMMON = {
     "moments": "the number of evaluations in an epoch (evaluation.moments)",
     "evidence": "the rules for verdicts (evidence)",
 }
-"""What the chapters of a study have in common, in words, by key of `Chapter`."""
+"""Keys of `Chapter` whose values must be equal in all chapters of a study, with descriptions."""
 
 
 def conditions_of(results: Mapping[str, Any]) -> dict[str, Condition]:

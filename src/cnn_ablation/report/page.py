@@ -47,7 +47,7 @@ CLAIM_COLUMNS = [
     *("text", "comparison", "unit", "verdict", "estimate", "low", "high"),
     *("claimed", "kind", "margin", "seeds", "seeds_needed"),
 ]
-"""What the chart of claims shows of each."""
+"""Fields of a claim that its chart shows."""
 
 FOLDED = "Appendix"
 """Beginning of the headings whose sections are folded."""

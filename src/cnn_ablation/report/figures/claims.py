@@ -35,7 +35,7 @@ BOUNDS = {
     "at_most": "For claims of an upper bound, the tick is the bound, and differences left of it agree.",
     "at_least": "For claims of a lower bound, the tick is the bound, and differences right of it agree.",
 }
-"""What the tick means for claims of a bound, by kind."""
+"""Meaning of the tick by kind of claim, for the kinds that claim a bound."""
 
 REACH = 1.5
 """How far an axis reaches, in multiples of the largest estimate, claimed size or margin."""
